@@ -1,0 +1,130 @@
+package cluster
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+	"sigs.k8s.io/kind/pkg/apis/config/v1alpha4"
+)
+
+// The ports on which the node receives requests; Traefik's pod takes them there as its hostPorts.
+const (
+	nodeHTTPPort  = 80
+	nodeHTTPSPort = 443
+)
+
+// failCgroupV1 lets the kubelet start on a host with cgroup v1, which it refuses from Kubernetes v1.35 on.
+// See https://kubernetes.io/docs/concepts/architecture/cgroups/.
+const failCgroupV1 = "kind: KubeletConfiguration\nfailCgroupV1: false\n"
+
+// ParseConfig decodes kind's configuration file strictly and sets the host ports that are mapped to the node's ports 80 and 443; a
+// mapping that is not there is added, on 127.0.0.1. file names the data in the error, which joins all that is wrong, with lines.
+func ParseConfig(data []byte, file string, httpPort, httpsPort int) (*v1alpha4.Cluster, error) {
+	config := &v1alpha4.Cluster{}
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	decoder.KnownFields(true)
+	if err := decoder.Decode(config); err != nil && !errors.Is(err, io.EOF) {
+		return nil, atFile(file, err)
+	}
+	if config.Kind != "Cluster" || config.APIVersion != "kind.x-k8s.io/v1alpha4" {
+		return nil, fmt.Errorf("%s: it must have kind: Cluster and apiVersion: kind.x-k8s.io/v1alpha4, not %q and %q", file, config.Kind, config.APIVersion)
+	}
+	if len(config.Nodes) == 0 {
+		config.Nodes = []v1alpha4.Node{{Role: v1alpha4.ControlPlaneRole}}
+	}
+	mapPort(&config.Nodes[0], nodeHTTPPort, int32(httpPort))
+	mapPort(&config.Nodes[0], nodeHTTPSPort, int32(httpsPort))
+	return config, nil
+}
+
+func mapPort(node *v1alpha4.Node, containerPort, hostPort int32) {
+	for i := range node.ExtraPortMappings {
+		if node.ExtraPortMappings[i].ContainerPort == containerPort {
+			node.ExtraPortMappings[i].HostPort = hostPort
+			return
+		}
+	}
+	node.ExtraPortMappings = append(node.ExtraPortMappings, v1alpha4.PortMapping{
+		ContainerPort: containerPort, HostPort: hostPort, ListenAddress: "127.0.0.1", Protocol: v1alpha4.PortMappingProtocolTCP,
+	})
+}
+
+// atFile turns the decoder's complaints, "line 3: …", into one line each with the file in front.
+func atFile(file string, err error) error {
+	var wrong *yaml.TypeError
+	complaints := []string{strings.TrimPrefix(err.Error(), "yaml: ")}
+	if errors.As(err, &wrong) {
+		complaints = wrong.Errors
+	}
+	problems := make([]error, len(complaints))
+	for i, complaint := range complaints {
+		if at, what, ok := strings.Cut(strings.TrimPrefix(complaint, "line "), ": "); ok && strings.HasPrefix(complaint, "line ") {
+			problems[i] = fmt.Errorf("%s:%s: %s", file, at, what)
+		} else {
+			problems[i] = fmt.Errorf("%s: %s", file, complaint)
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// signature is what a cluster is remembered to have been made from: the configuration, ports included, and the node image.
+type signature struct {
+	Image  string            `json:"image,omitempty"`
+	Config *v1alpha4.Cluster `json:"config"`
+}
+
+func (s signature) String() string {
+	text, err := json.Marshal(s)
+	if err != nil {
+		panic(err) // plain data: a bug, not a user's mistake
+	}
+	return string(text)
+}
+
+// differences says in which settings a cluster that was made from the given signature is not what is wanted now.
+func (s signature) differences(made string) []string {
+	var was signature
+	if err := json.Unmarshal([]byte(made), &was); err != nil || was.Config == nil {
+		return nil // made by somebody else: nothing is known of how
+	}
+	var now signature // as it reads after the same round trip
+	_ = json.Unmarshal([]byte(s.String()), &now)
+	var differences []string
+	if was.Image != now.Image {
+		differences = append(differences, fmt.Sprintf("the node image was %s, is now %s", orDefault(was.Image), orDefault(now.Image)))
+	}
+	if len(was.Config.Nodes) == len(now.Config.Nodes) {
+		for i := range now.Config.Nodes {
+			before, after := was.Config.Nodes[i].ExtraPortMappings, now.Config.Nodes[i].ExtraPortMappings
+			if !reflect.DeepEqual(before, after) {
+				differences = append(differences, fmt.Sprintf("the ports were %s, are now %s", ports(before), ports(after)))
+			}
+			was.Config.Nodes[i].ExtraPortMappings, now.Config.Nodes[i].ExtraPortMappings = nil, nil
+		}
+	}
+	if !reflect.DeepEqual(was.Config, now.Config) {
+		differences = append(differences, "kind/cluster.yaml has changed")
+	}
+	return differences
+}
+
+func orDefault(image string) string {
+	if image == "" {
+		return "kind's default"
+	}
+	return image
+}
+
+func ports(mappings []v1alpha4.PortMapping) string {
+	var texts []string
+	for _, m := range mappings {
+		texts = append(texts, fmt.Sprintf("%s:%d→%d", m.ListenAddress, m.HostPort, m.ContainerPort))
+	}
+	return strings.Join(texts, " ")
+}

@@ -1,0 +1,167 @@
+package cluster
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+
+	"sigs.k8s.io/kind/pkg/cluster"
+)
+
+// engine is the command line of the container engine that kind uses: docker, podman or nerdctl. Its calls are those that the three
+// understand alike.
+type engine string
+
+// findEngine follows kind: KIND_EXPERIMENTAL_PROVIDER's value, given as preferred, or else the first that is installed.
+func findEngine(preferred string) (engine, error) {
+	if preferred != "" {
+		return engine(preferred), nil
+	}
+	for _, name := range []engine{"docker", "nerdctl", "podman"} {
+		if _, err := exec.LookPath(string(name)); err == nil {
+			return name, nil
+		}
+	}
+	return "", errors.New("no container engine is installed: kind needs one of docker, podman and nerdctl; see https://docs.docker.com/get-docker/")
+}
+
+// provider is kind's side of the engine.
+func (e engine) provider() cluster.ProviderOption {
+	switch e {
+	case "podman":
+		return cluster.ProviderWithPodman()
+	case "docker":
+		return cluster.ProviderWithDocker()
+	default:
+		return cluster.ProviderWithNerdctl(string(e))
+	}
+}
+
+// run returns what a command of the engine prints; its error has what the command said, and what the user can do where that is known.
+func (e engine) run(ctx context.Context, args ...string) (string, error) {
+	var out bytes.Buffer
+	err := e.stream(ctx, nil, &out, args...)
+	return out.String(), err
+}
+
+func (e engine) stream(ctx context.Context, in io.Reader, out io.Writer, args ...string) error {
+	cmd := exec.CommandContext(ctx, string(e), args...)
+	var complaint bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, out, &complaint
+	err := cmd.Run()
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("%s %s: %w", e, args[0], context.Cause(ctx))
+	}
+	said := strings.TrimSpace(complaint.String())
+	if said == "" {
+		said = err.Error()
+	}
+	return fmt.Errorf("%s %s: %s%s", e, args[0], said, e.remedy(said))
+}
+
+func (e engine) remedy(said string) string {
+	switch {
+	case strings.Contains(said, "permission denied") && strings.Contains(said, "socket"):
+		return fmt.Sprintf("\nThis user may not talk to %s: join its group (sudo usermod -aG docker %s, then log in again), or run as a user who may.", e, os.Getenv("USER"))
+	case strings.Contains(said, "Cannot connect to"), strings.Contains(said, "failed to connect"), strings.Contains(said, "no such host"), strings.Contains(said, "error during connect"):
+		return fmt.Sprintf("\nThe %s engine does not answer: start it (Docker Desktop, or: sudo systemctl start %s), then run again.", e, e)
+	case strings.Contains(said, "not found in $PATH"), strings.Contains(said, "executable file not found"):
+		return fmt.Sprintf("\n%s is not installed; see https://docs.docker.com/get-docker/", e)
+	}
+	return ""
+}
+
+// Info is what there is to know about the engine before it is given work.
+type Info struct {
+	Name, Version string
+	// CgroupVersion is "1" or "2", empty where the engine does not say.
+	CgroupVersion string
+	Rootless      bool
+	// CPUs and MemoryBytes are what the engine can give to containers, in cores and bytes.
+	CPUs        int
+	MemoryBytes int64
+	// containerd is set where images are kept in containerd's store, with all their platforms.
+	containerd bool
+}
+
+// info asks the engine about itself; it is the first thing asked, so its error is what tells that no engine answers.
+func (e engine) info(ctx context.Context) (Info, error) {
+	out, err := e.run(ctx, "info", "--format", "{{json .}}")
+	if err != nil {
+		return Info{}, err
+	}
+	var docker struct {
+		ServerVersion   string
+		CgroupVersion   string
+		NCPU            int
+		MemTotal        int64
+		SecurityOptions []string
+		DriverStatus    [][]string
+		Host            struct {
+			CgroupVersion string
+			CPUs          int
+			MemTotal      int64
+			Security      struct{ Rootless bool }
+		}
+		Version struct{ Version string }
+	}
+	if err := json.Unmarshal([]byte(out), &docker); err != nil {
+		return Info{}, fmt.Errorf("%s info: %w", e, err)
+	}
+	info := Info{Name: string(e), Version: docker.ServerVersion, CgroupVersion: docker.CgroupVersion, CPUs: docker.NCPU, MemoryBytes: docker.MemTotal}
+	for _, option := range docker.SecurityOptions {
+		info.Rootless = info.Rootless || strings.Contains(option, "rootless")
+	}
+	for _, status := range docker.DriverStatus {
+		info.containerd = info.containerd || strings.Contains(strings.Join(status, " "), "io.containerd.snapshotter")
+	}
+	if e == "podman" {
+		info.Version, info.CgroupVersion = docker.Version.Version, strings.TrimPrefix(docker.Host.CgroupVersion, "v")
+		info.CPUs, info.MemoryBytes, info.Rootless = docker.Host.CPUs, docker.Host.MemTotal, docker.Host.Security.Rootless
+	}
+	return info, nil
+}
+
+// container is a node as the engine sees it.
+type container struct {
+	Name, State string
+}
+
+// nodes returns the containers of a kind cluster, running or not, control planes first.
+func (e engine) nodes(ctx context.Context, name string) ([]container, error) {
+	out, err := e.run(ctx, "ps", "--all", "--filter", "label=io.x-k8s.kind.cluster="+name, "--format", "{{.Names}}\t{{.Status}}")
+	if err != nil {
+		return nil, err
+	}
+	var nodes []container
+	for line := range strings.Lines(out) {
+		name, status, _ := strings.Cut(strings.TrimSpace(line), "\t")
+		node := container{name, "stopped"}
+		switch {
+		case strings.Contains(status, "Paused"), strings.Contains(status, "paused"):
+			node.State = "paused"
+		case strings.HasPrefix(status, "Up"):
+			node.State = "running"
+		}
+		if strings.Contains(name, "-control-plane") {
+			nodes = append([]container{node}, nodes...)
+		} else {
+			nodes = append(nodes, node)
+		}
+	}
+	return nodes, nil
+}
+
+// exec runs a shell line in a node.
+func (e engine) exec(ctx context.Context, node, script string) (string, error) {
+	return e.run(ctx, "exec", node, "sh", "-c", script)
+}

@@ -1,0 +1,131 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/distribution/reference"
+	corev1 "k8s.io/api/core/v1"
+)
+
+// MissingImages returns those of refs that a node does not say it has. A node tells of its fifty largest images only, so one that is
+// returned may be there all the same.
+func MissingImages(node *corev1.Node, refs []string) []string {
+	have := map[string]bool{}
+	if node != nil {
+		for _, image := range node.Status.Images {
+			for _, name := range image.Names {
+				have[name] = true
+			}
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(refs), func(ref string) bool { return have[normal(ref)] })
+}
+
+// normal is an image's reference in full, docker.io/library/traefik:v3 for traefik:v3; one that is malformed stays as it is.
+func normal(ref string) string {
+	named, err := reference.ParseDockerRef(ref)
+	if err != nil {
+		return ref
+	}
+	return named.String()
+}
+
+// LoadImages copies those of refs that the engine has and the nodes lack into the nodes, as one stream from the engine to containerd,
+// and returns them. What the engine lacks is left for the node to pull. progress is told of the bytes copied and their total, which is
+// the engine's estimate. The control plane's container must run; Kubernetes need not.
+func (c *Cluster) LoadImages(ctx context.Context, refs []string, progress func(copied, total int64)) ([]string, error) {
+	e, err := c.engine()
+	if err != nil {
+		return nil, err
+	}
+	nodes, err := e.nodes(ctx, c.options.Name)
+	if err != nil {
+		return nil, err
+	}
+	local, total := e.localImages(ctx, refs)
+	var loaded []string
+	for _, node := range nodes {
+		if strings.HasSuffix(node.Name, "-external-load-balancer") {
+			continue
+		}
+		out, err := e.exec(ctx, node.Name, waitContainerd+`ctr -n k8s.io images list -q`)
+		if err != nil {
+			return loaded, err
+		}
+		have := strings.Fields(out)
+		lacking := slices.DeleteFunc(slices.Clone(local), func(ref string) bool { return slices.Contains(have, normal(ref)) })
+		if len(lacking) == 0 {
+			continue
+		}
+		if err := e.copyImages(ctx, lacking, node.Name, func(copied int64) { progress(copied, total) }); err != nil {
+			return loaded, fmt.Errorf("images into node %s: %w", node.Name, err)
+		}
+		loaded = lacking
+	}
+	return loaded, nil
+}
+
+// waitContainerd lets a shell line begin when containerd answers, some tenths of a second after the container has started.
+const waitContainerd = `n=0; until ctr version >/dev/null 2>&1; do n=$((n+1)); [ $n -lt 300 ] || exit 1; sleep 0.1; done; `
+
+// localImages returns those of refs that the engine has, and the sum of their sizes in bytes.
+func (e engine) localImages(ctx context.Context, refs []string) (local []string, total int64) {
+	for _, ref := range refs {
+		// One call for each: with several, an engine that lacks one of them gives an error for all.
+		out, err := e.run(ctx, "image", "inspect", ref)
+		var images []struct{ Size int64 }
+		if err != nil || json.Unmarshal([]byte(out), &images) != nil || len(images) == 0 {
+			continue
+		}
+		local = append(local, ref)
+		total += images[0].Size
+	}
+	return local, total
+}
+
+// copyImages streams images from the engine into a node's containerd.
+func (e engine) copyImages(ctx context.Context, refs []string, node string, progress func(int64)) error {
+	save := append([]string{"save"}, refs...)
+	if info, err := e.info(ctx); err == nil && info.containerd {
+		// That store lists platforms whose content it lacks, which an import of all would miss:
+		// https://github.com/kubernetes-sigs/kind/issues/3795.
+		save = append([]string{"save", "--platform", "linux/" + runtime.GOARCH}, refs...)
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	reader, writer := io.Pipe()
+	saved := make(chan error, 1)
+	go func() {
+		err := e.stream(ctx, nil, writer, save...)
+		_ = writer.CloseWithError(err)
+		saved <- err
+	}()
+	const load = `s=$(containerd config dump | sed -n "s/^ *snapshotter = [\"']\(.*\)[\"']/\1/p" | head -n 1); exec ctr -n k8s.io images import --digests --snapshotter="${s:-overlayfs}" -`
+	err := e.stream(ctx, &counting{reader, 0, progress}, io.Discard, "exec", "-i", node, "sh", "-c", waitContainerd+load)
+	_ = reader.CloseWithError(io.ErrClosedPipe) // a save that nobody reads any more ends
+	if err != nil {
+		stop(err)
+		<-saved
+		return err
+	}
+	return <-saved
+}
+
+type counting struct {
+	io.Reader
+	read     int64
+	progress func(int64)
+}
+
+func (c *counting) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.read += int64(n)
+	c.progress(c.read)
+	return n, err
+}

@@ -1,0 +1,128 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"kindgate/magefiles/internal/atomicfile"
+)
+
+// Context is the name of a kind cluster's context, cluster and user in a kubeconfig.
+func Context(name string) string { return "kind-" + name }
+
+// kubeconfig is the user's file, in which one context is ours.
+type kubeconfig struct {
+	path, context string
+}
+
+// newKubeconfig takes the path that the user has set, or else the file that kubectl would write to: the first of KUBECONFIG that
+// exists, or ~/.kube/config.
+func newKubeconfig(path, name string) kubeconfig {
+	if path == "" {
+		path = clientcmd.NewDefaultPathOptions().GetDefaultFilename()
+	}
+	return kubeconfig{path, Context(name)}
+}
+
+// load returns the file's content, an empty one where there is no file.
+func (k kubeconfig) load() (*clientcmdapi.Config, error) {
+	config, err := clientcmd.LoadFromFile(k.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return clientcmdapi.NewConfig(), nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("kubeconfig %s cannot be read, and is left as it is: %w\nMend it, or name another file in KINDGATE_KUBECONFIG.", k.path, err)
+	}
+	return config, nil
+}
+
+// client returns what our context says, nil when it is not there.
+func (k kubeconfig) client() (*rest.Config, error) {
+	config, err := k.load()
+	if err != nil || config.Contexts[k.context] == nil {
+		return nil, err
+	}
+	return clientcmd.NewNonInteractiveClientConfig(*config, k.context, &clientcmd.ConfigOverrides{}, nil).ClientConfig()
+}
+
+// put writes kind's entries into the file. The current context is set only where there is none.
+func (k kubeconfig) put(entries *clientcmdapi.Config) (changed bool, err error) {
+	config, err := k.load()
+	if err != nil {
+		return false, err
+	}
+	cluster, user := entries.Clusters[k.context], entries.AuthInfos[k.context]
+	if cluster == nil || user == nil {
+		return false, fmt.Errorf("kind's kubeconfig has no entries named %s", k.context)
+	}
+	context := &clientcmdapi.Context{Cluster: k.context, AuthInfo: k.context}
+	if old := config.Contexts[k.context]; old != nil {
+		context.Namespace = old.Namespace // what kubens and its like have set
+	}
+	if same(config.Clusters[k.context], cluster) && same(config.AuthInfos[k.context], user) && config.Contexts[k.context] != nil && config.CurrentContext != "" {
+		return false, nil
+	}
+	config.Clusters[k.context], config.AuthInfos[k.context], config.Contexts[k.context] = cluster, user, context
+	if config.CurrentContext == "" {
+		config.CurrentContext = k.context
+	}
+	return true, k.write(config)
+}
+
+// remove takes our entries out; a current context that was ours is unset.
+func (k kubeconfig) remove() (changed bool, err error) {
+	config, err := k.load()
+	if err != nil || config.Contexts[k.context] == nil && config.Clusters[k.context] == nil && config.AuthInfos[k.context] == nil {
+		return false, err
+	}
+	delete(config.Clusters, k.context)
+	delete(config.AuthInfos, k.context)
+	delete(config.Contexts, k.context)
+	if config.CurrentContext == k.context {
+		config.CurrentContext = ""
+	}
+	return true, k.write(config)
+}
+
+func (k kubeconfig) write(config *clientcmdapi.Config) error {
+	content, err := clientcmd.Write(*config)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(k.path), 0o700); err != nil {
+		return err
+	}
+	return atomicfile.Write(k.path, content, 0o600)
+}
+
+// same compares two entries as they are written, wherever they were read from.
+func same(a, b any) bool {
+	strip := func(v any) any {
+		switch v := v.(type) {
+		case *clientcmdapi.Cluster:
+			if v == nil {
+				return nil
+			}
+			c := v.DeepCopy()
+			c.LocationOfOrigin, c.Extensions = "", nil
+			return *c
+		case *clientcmdapi.AuthInfo:
+			if v == nil {
+				return nil
+			}
+			c := v.DeepCopy()
+			c.LocationOfOrigin, c.Extensions = "", nil
+			return *c
+		}
+		return v
+	}
+	return reflect.DeepEqual(strip(a), strip(b))
+}

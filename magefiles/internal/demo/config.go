@@ -1,0 +1,171 @@
+package demo
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The names of what kindgate makes; what users may choose is in Config.
+const (
+	release         = "traefik"
+	namespace       = "traefik"
+	chartName       = "traefik"
+	gatewayClassURL = "traefik.io/gateway-controller"
+	manifestsDir    = "manifests"
+	valuesFile      = "traefik-values.yaml"
+	clusterFile     = "kind/cluster.yaml"
+)
+
+// chartDigests pins the archives of charts by version, as hexadecimal SHA-256. A chart that is not listed is checked against the
+// repository's index only.
+var chartDigests = map[string]string{}
+
+// Config is everything that a user may set, each by a variable KINDGATE_*; none has to be.
+type Config struct {
+	Cluster        string
+	HTTPPort       int
+	HTTPSPort      int
+	NodeImage      string
+	TraefikChart   string
+	TraefikRepo    string
+	TraefikVersion string
+	HostsFile      string
+	Kubeconfig     string
+	Timeout        time.Duration
+	Output         string
+	BenchFormat    string
+
+	// NoColor and Provider follow NO_COLOR (https://no-color.org) and kind's KIND_EXPERIMENTAL_PROVIDER.
+	NoColor  bool
+	Provider string
+}
+
+const prefix = "KINDGATE_"
+
+// setting is one variable: its name after the prefix, its default, what is allowed, and how a value is taken.
+type setting struct {
+	name, value, allowed string
+	set                  func(string) bool
+}
+
+func (c *Config) settings() []setting {
+	return []setting{
+		{"CLUSTER", "kindgate", "lower-case letters, digits, '-' and '.', at most 50 characters, a letter or digit first and last", matching(&c.Cluster, `^[a-z0-9]([a-z0-9.-]{0,48}[a-z0-9])?$`)},
+		{"HTTP_PORT", "80", "a port from 1 to 65535", port(&c.HTTPPort)},
+		{"HTTPS_PORT", "443", "a port from 1 to 65535", port(&c.HTTPSPort)},
+		{"NODE_IMAGE", "", "an image's name, as kindest/node:v1.37.0", matching(&c.NodeImage, `^$|^[a-zA-Z0-9][\w./:@-]*$`)},
+		{"TRAEFIK_CHART", "", "a folder or .tgz, or empty for the repository's chart", matching(&c.TraefikChart, ``)},
+		{"TRAEFIK_REPO", "https://traefik.github.io/charts", "an http or https URL", matching(&c.TraefikRepo, `^https?://[^/]+`)},
+		{"TRAEFIK_VERSION", "39.0.7", "an exact version, as 39.0.7", matching(&c.TraefikVersion, `^v?\d+\.\d+\.\d+([-+][\w.+-]+)?$`)},
+		{"HOSTS_FILE", systemHosts(), "a file's path", matching(&c.HostsFile, `.`)},
+		{"KUBECONFIG", "", "a file's path, or empty for the one kubectl uses", matching(&c.Kubeconfig, ``)},
+		{"TIMEOUT", "5m", "a duration of at least 1s, as 90s or 10m", duration(&c.Timeout)},
+		{"OUTPUT", "text", "text or json", matching(&c.Output, `^(text|json)$`)},
+		{"BENCH_FORMAT", "text", "text or markdown", matching(&c.BenchFormat, `^(text|markdown)$`)},
+	}
+}
+
+// ReadConfig takes the environment, as os.Environ returns it. The error joins all that is wrong, each with the variable, its value and
+// what is allowed; a variable KINDGATE_* that does not exist is named with the nearest one that does.
+func ReadConfig(environ []string) (Config, error) {
+	var config Config
+	given := map[string]string{}
+	for _, entry := range environ {
+		name, value, _ := strings.Cut(entry, "=")
+		if ours, ok := strings.CutPrefix(name, prefix); ok {
+			given[ours] = value
+		}
+		switch name {
+		case "NO_COLOR":
+			config.NoColor = value != ""
+		case "KIND_EXPERIMENTAL_PROVIDER":
+			config.Provider = value
+		}
+	}
+	var problems []error
+	var names []string
+	for _, s := range config.settings() {
+		names = append(names, s.name)
+		value, isSet := given[s.name]
+		if !isSet || value == "" {
+			value = s.value
+		}
+		if !s.set(value) {
+			problems = append(problems, fmt.Errorf("%s%s=%q: it must be %s", prefix, s.name, value, s.allowed))
+		}
+		delete(given, s.name)
+	}
+	for name := range given {
+		nearest := slices.MinFunc(names, func(a, b string) int { return distance(a, name) - distance(b, name) })
+		problems = append(problems, fmt.Errorf("%s%s: there is no such setting; is %s%s meant?", prefix, name, prefix, nearest))
+	}
+	if config.HTTPPort == config.HTTPSPort && config.HTTPPort != 0 {
+		problems = append(problems, fmt.Errorf("KINDGATE_HTTP_PORT and KINDGATE_HTTPS_PORT are both %d: they must differ", config.HTTPPort))
+	}
+	slices.SortFunc(problems, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return config, errors.Join(problems...)
+}
+
+func matching(to *string, pattern string) func(string) bool {
+	return func(value string) bool {
+		*to = value
+		return regexp.MustCompile(pattern).MatchString(value)
+	}
+}
+
+func port(to *int) func(string) bool {
+	return func(value string) bool {
+		n, err := strconv.Atoi(value)
+		*to = n
+		return err == nil && n >= 1 && n <= 65535
+	}
+}
+
+func duration(to *time.Duration) func(string) bool {
+	return func(value string) bool {
+		d, err := time.ParseDuration(value)
+		*to = d
+		return err == nil && d >= time.Second
+	}
+}
+
+// systemHosts returns where the system keeps its hosts file.
+func systemHosts() string {
+	if runtime.GOOS == "windows" {
+		root := os.Getenv("SystemRoot")
+		if root == "" {
+			root = `C:\Windows`
+		}
+		return filepath.Join(root, "System32", "drivers", "etc", "hosts")
+	}
+	return "/etc/hosts"
+}
+
+// distance is Levenshtein's: how many letters must be added, dropped or changed.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := diagonal
+			if a[i] != b[j] {
+				change++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(row[j+1]+1, row[j]+1, change)
+		}
+	}
+	return row[len(b)]
+}

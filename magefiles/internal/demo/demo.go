@@ -1,0 +1,243 @@
+// Package demo says what each target does, one short method each, and has the configuration: every name, port, version and time limit.
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/term"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/rest"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+	"sigs.k8s.io/kind/pkg/apis/config/v1alpha4"
+	"sigs.k8s.io/yaml"
+
+	"kindgate/magefiles/internal/cluster"
+	"kindgate/magefiles/internal/crds"
+	"kindgate/magefiles/internal/hosts"
+	"kindgate/magefiles/internal/kube"
+	"kindgate/magefiles/internal/probe"
+	"kindgate/magefiles/internal/result"
+	"kindgate/magefiles/internal/traefik"
+	"kindgate/magefiles/internal/ui"
+)
+
+// A Demo is one run of kindgate in the current folder. New makes one; its methods are the steps of the graph, and may run side by side.
+type Demo struct {
+	config  Config
+	ui      *ui.UI
+	inputs  inputs
+	cluster *cluster.Cluster
+	hosts   hosts.File
+	probe   *probe.Client
+
+	begin sync.Once
+	run   context.Context
+	end   context.CancelFunc // ends with the process: steps go on in the background when the method that began them has returned
+	lock  func() error
+	kube  func() (*kube.Client, error)
+	helm  func() *traefik.Traefik
+
+	mu       sync.Mutex
+	failures []error
+	released *traefik.Release // the release after the traefik step, whose objects are waited for
+}
+
+// New reads the configuration from environ, and all files of the current folder that a run depends on. It touches nothing else. Its
+// error has all that is wrong with them.
+func New(environ []string) (*Demo, error) {
+	config, err := ReadConfig(environ)
+	if err != nil {
+		return nil, err
+	}
+	d := &Demo{config: config, ui: newUI(config)}
+	var wrong error
+	d.inputs, wrong = readInputs(config)
+	d.cluster = cluster.New(cluster.Options{
+		Name: config.Cluster, Config: d.inputs.kind, NodeImage: config.NodeImage, Kubeconfig: config.Kubeconfig, Provider: config.Provider,
+		Connect: func(cfg *rest.Config) *rest.Config { return kube.Patient(d.run, cfg) },
+	})
+	d.hosts = hosts.File{Path: config.HostsFile, Cluster: config.Cluster}
+	d.probe = probe.New(config.HTTPPort, config.HTTPSPort)
+	d.lock = sync.OnceValue(d.takeLock)
+	d.kube = sync.OnceValues(d.connect)
+	d.helm = sync.OnceValue(d.newTraefik)
+	return d, wrong
+}
+
+func newUI(config Config) *ui.UI {
+	terminal := term.IsTerminal(int(os.Stdout.Fd())) && os.Getenv("TERM") != "dumb" && ui.EnableTerminal(os.Stdout)
+	json := config.Output == "json"
+	return ui.New(os.Stdout, ui.Options{
+		JSON: json, Live: terminal && !json, Color: terminal && !json && !config.NoColor,
+		Width: func() int {
+			if width, _, err := term.GetSize(int(os.Stdout.Fd())); terminal && err == nil && width > 0 {
+				return width
+			}
+			return 80
+		},
+	})
+}
+
+// inputs are the files that a run depends on.
+type inputs struct {
+	kind        *v1alpha4.Cluster
+	apps        []kube.Object // every object that is not the Gateway API's
+	routes      []kube.Object // those that are
+	values      map[string]any
+	gateways    []gatewayv1.Gateway
+	httpRoutes  []gatewayv1.HTTPRoute
+	classes     []string // the GatewayClasses that the Gateways name
+	traefikFile error
+}
+
+func readInputs(config Config) (inputs, error) {
+	var in inputs
+	var problems []error
+	data, err := os.ReadFile(clusterFile)
+	if err != nil {
+		return in, fmt.Errorf("%w\nkindgate runs in its own folder, where %s and %s/ are.", err, clusterFile, manifestsDir)
+	}
+	in.kind, err = cluster.ParseConfig(data, clusterFile, config.HTTPPort, config.HTTPSPort)
+	problems = append(problems, err)
+	objects, err := kube.ReadDir(os.DirFS(manifestsDir), manifestsDir, func(path string) bool { return path == valuesFile })
+	problems = append(problems, err)
+	for _, object := range objects {
+		if object.GroupVersionKind().Group == crds.Group {
+			in.routes = append(in.routes, object)
+		} else {
+			in.apps = append(in.apps, object)
+		}
+	}
+	data, err = os.ReadFile(filepath.Join(manifestsDir, valuesFile))
+	problems = append(problems, err)
+	if err := yaml.UnmarshalStrict(data, &in.values); err != nil {
+		problems = append(problems, fmt.Errorf("%s/%s: %w", manifestsDir, valuesFile, err))
+	}
+	in.gateways, err = ofKind[gatewayv1.Gateway](in.routes, "Gateway")
+	problems = append(problems, err)
+	in.httpRoutes, err = ofKind[gatewayv1.HTTPRoute](in.routes, "HTTPRoute")
+	problems = append(problems, err)
+	for _, gw := range in.gateways {
+		in.classes = append(in.classes, string(gw.Spec.GatewayClassName))
+	}
+	slices.Sort(in.classes)
+	in.classes = slices.Compact(in.classes)
+	return in, errors.Join(problems...)
+}
+
+func ofKind[T any](objects []kube.Object, kind string) ([]T, error) {
+	var raw []unstructured.Unstructured
+	for _, object := range objects {
+		if object.GetKind() == kind {
+			raw = append(raw, *object.Unstructured)
+		}
+	}
+	return kube.As[T](raw)
+}
+
+func (d *Demo) connect() (*kube.Client, error) {
+	cfg, err := d.cluster.API(d.run)
+	if err != nil {
+		return nil, err
+	}
+	return kube.New(cfg)
+}
+
+func (d *Demo) newTraefik() *traefik.Traefik {
+	return traefik.New(d.run, traefik.Options{
+		Release: release, Namespace: namespace, Chart: d.config.TraefikChart, Repo: d.config.TraefikRepo, Name: chartName,
+		Version: strings.TrimPrefix(d.config.TraefikVersion, "v"), Digest: chartDigests[strings.TrimPrefix(d.config.TraefikVersion, "v")],
+		Cache: filepath.Join(cacheDir(), "charts"), Values: d.inputs.values,
+	})
+}
+
+// cacheDir is the user's folder for what can be made again.
+func cacheDir() string {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		dir = os.TempDir()
+	}
+	return filepath.Join(dir, "kindgate")
+}
+
+// Context returns the context of the whole run, which ends with ctx, the first that is given, and at the time limit.
+func (d *Demo) Context(ctx context.Context) context.Context {
+	d.begin.Do(func() {
+		expired := fmt.Errorf("gave up after %s (KINDGATE_TIMEOUT)", d.config.Timeout)
+		d.run, d.end = context.WithTimeoutCause(ctx, d.config.Timeout, expired)
+	})
+	return d.run
+}
+
+// Failure returns what has failed in this run, each failed step once.
+func (d *Demo) Failure() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return errors.Join(d.failures...)
+}
+
+// step runs f as a step of the given name, which ends with what f found. A failure is kept for Failure, under the step's name.
+func (d *Demo) step(name string, f func(*ui.Step) (result.Result, string, error)) error {
+	step := d.ui.Begin(name)
+	res, detail, err := f(step)
+	err = d.failed(name, err)
+	step.End(string(res), detail, err)
+	return err
+}
+
+// part is a step's first part: the rest follows when what it waits for is there.
+func (d *Demo) part(name string, f func(*ui.Step) (result.Result, string, error)) error {
+	step := d.ui.Begin(name)
+	res, detail, err := f(step)
+	if err = d.failed(name, err); err != nil {
+		step.End("", "", err)
+		return err
+	}
+	step.Pause(string(res), detail)
+	return nil
+}
+
+func (d *Demo) failed(name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, context.Canceled) {
+		err = errors.New("interrupted; the next run goes on from here")
+	}
+	err = fmt.Errorf("%s: %w", name, err)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.failures = append(d.failures, err)
+	return err
+}
+
+// summarize says in a few words which of the changes made a step more than unchanged.
+func summarize(changes []kube.Change) (result.Result, string) {
+	var results []result.Result
+	var names []string
+	for _, change := range changes {
+		results = append(results, change.Result)
+		if change.Result != result.Unchanged {
+			names = append(names, fmt.Sprintf("%s %s", change.Result, change.Object.Name()))
+		}
+	}
+	sum := result.Of(results...)
+	if sum == result.Created || sum == result.Unchanged {
+		return sum, fmt.Sprintf("%d objects", len(changes))
+	}
+	if more := len(names) - 3; more > 0 {
+		names = append(names[:3], fmt.Sprintf("and %d more", more))
+	}
+	return sum, strings.Join(names, ", ")
+}
+
+// patience is how long a bad sign must last before it counts: controllers correct themselves within seconds.
+const patience = 4 * time.Second

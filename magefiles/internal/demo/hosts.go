@@ -1,0 +1,54 @@
+package demo
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"runtime"
+	"strings"
+
+	"kindgate/magefiles/internal/hosts"
+	"kindgate/magefiles/internal/result"
+)
+
+// systemResolver asks as the system's programs do, the hosts file included.
+var systemResolver hosts.Resolver = net.DefaultResolver
+
+// writeHosts makes the block hold exactly names. A user who may not is told which command would, and nothing fails: the proof of the
+// routes needs no hosts entry.
+func (d *Demo) writeHosts(names []string, first bool) (result.Result, string, error) {
+	_, err := d.hosts.Set(names)
+	switch {
+	case mayNot(err):
+		d.ui.Note(fmt.Sprintf("%s may not be written by this user (%v).\nFor a browser or curl to find the names, run: %s", d.config.HostsFile, err, d.hostsCommand(names)))
+		return result.Unchanged, "not written: no permission", nil
+	case err != nil:
+		return "", "", err
+	case len(names) == 0:
+		return result.Updated, "no name is needed any more in " + d.config.HostsFile, nil
+	case first:
+		return result.Created, fmt.Sprintf("%d names in %s", len(names), d.config.HostsFile), nil
+	}
+	return result.Updated, fmt.Sprintf("%d names in %s", len(names), d.config.HostsFile), nil
+}
+
+func mayNot(err error) bool {
+	return errors.Is(err, fs.ErrPermission) || err != nil && strings.Contains(err.Error(), "read-only file system")
+}
+
+// hostsCommand is what a user would type to do it themselves; its lines are the fenced block, so that later runs find it.
+func (d *Demo) hostsCommand(names []string) string {
+	if len(names) == 0 {
+		return fmt.Sprintf(`sudo sed -i.bak '/^# BEGIN kindgate %s$/,/^# END kindgate %[1]s$/d' %s`, d.config.Cluster, d.config.HostsFile)
+	}
+	block, err := hosts.Edit(nil, d.config.Cluster, names)
+	if err != nil {
+		return err.Error()
+	}
+	lines := strings.Split(strings.TrimSpace(string(block)), "\n")
+	if runtime.GOOS == "windows" {
+		return fmt.Sprintf("Add-Content -Path '%s' -Value '%s' (in a PowerShell that runs as administrator)", d.config.HostsFile, strings.Join(lines, "','"))
+	}
+	return fmt.Sprintf(`printf '%%s\n' '%s' | sudo tee -a %s`, strings.Join(lines, "' '"), d.config.HostsFile)
+}

@@ -1,0 +1,175 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"kindgate/magefiles/internal/cluster"
+	"kindgate/magefiles/internal/crds"
+	"kindgate/magefiles/internal/gateway"
+	"kindgate/magefiles/internal/result"
+	"kindgate/magefiles/internal/ui"
+)
+
+// Teardown deletes the cluster, its context in the kubeconfig, and the block in the hosts file.
+func (d *Demo) Teardown(ctx context.Context) error {
+	if err := d.lock(); err != nil {
+		return d.failed("teardown", err)
+	}
+	clusterErr := d.step("cluster", func(step *ui.Step) (result.Result, string, error) {
+		step.Report("deleting the nodes")
+		deleted, err := d.cluster.Delete(d.run)
+		if !deleted && err == nil {
+			return "absent", "there was no cluster " + d.config.Cluster, nil
+		}
+		return "deleted", "", err
+	})
+	hostsErr := d.step("hosts", func(*ui.Step) (result.Result, string, error) {
+		have, err := d.hosts.Names()
+		if err != nil || len(have) == 0 {
+			return result.Unchanged, "no names of ours in " + d.config.HostsFile, err
+		}
+		return d.writeHosts(nil, false)
+	})
+	return errors.Join(clusterErr, hostsErr)
+}
+
+var podKind = corev1.SchemeGroupVersion.WithKind("Pod")
+
+// Status prints what there is, and changes nothing.
+func (d *Demo) Status(ctx context.Context) error {
+	observation, err := d.cluster.Observe(d.run)
+	if err != nil {
+		return d.failed("status", err)
+	}
+	rows := [][]string{{"WHAT", "NAME", "STATE"}}
+	row := func(what, name, state string) { rows = append(rows, []string{what, name, state}) }
+	row("cluster", d.config.Cluster, string(observation.State)+differs(observation))
+	if observation.State == cluster.Ready {
+		d.cluster.Attach(d.run)
+		info := observation.Node.Status.NodeInfo
+		row("node", observation.Node.Name, fmt.Sprintf("Kubernetes %s, %s", info.KubeletVersion, info.ContainerRuntimeVersion))
+		if err := d.statusOfContents(row); err != nil {
+			return d.failed("status", err)
+		}
+	}
+	for _, r := range rows[1:] {
+		d.ui.Object(map[string]string{"what": r[0], "name": r[1], "state": r[2]})
+	}
+	d.ui.Table(rows)
+	return nil
+}
+
+func differs(observation cluster.Observation) string {
+	if len(observation.Differences) == 0 {
+		return ""
+	}
+	return ", but " + strings.Join(observation.Differences, "; ")
+}
+
+func (d *Demo) statusOfContents(row func(what, name, state string)) error {
+	cfg, err := d.cluster.API(d.run)
+	if err != nil {
+		return err
+	}
+	stored, err := d.helm().Stored(cfg)
+	switch {
+	case err != nil:
+		return err
+	case stored == nil:
+		row("release", namespace+"/"+release, "not installed")
+	default:
+		row("release", namespace+"/"+release, stored.Status+": "+describe(stored))
+	}
+	client, err := d.kube()
+	if err != nil {
+		return err
+	}
+	definition, err := client.Get(d.run, crdKind, "", "httproutes."+crds.Group)
+	if err != nil {
+		return err
+	}
+	if definition == nil {
+		row("crds", "Gateway API", "not installed")
+		return d.statusOfPods(row)
+	}
+	bundle, _ := crds.BundleOf(definition)
+	row("crds", "Gateway API", bundle.String())
+	s, err := d.readState(d.run)
+	if err != nil {
+		return err
+	}
+	for _, c := range d.conditionChecks(s) {
+		kind, name, _ := strings.Cut(c.what, "/")
+		finding := c.judge()
+		row(kind, name, finding.Message)
+	}
+	requests := gateway.Requests(d.inputs.httpRoutes, d.knownGateways(s))
+	checks := d.requestChecks(d.run, s)[:len(requests)]
+	for i, finding := range d.judgeAll(checks) {
+		row("URL", requests[i].URL(d.port(requests[i].Scheme)), finding.Message)
+	}
+	return d.statusOfPods(row)
+}
+
+// statusOfPods lists the pods in the namespaces of the manifests and of Traefik.
+func (d *Demo) statusOfPods(row func(what, name, state string)) error {
+	client, err := d.kube()
+	if err != nil {
+		return err
+	}
+	pods, err := list[corev1.Pod](d.run, client, podKind)
+	if err != nil {
+		return err
+	}
+	ours := map[string]bool{namespace: true}
+	for _, object := range d.inputs.apps {
+		ours[object.GetNamespace()] = true
+	}
+	for _, pod := range pods {
+		if !ours[pod.Namespace] {
+			continue
+		}
+		ready, restarts := 0, int32(0)
+		for _, status := range pod.Status.ContainerStatuses {
+			restarts += status.RestartCount
+			if status.Ready {
+				ready++
+			}
+		}
+		state := fmt.Sprintf("%s, %d/%d ready", pod.Status.Phase, ready, len(pod.Spec.Containers))
+		if restarts > 0 {
+			state += fmt.Sprintf(", %d restarts", restarts)
+		}
+		row("pod", pod.Namespace+"/"+pod.Name, state)
+	}
+	return nil
+}
+
+// Summary ends a successful up: where to go, and what took how long.
+func (d *Demo) Summary() {
+	d.ui.Waterfall()
+	requests := gateway.Requests(d.inputs.httpRoutes, d.inputs.gateways)
+	lines := []string{"", "Open:"}
+	for _, request := range requests {
+		if request.Method == "GET" && len(request.Header) == 0 {
+			lines = append(lines, "  "+d.openURL(request))
+		}
+	}
+	if len(lines) > 22 {
+		lines = append(lines[:20], fmt.Sprintf("  and %d more: mage status", len(lines)-20))
+	}
+	d.ui.Print(lines...)
+}
+
+// openURL is where a person would go: the dashboard's page rather than its root, which only redirects.
+func (d *Demo) openURL(request gateway.Request) string {
+	if request.Path == "/" && len(request.Backends) == 1 && request.Backends[0] == (gateway.Backend{Namespace: namespace, Name: release, Port: dashboardPort}) {
+		request.Path = "/dashboard/"
+	}
+	return request.URL(d.port(request.Scheme))
+}

@@ -1,0 +1,312 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"kindgate/magefiles/internal/cluster"
+	"kindgate/magefiles/internal/crds"
+	"kindgate/magefiles/internal/gateway"
+	"kindgate/magefiles/internal/hosts"
+	"kindgate/magefiles/internal/kube"
+	"kindgate/magefiles/internal/result"
+	"kindgate/magefiles/internal/traefik"
+	"kindgate/magefiles/internal/ui"
+)
+
+// Begin starts to bring up the cluster, when it is this run's turn, and returns when its node runs. What follows waits for Cluster.
+func (d *Demo) Begin(context.Context) error {
+	return d.part("cluster", func(step *ui.Step) (result.Result, string, error) {
+		if err := d.helm().Missing(); err != nil {
+			return "", "", err
+		}
+		if err := d.lock(); err != nil {
+			return "", "", err
+		}
+		d.cluster.Begin(d.run, step.Report)
+		return "", "", d.cluster.Node(d.run)
+	})
+}
+
+// API returns when the API server answers: all that only needs that may begin.
+func (d *Demo) API(context.Context) error {
+	_, err := d.kube()
+	return err // told by Cluster, whose part this is
+}
+
+// Cluster returns when the cluster is complete.
+func (d *Demo) Cluster(context.Context) error {
+	return d.step("cluster", func(step *ui.Step) (result.Result, string, error) {
+		res, detail, differences, err := d.cluster.Done(d.run)
+		if len(differences) > 0 {
+			d.ui.Note("The cluster is not as it would be made now: " + strings.Join(differences, "; ") + ".\nIt stays as it is; teardown and then up would make it anew.")
+		}
+		return res, detail, err
+	})
+}
+
+// kubernetesForImages is the version for which the chart is rendered to see which images it needs, before a cluster can be asked.
+const kubernetesForImages = "v1.34.0"
+
+// LoadImages copies the images of the chart and the manifests from the engine into the node.
+func (d *Demo) LoadImages(ctx context.Context) error {
+	return d.step("images", func(step *ui.Step) (result.Result, string, error) {
+		observation, err := d.cluster.Observe(d.run)
+		if err != nil {
+			return "", "", err
+		}
+		rendered, err := d.renderedObjects(observation)
+		if err != nil {
+			return "", "", err
+		}
+		images := kube.Images(slices.Concat(rendered, d.inputs.apps))
+		missing := cluster.MissingImages(observation.Node, images)
+		if len(missing) == 0 {
+			return result.Unchanged, fmt.Sprintf("%d images", len(images)), nil
+		}
+		step.Report("copying images into the node")
+		loaded, err := d.cluster.LoadImages(d.run, missing, step.Bytes)
+		if err != nil {
+			return "", "", err
+		}
+		if len(loaded) == 0 {
+			return result.Unchanged, "the node pulls what is not here", nil
+		}
+		return result.Created, strings.Join(loaded, ", "), nil
+	})
+}
+
+// renderedObjects returns the chart's objects: as stored with a release that is as it should be, so that no chart is needed, or else as
+// the chart renders.
+func (d *Demo) renderedObjects(observation cluster.Observation) ([]kube.Object, error) {
+	if observation.State == cluster.Ready {
+		stored, err := d.helm().Stored(observation.REST)
+		if err != nil {
+			return nil, err
+		}
+		if ok, _, err := d.helm().UpToDate(stored); ok || err != nil {
+			if err != nil {
+				return nil, err
+			}
+			return objectsOf(stored)
+		}
+	}
+	manifest, err := d.helm().Rendered(kubernetesForImages)
+	if err != nil {
+		return nil, err
+	}
+	return kube.Decode([]byte(manifest), "")
+}
+
+func objectsOf(release *traefik.Release) ([]kube.Object, error) {
+	objects, err := kube.Decode([]byte(release.Manifest), "")
+	for i := range objects {
+		objects[i].Source = ""
+	}
+	return objects, err
+}
+
+// CRDs installs the Gateway API's definitions, unless the cluster has some that must not be replaced.
+func (d *Demo) CRDs(ctx context.Context) error {
+	return d.step("crds", func(step *ui.Step) (result.Result, string, error) {
+		files, err := crds.Files(d.run)
+		if err != nil {
+			return "", "", err
+		}
+		wanted, err := kube.ReadDir(files, "gateway-api", func(string) bool { return false })
+		if err != nil {
+			return "", "", err
+		}
+		client, err := d.kube()
+		if err != nil {
+			return "", "", err
+		}
+		live, err := client.Live(d.run, wanted)
+		if err != nil {
+			return "", "", err
+		}
+		if err := crds.CheckReplace(unstructureds(wanted), live); err != nil {
+			return "", "", err
+		}
+		changes, err := client.ApplyTo(d.run, wanted, live)
+		if err != nil {
+			return "", "", err
+		}
+		res, detail := summarize(changes)
+		if res != result.Unchanged {
+			err = client.WaitEstablished(d.run, wanted)
+		}
+		if bundle, ok := crds.BundleOf(wanted[0].Unstructured); ok && (res == result.Created || res == result.Unchanged) {
+			detail = "Gateway API " + bundle.String()
+		}
+		return res, detail, err
+	})
+}
+
+func unstructureds(objects []kube.Object) []*unstructured.Unstructured {
+	all := make([]*unstructured.Unstructured, len(objects))
+	for i, object := range objects {
+		all[i] = object.Unstructured
+	}
+	return all
+}
+
+// InstallTraefik installs, upgrades or repairs the Helm release. AwaitTraefik waits for what it runs.
+func (d *Demo) InstallTraefik(ctx context.Context) error {
+	return d.part("traefik", func(step *ui.Step) (result.Result, string, error) {
+		client, err := d.kube()
+		if err != nil {
+			return "", "", err
+		}
+		cfg, err := d.cluster.API(d.run)
+		if err != nil {
+			return "", "", err
+		}
+		if _, err := client.Apply(d.run, []kube.Object{namespaceObject(namespace)}); err != nil {
+			return "", "", err
+		}
+		stored, err := d.helm().Stored(cfg)
+		if err != nil {
+			return "", "", err
+		}
+		ok, reason, err := d.helm().UpToDate(stored)
+		if err != nil {
+			return "", "", err
+		}
+		repair := stored != nil && stored.Status != "deployed"
+		if ok {
+			objects, err := objectsOf(stored)
+			if err != nil {
+				return "", "", err
+			}
+			drifted, err := client.Drifted(d.run, objects, traefik.Manager)
+			if err != nil {
+				return "", "", err
+			}
+			if len(drifted) == 0 {
+				d.released = stored
+				return result.Unchanged, describe(stored), nil
+			}
+			repair, reason = true, drifted[0].Name()+" was not as the chart has it"
+		}
+		step.Report("installing the chart")
+		released, res, err := d.helm().Reconcile(d.run, cfg, stored)
+		if err != nil {
+			return "", "", err
+		}
+		d.released = released
+		if res == result.Created {
+			return res, describe(released), nil
+		}
+		if repair {
+			res = result.Repaired
+		}
+		return res, describe(released) + ": " + reason, nil
+	})
+}
+
+func namespaceObject(name string) kube.Object {
+	return kube.Object{Unstructured: &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": name},
+	}}}
+}
+
+func describe(release *traefik.Release) string {
+	return fmt.Sprintf("Traefik %s, chart %s, revision %d", release.AppVersion, release.ChartVersion, release.Revision)
+}
+
+// AwaitTraefik returns when every pod of Traefik is ready.
+func (d *Demo) AwaitTraefik(ctx context.Context) error {
+	return d.step("traefik", func(step *ui.Step) (result.Result, string, error) {
+		objects, err := objectsOf(d.released)
+		if err != nil {
+			return "", "", err
+		}
+		return "", "", d.awaitRollout(objects, namespace, step)
+	})
+}
+
+// awaitRollout waits for the workloads among objects. Those of a chart have the release's namespace where they name none.
+func (d *Demo) awaitRollout(objects []kube.Object, inNamespace string, step *ui.Step) error {
+	client, err := d.kube()
+	if err != nil {
+		return err
+	}
+	for i := range objects {
+		if objects[i].GetNamespace() == "" {
+			objects[i] = kube.Object{Unstructured: objects[i].DeepCopy(), Source: objects[i].Source}
+			objects[i].SetNamespace(inNamespace)
+		}
+	}
+	return client.WaitRollout(d.run, objects, patience, step.Report)
+}
+
+// ApplyApps applies every object of the manifests that is not the Gateway API's. AwaitApps waits for what they run.
+func (d *Demo) ApplyApps(ctx context.Context) error {
+	return d.part("apps", func(step *ui.Step) (result.Result, string, error) { return d.apply(d.inputs.apps) })
+}
+
+func (d *Demo) apply(objects []kube.Object) (result.Result, string, error) {
+	client, err := d.kube()
+	if err != nil {
+		return "", "", err
+	}
+	changes, err := client.Apply(d.run, objects)
+	if err != nil {
+		return "", "", err
+	}
+	res, detail := summarize(changes)
+	return res, detail, nil
+}
+
+// AwaitApps returns when every workload of the manifests is rolled out.
+func (d *Demo) AwaitApps(ctx context.Context) error {
+	return d.step("apps", func(step *ui.Step) (result.Result, string, error) {
+		return "", "", d.awaitRollout(slices.Clone(d.inputs.apps), "default", step)
+	})
+}
+
+// ApplyRoutes applies every Gateway API object of the manifests. AwaitRoutes waits until they are served.
+func (d *Demo) ApplyRoutes(ctx context.Context) error {
+	return d.part("routes", func(step *ui.Step) (result.Result, string, error) { return d.apply(d.inputs.routes) })
+}
+
+// AwaitRoutes returns when every route is accepted and its requests are answered as they should be.
+func (d *Demo) AwaitRoutes(ctx context.Context) error {
+	return d.step("routes", func(step *ui.Step) (result.Result, string, error) { return "", "", d.awaitServed(step) })
+}
+
+// Hosts sees to it that every hostname leads to this machine. Where the system's resolver does not know a name, the hosts file must;
+// a user who may not write it is told how.
+func (d *Demo) Hosts(ctx context.Context) error {
+	return d.step("hosts", func(step *ui.Step) (result.Result, string, error) {
+		names := gateway.Hostnames(d.inputs.httpRoutes, d.inputs.gateways)
+		have, err := d.hosts.Names()
+		if err != nil {
+			return "", "", err
+		}
+		// A name that the block has resolves because of it.
+		unresolved := hosts.Unresolved(d.run, systemResolver, without(names, have))
+		needed := slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+			return !slices.Contains(have, name) && !slices.Contains(unresolved, name)
+		})
+		if len(needed) == 0 && len(have) == 0 {
+			return result.Unchanged, fmt.Sprintf("%d names lead to this machine", len(names)), nil
+		}
+		if slices.Equal(needed, have) {
+			return result.Unchanged, fmt.Sprintf("%d names, %d by %s", len(names), len(have), d.hosts.Path), nil
+		}
+		if err := d.lock(); err != nil {
+			return "", "", err
+		}
+		return d.writeHosts(needed, len(have) == 0)
+	})
+}
+
+func without(names, these []string) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return slices.Contains(these, name) })
+}

@@ -1,0 +1,405 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"kindgate/magefiles/internal/gateway"
+	"kindgate/magefiles/internal/kube"
+	"kindgate/magefiles/internal/probe"
+	"kindgate/magefiles/internal/ui"
+)
+
+var (
+	classKind   = gatewayv1.SchemeGroupVersion.WithKind("GatewayClass")
+	gatewayKind = gatewayv1.SchemeGroupVersion.WithKind("Gateway")
+	routeKind   = gatewayv1.SchemeGroupVersion.WithKind("HTTPRoute")
+	sliceKind   = discoveryv1.SchemeGroupVersion.WithKind("EndpointSlice")
+	crdKind     = schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"}
+)
+
+// A check is one line of verify: what must hold, and how it is found out.
+type check struct {
+	what  string
+	judge func() gateway.Finding
+}
+
+// state is the cluster's objects that the checks are about, read at one time.
+type state struct {
+	classes  []gatewayv1.GatewayClass
+	gateways []gatewayv1.Gateway
+	routes   []gatewayv1.HTTPRoute
+	pods     map[string][]string // the ready pods of each Service, by gateway.Backend's name
+}
+
+func (d *Demo) readState(ctx context.Context) (*state, error) {
+	client, err := d.kube()
+	if err != nil {
+		return nil, err
+	}
+	s := &state{}
+	reads, ctx := errgroup.WithContext(ctx)
+	reads.Go(func() (err error) { s.classes, err = list[gatewayv1.GatewayClass](ctx, client, classKind); return err })
+	reads.Go(func() (err error) { s.gateways, err = list[gatewayv1.Gateway](ctx, client, gatewayKind); return err })
+	reads.Go(func() (err error) { s.routes, err = list[gatewayv1.HTTPRoute](ctx, client, routeKind); return err })
+	reads.Go(func() (err error) { s.pods, err = readyPods(ctx, client); return err })
+	return s, reads.Wait()
+}
+
+func list[T any](ctx context.Context, client *kube.Client, kind schema.GroupVersionKind) ([]T, error) {
+	objects, err := client.List(ctx, kind, "")
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", kind.Kind, err)
+	}
+	return kube.As[T](objects)
+}
+
+// readyPods returns the names of the pods that each Service sends requests to.
+func readyPods(ctx context.Context, client *kube.Client) (map[string][]string, error) {
+	slices, err := list[discoveryv1.EndpointSlice](ctx, client, sliceKind)
+	pods := map[string][]string{}
+	for _, slice := range slices {
+		service := gateway.Backend{Namespace: slice.Namespace, Name: slice.Labels[discoveryv1.LabelServiceName]}.String()
+		for _, endpoint := range slice.Endpoints {
+			if endpoint.TargetRef != nil && endpoint.TargetRef.Kind == "Pod" && (endpoint.Conditions.Ready == nil || *endpoint.Conditions.Ready) {
+				pods[service] = append(pods[service], endpoint.TargetRef.Name)
+			}
+		}
+	}
+	return pods, err
+}
+
+// conditionChecks are those of the classes, gateways and routes of the manifests, whatever else the cluster has.
+func (d *Demo) conditionChecks(s *state) []check {
+	var checks []check
+	for _, name := range d.inputs.classes {
+		checks = append(checks, check{"GatewayClass/" + name, func() gateway.Finding { return judgeClass(s, name) }})
+	}
+	for i := range d.inputs.gateways {
+		gw := &d.inputs.gateways[i]
+		checks = append(checks, check{"Gateway/" + gw.Namespace + "/" + gw.Name, func() gateway.Finding {
+			return judgeLive(s.gateways, gw.Namespace, gw.Name, gateway.Programmed)
+		}})
+	}
+	for i := range d.inputs.httpRoutes {
+		route := &d.inputs.httpRoutes[i]
+		checks = append(checks, check{"HTTPRoute/" + route.Namespace + "/" + route.Name, func() gateway.Finding { return judgeRoute(s, route) }})
+	}
+	return checks
+}
+
+func judgeClass(s *state, name string) gateway.Finding {
+	for i := range s.classes {
+		if s.classes[i].Name != name {
+			continue
+		}
+		if controller := string(s.classes[i].Spec.ControllerName); controller != gatewayClassURL {
+			return gateway.Finding{Message: fmt.Sprintf("it belongs to the controller %s, not to Traefik's %s", controller, gatewayClassURL)}
+		}
+		return gateway.Class(&s.classes[i])
+	}
+	return gateway.Finding{Message: "it is not there"}
+}
+
+func judgeRoute(s *state, route *gatewayv1.HTTPRoute) gateway.Finding {
+	return judgeLive(s.routes, route.Namespace, route.Name, func(live *gatewayv1.HTTPRoute) gateway.Finding { return gateway.Attached(live, s.gateways) })
+}
+
+// judgeLive judges one live object, which must be there.
+func judgeLive[T any, P interface {
+	*T
+	GetNamespace() string
+	GetName() string
+}](live []T, namespace, name string, judge func(P) gateway.Finding) gateway.Finding {
+	for i := range live {
+		if p := P(&live[i]); p.GetNamespace() == namespace && p.GetName() == name {
+			return judge(p)
+		}
+	}
+	return gateway.Finding{Message: "it is not there"}
+}
+
+// requestChecks are those that send real requests: one for each host and match of each route, and one for a host that no route has.
+func (d *Demo) requestChecks(ctx context.Context, s *state) []check {
+	var checks []check
+	for _, request := range gateway.Requests(d.inputs.httpRoutes, d.knownGateways(s)) {
+		checks = append(checks, check{request.String(), func() gateway.Finding { return d.prove(ctx, request, s.pods) }})
+	}
+	if host, ok := gateway.Unrouted(d.inputs.httpRoutes, d.knownGateways(s)); ok {
+		checks = append(checks, check{"http://" + host + "/", func() gateway.Finding { return d.proveUnrouted(ctx, host) }})
+	}
+	return checks
+}
+
+// knownGateways are those of the manifests, and those the cluster has besides.
+func (d *Demo) knownGateways(s *state) []gatewayv1.Gateway {
+	return append(slices.Clone(d.inputs.gateways), s.gateways...)
+}
+
+// enoughRequests is how many requests must do to see every pod of a Service once: Traefik takes them in turn.
+func enoughRequests(pods int) int { return max(20, 2*pods) }
+
+// prove sends a request and judges who answers it.
+func (d *Demo) prove(ctx context.Context, request gateway.Request, pods map[string][]string) gateway.Finding {
+	if request.Unproven != "" {
+		return gateway.Finding{OK: true, Message: "not proven: " + request.Unproven}
+	}
+	url := request.URL(d.port(request.Scheme))
+	answer, err := d.probe.Get(ctx, request.Method, url, request.Header, request.Redirect == 0)
+	if err != nil {
+		return gateway.Finding{Message: "no answer: " + err.Error()}
+	}
+	switch {
+	case request.Redirect != 0:
+		return gateway.Finding{OK: answer.Status == request.Redirect, Message: fmt.Sprintf("redirected with %d to %s, expected %d", answer.Status, answer.Header.Get("Location"), request.Redirect)}
+	case answer.Unrouted():
+		return gateway.Finding{Message: "404 from Traefik: it has no such route"}
+	case answer.Status >= 500:
+		return gateway.Finding{Message: fmt.Sprintf("%d %s instead of an answer of %s", answer.Status, http.StatusText(answer.Status), backends(request))}
+	case slices.Contains(request.Backends, gateway.Backend{Namespace: namespace, Name: release, Port: dashboardPort}) && (answer.Status != http.StatusOK || !answer.HTML()):
+		return gateway.Finding{Message: fmt.Sprintf("%d %s from %s, expected 200 and the dashboard's page", answer.Status, answer.Header.Get("Content-Type"), answer.URL)}
+	case answer.Field("Hostname") == "":
+		return gateway.Finding{OK: true, Message: strings.TrimSpace(fmt.Sprintf("%d %s", answer.Status, answer.Header.Get("Content-Type")))}
+	}
+	return d.provePods(ctx, request, url, answer, pods)
+}
+
+// dashboardPort is the port of Traefik's Service behind which its dashboard is.
+const dashboardPort = 9000
+
+// provePods goes on with an application that says which pod it is, as whoami does: each must be one of the rule's Services', and all of
+// these must be seen.
+func (d *Demo) provePods(ctx context.Context, request gateway.Request, url string, answer *probe.Answer, pods map[string][]string) gateway.Finding {
+	var expected []string
+	for _, backend := range request.Backends {
+		expected = append(expected, pods[backend.String()]...)
+	}
+	for _, header := range []string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {
+		if answer.Field(header) == "" {
+			return gateway.Finding{Message: "the request arrived without the header " + header + ": it did not come through Traefik"}
+		}
+	}
+	seen := map[string]bool{}
+	for sent := 1; ; sent++ {
+		pod := answer.Field("Hostname")
+		if !slices.Contains(expected, pod) {
+			return gateway.Finding{Message: fmt.Sprintf("answered by pod %s, which is none of %s: %s", pod, backends(request), strings.Join(expected, ", "))}
+		}
+		seen[pod] = true
+		if len(seen) == len(expected) {
+			return gateway.Finding{OK: true, Message: fmt.Sprintf("%s: %d of %d pods in %d requests", backends(request), len(seen), len(expected), sent)}
+		}
+		if sent == enoughRequests(len(expected)) {
+			return gateway.Finding{Message: fmt.Sprintf("%s: only %d of %d pods answered %d requests", backends(request), len(seen), len(expected), sent)}
+		}
+		var err error
+		if answer, err = d.probe.Get(ctx, request.Method, url, request.Header, true); err != nil {
+			return gateway.Finding{Message: "no answer: " + err.Error()}
+		}
+	}
+}
+
+func backends(request gateway.Request) string {
+	var names []string
+	for _, backend := range request.Backends {
+		names = append(names, backend.String())
+	}
+	if len(names) == 0 {
+		return "the rule's backend"
+	}
+	return strings.Join(names, " or ")
+}
+
+// proveUnrouted is the negative control: another server on the port would not give Traefik's 404.
+func (d *Demo) proveUnrouted(ctx context.Context, host string) gateway.Finding {
+	request := gateway.Request{Scheme: "http", Host: host, Path: "/"}
+	answer, err := d.probe.Get(ctx, "GET", request.URL(d.config.HTTPPort), nil, false)
+	switch {
+	case err != nil:
+		return gateway.Finding{Message: "no answer: " + err.Error()}
+	case !answer.Unrouted():
+		return gateway.Finding{Message: fmt.Sprintf("%d where Traefik answers 404: something else listens on the port, or a route nobody knows of takes every host", answer.Status)}
+	}
+	return gateway.Finding{OK: true, Message: "404 from Traefik, as no route has this host"}
+}
+
+func (d *Demo) port(scheme string) int {
+	if scheme == "https" {
+		return d.config.HTTPSPort
+	}
+	return d.config.HTTPPort
+}
+
+// awaitServed returns when every condition holds and every request is answered as it should be, or when something that is wrong stays so.
+func (d *Demo) awaitServed(step *ui.Step) error {
+	client, err := d.kube()
+	if err != nil {
+		return err
+	}
+	for _, kind := range []schema.GroupVersionKind{classKind, gatewayKind, routeKind} {
+		if err := d.awaitConditions(client, kind, step); err != nil {
+			return err
+		}
+	}
+	return d.awaitAnswers(step)
+}
+
+// awaitConditions watches the objects of a kind until all conditions hold.
+func (d *Demo) awaitConditions(client *kube.Client, kind schema.GroupVersionKind, step *ui.Step) error {
+	bad := time.Time{}
+	for {
+		turn, cancel := context.WithTimeout(d.run, patience/4) // a bad sign may stay as it is: look at the clock now and then
+		var problems []string
+		err := client.Until(turn, kind, "", func(objects []*unstructured.Unstructured) (string, bool, error) {
+			s, err := d.readState(d.run)
+			if err != nil {
+				return "", false, err
+			}
+			problems = nil
+			definite := false
+			for _, c := range d.conditionChecks(s) {
+				if !strings.HasPrefix(c.what, kind.Kind+"/") {
+					continue
+				}
+				if finding := c.judge(); !finding.OK {
+					problems = append(problems, c.what+": "+finding.Message)
+					definite = definite || !finding.Pending
+				}
+			}
+			switch {
+			case !definite:
+				bad = time.Time{}
+			case bad.IsZero():
+				bad = time.Now()
+			}
+			if len(problems) > 0 {
+				step.Report("waiting for " + problems[0])
+			}
+			return "", len(problems) == 0, nil
+		})
+		expired := turn.Err() != nil
+		cancel()
+		switch {
+		case !expired:
+			return err
+		case d.run.Err() != nil:
+			return fmt.Errorf("%w: %s", context.Cause(d.run), strings.Join(problems, "\n"))
+		case !bad.IsZero() && time.Since(bad) >= patience:
+			return errors.New(strings.Join(problems, "\n"))
+		}
+	}
+}
+
+// awaitAnswers repeats the requests that are not yet answered as they should be: Traefik serves a route some time after it has accepted
+// it, and tells nobody when.
+func (d *Demo) awaitAnswers(step *ui.Step) error {
+	started := time.Now()
+	done := map[string]bool{}
+	for pause := 20 * time.Millisecond; ; pause = min(2*pause, 250*time.Millisecond) {
+		s, err := d.readState(d.run)
+		if err != nil {
+			return err
+		}
+		checks := slices.DeleteFunc(d.requestChecks(d.run, s), func(c check) bool { return done[c.what] })
+		var problems []string
+		for i, finding := range d.judgeAll(checks) {
+			if finding.OK {
+				done[checks[i].what] = true
+			} else {
+				problems = append(problems, checks[i].what+": "+finding.Message)
+			}
+		}
+		if len(problems) == 0 {
+			return nil
+		}
+		step.Report("waiting for " + problems[0])
+		if time.Since(started) > servedWithin {
+			return errors.New(strings.Join(problems, "\n"))
+		}
+		select {
+		case <-time.After(pause):
+		case <-d.run.Done():
+			return fmt.Errorf("%w: %s", context.Cause(d.run), strings.Join(problems, "\n"))
+		}
+	}
+}
+
+// servedWithin is how long Traefik may take to serve routes it has accepted, and a changed Service's pods to take requests.
+const servedWithin = 20 * time.Second
+
+// judgeAll judges checks side by side, and returns the findings in their order.
+func (d *Demo) judgeAll(checks []check) []gateway.Finding {
+	findings := make([]gateway.Finding, len(checks))
+	var judging errgroup.Group
+	judging.SetLimit(16)
+	for i := range checks {
+		judging.Go(func() error { findings[i] = checks[i].judge(); return nil })
+	}
+	_ = judging.Wait()
+	return findings
+}
+
+// Verify checks what is there, and changes nothing: the conditions, then real requests. Its error says how many checks failed; each is
+// printed with what was found and what to look at.
+func (d *Demo) Verify(ctx context.Context) error {
+	step := d.ui.Begin("verify")
+	failed, total, err := d.verify(step)
+	if err == nil && failed > 0 {
+		err = fmt.Errorf("%d of %d checks failed", failed, total)
+	}
+	err = d.failed("verify", err)
+	step.End("passed", fmt.Sprintf("%d checks", total), err)
+	return err
+}
+
+func (d *Demo) verify(step *ui.Step) (failed, total int, err error) {
+	if err := d.lookAtCluster(); err != nil {
+		return 0, 0, err
+	}
+	s, err := d.readState(d.run)
+	if err != nil {
+		return 0, 0, err
+	}
+	step.Report("checking conditions and sending requests")
+	checks := append(d.conditionChecks(s), d.requestChecks(d.run, s)...)
+	for i, finding := range d.judgeAll(checks) {
+		level, hint := ui.OK, ""
+		if !finding.OK {
+			level, hint = ui.Error, "look at: "+d.lookAt(checks[i].what)
+			failed++
+		}
+		d.ui.Check(level, checks[i].what, finding.Message, hint)
+	}
+	return failed, len(checks), nil
+}
+
+// lookAtCluster connects to the cluster as it is; one that is not up is an error.
+func (d *Demo) lookAtCluster() error {
+	d.cluster.Attach(d.run)
+	_, err := d.kube()
+	return err
+}
+
+// lookAt is the command that shows more of what a check is about.
+func (d *Demo) lookAt(what string) string {
+	kubectl := "kubectl --context kind-" + d.config.Cluster
+	parts := strings.Split(what, "/")
+	switch {
+	case strings.Contains(what, "://"):
+		return fmt.Sprintf("%s logs -n %s daemonset/%s", kubectl, namespace, release)
+	case len(parts) == 3:
+		return fmt.Sprintf("%s describe %s -n %s %s", kubectl, strings.ToLower(parts[0]), parts[1], parts[2])
+	}
+	return fmt.Sprintf("%s describe %s %s", kubectl, strings.ToLower(parts[0]), parts[len(parts)-1])
+}

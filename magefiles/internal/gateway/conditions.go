@@ -1,0 +1,180 @@
+// Package gateway knows the Gateway API's rules: what the conditions of its objects mean, and which requests a route must answer. It
+// asks nobody: objects come in, findings go out.
+package gateway
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+)
+
+// A Finding is what an object's conditions say.
+type Finding struct {
+	// OK: all that must hold does, at the object's current generation.
+	OK bool
+	// Pending: the controller has not yet judged the current generation; what it said of an older one does not count.
+	Pending bool
+	// Message is the conditions that hold, or the first that does not, with its reason and message.
+	Message string
+}
+
+// conditions judges those of the wanted types: each must be True and observed at the object's generation. See
+// https://gateway-api.sigs.k8s.io/geps/gep-1364/ for what they mean.
+func conditions(have []metav1.Condition, generation int64, wanted ...string) Finding {
+	for _, name := range wanted {
+		condition := meta.FindStatusCondition(have, name)
+		switch {
+		case condition == nil:
+			return Finding{Pending: true, Message: "no condition " + name + " yet"}
+		case condition.ObservedGeneration < generation:
+			return Finding{Pending: true, Message: fmt.Sprintf("condition %s is of generation %d, the object is at %d", name, condition.ObservedGeneration, generation)}
+		case condition.Status == metav1.ConditionUnknown:
+			return Finding{Pending: true, Message: fmt.Sprintf("%s is Unknown (%s): %s", name, condition.Reason, condition.Message)}
+		case condition.Status != metav1.ConditionTrue:
+			return Finding{Message: fmt.Sprintf("%s is %s (%s): %s", name, condition.Status, condition.Reason, condition.Message)}
+		}
+	}
+	return Finding{OK: true, Message: strings.Join(wanted, ", ")}
+}
+
+// Class judges a GatewayClass: Accepted.
+func Class(class *gatewayv1.GatewayClass) Finding {
+	return conditions(class.Status.Conditions, class.Generation, string(gatewayv1.GatewayClassConditionStatusAccepted))
+}
+
+// Programmed judges a Gateway: Accepted and Programmed, with an address, and each of its listeners too.
+func Programmed(gw *gatewayv1.Gateway) Finding {
+	finding := conditions(gw.Status.Conditions, gw.Generation, string(gatewayv1.GatewayConditionAccepted), string(gatewayv1.GatewayConditionProgrammed))
+	if !finding.OK {
+		// The Gateway's own condition only says that a listener is at fault; the listener's says why.
+		for _, listener := range gw.Status.Listeners {
+			if f := Listener(gw, listener.Name); !f.OK && !f.Pending {
+				return f
+			}
+		}
+		return finding
+	}
+	for _, listener := range gw.Spec.Listeners {
+		if f := Listener(gw, listener.Name); !f.OK {
+			return f
+		}
+	}
+	var addresses []string
+	for _, address := range gw.Status.Addresses {
+		addresses = append(addresses, address.Value)
+	}
+	if len(addresses) == 0 {
+		return Finding{Pending: true, Message: "no address in the status yet"}
+	}
+	finding.Message += ", at " + strings.Join(addresses, ", ")
+	return finding
+}
+
+// Listener judges one listener of a Gateway: Accepted, Programmed and ResolvedRefs.
+func Listener(gw *gatewayv1.Gateway, name gatewayv1.SectionName) Finding {
+	for _, listener := range gw.Status.Listeners {
+		if listener.Name != name {
+			continue
+		}
+		finding := conditions(listener.Conditions, gw.Generation, string(gatewayv1.ListenerConditionAccepted),
+			string(gatewayv1.ListenerConditionProgrammed), string(gatewayv1.ListenerConditionResolvedRefs))
+		finding.Message = "listener " + string(name) + ": " + finding.Message
+		return finding
+	}
+	return Finding{Pending: true, Message: "no status of listener " + string(name) + " yet"}
+}
+
+// Attached judges an HTTPRoute: Accepted and ResolvedRefs at each of its parents. gateways are those of the cluster: a parent that is
+// not among them is named at once, as no controller would ever say so.
+func Attached(route *gatewayv1.HTTPRoute, gateways []gatewayv1.Gateway) Finding {
+	if len(route.Spec.ParentRefs) == 0 {
+		return Finding{Message: "it has no parentRefs, so no Gateway serves it"}
+	}
+	ok := Finding{OK: true}
+	for _, ref := range route.Spec.ParentRefs {
+		if problem := parentProblem(route, ref, gateways); problem != "" {
+			return Finding{Message: problem}
+		}
+		i := slices.IndexFunc(route.Status.Parents, func(status gatewayv1.RouteParentStatus) bool {
+			return parent(route, status.ParentRef) == parent(route, ref)
+		})
+		if i < 0 {
+			return Finding{Pending: true, Message: "no controller has judged its parent " + parent(route, ref).String() + " yet"}
+		}
+		finding := conditions(route.Status.Parents[i].Conditions, route.Generation,
+			string(gatewayv1.RouteConditionAccepted), string(gatewayv1.RouteConditionResolvedRefs))
+		if !finding.OK {
+			finding.Message += " (parent " + parent(route, ref).String() + ")"
+			return finding
+		}
+		ok.Message = finding.Message
+	}
+	return ok
+}
+
+// parentKey is a parentRef with its defaults filled in.
+type parentKey struct {
+	Kind, Namespace, Name, Section string
+	Port                           int32
+}
+
+func (p parentKey) String() string {
+	text := p.Kind + "/" + p.Namespace + "/" + p.Name
+	if p.Section != "" {
+		text += ", listener " + p.Section
+	}
+	return text
+}
+
+func parent(route *gatewayv1.HTTPRoute, ref gatewayv1.ParentReference) parentKey {
+	key := parentKey{Kind: "Gateway", Namespace: route.Namespace, Name: string(ref.Name)}
+	if ref.Kind != nil {
+		key.Kind = string(*ref.Kind)
+	}
+	if ref.Namespace != nil {
+		key.Namespace = string(*ref.Namespace)
+	}
+	if ref.SectionName != nil {
+		key.Section = string(*ref.SectionName)
+	}
+	if ref.Port != nil {
+		key.Port = int32(*ref.Port)
+	}
+	return key
+}
+
+func parentProblem(route *gatewayv1.HTTPRoute, ref gatewayv1.ParentReference, gateways []gatewayv1.Gateway) string {
+	key := parent(route, ref)
+	if key.Kind != "Gateway" {
+		return ""
+	}
+	gw := find(gateways, key)
+	if gw == nil {
+		return fmt.Sprintf("its parent %s does not exist", key)
+	}
+	if key.Section != "" && !slices.ContainsFunc(gw.Spec.Listeners, func(l gatewayv1.Listener) bool { return string(l.Name) == key.Section }) {
+		return fmt.Sprintf("its parent %s does not exist: the Gateway has %s", key, listenerNames(gw))
+	}
+	return ""
+}
+
+func find(gateways []gatewayv1.Gateway, key parentKey) *gatewayv1.Gateway {
+	for i := range gateways {
+		if gateways[i].Namespace == key.Namespace && gateways[i].Name == key.Name {
+			return &gateways[i]
+		}
+	}
+	return nil
+}
+
+func listenerNames(gw *gatewayv1.Gateway) string {
+	var names []string
+	for _, listener := range gw.Spec.Listeners {
+		names = append(names, string(listener.Name))
+	}
+	return "the listeners " + strings.Join(names, ", ")
+}

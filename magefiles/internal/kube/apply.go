@@ -1,0 +1,386 @@
+package kube
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+
+	"kindgate/magefiles/internal/result"
+)
+
+// manifestAnnotation holds the hash of the manifest that an object was last applied from. With it, a manifest that has changed
+// (updated) is told from an object that somebody else has changed (repaired), and one that has not from the object alone.
+const manifestAnnotation = "kindgate/manifest-sha256"
+
+// parallel is how many requests are under way at once: enough to keep the API server busy, too few to make it refuse any.
+const parallel = 16
+
+// A Change is what applying one object came to.
+type Change struct {
+	Object Object
+	Result result.Result
+}
+
+// Apply makes the live objects what objects ask for, by server-side apply, definitions first and workloads last, and returns what
+// changed, in the order of objects. An object that is as it should be is only read. Fields that the manifests do not mention are left
+// to whoever owns them. A failed object does not keep the others back; the error joins all failures, each with the object's name.
+func (c *Client) Apply(ctx context.Context, objects []Object) ([]Change, error) {
+	live, err := c.Live(ctx, objects)
+	if err != nil {
+		return nil, err
+	}
+	return c.ApplyTo(ctx, objects, live)
+}
+
+// ApplyTo is Apply for a caller who has just read the live objects with Live.
+func (c *Client) ApplyTo(ctx context.Context, objects []Object, live []*unstructured.Unstructured) ([]Change, error) {
+	changes := make([]Change, len(objects))
+	var failures []error
+	for tier := range tiers {
+		errs := make([]error, len(objects))
+		each(objects, func(i int, object Object) {
+			if tierOf(object) == tier {
+				var res result.Result
+				res, errs[i] = c.apply(ctx, object, live[i])
+				changes[i] = Change{object, res}
+			}
+		})
+		if err := errors.Join(errs...); err != nil {
+			failures = append(failures, err)
+		}
+	}
+	return changes, errors.Join(failures...)
+}
+
+// tiers is the number of turns in which objects are applied: what defines namespaces and kinds, what workloads need, workloads.
+const tiers = 3
+
+func tierOf(o Object) int {
+	switch o.GetKind() {
+	case "Namespace", "CustomResourceDefinition":
+		return 0
+	case "Deployment", "DaemonSet", "StatefulSet", "Job", "CronJob", "Pod", "ReplicaSet":
+		return 2
+	}
+	return 1
+}
+
+func (c *Client) apply(ctx context.Context, object Object, live *unstructured.Unstructured) (result.Result, error) {
+	res, err := c.applyOnce(ctx, object, live)
+	if err == nil {
+		return res, nil
+	}
+	if object.Source != "" {
+		return "", fmt.Errorf("%s (%s): %w", object.Name(), object.Source, err)
+	}
+	return "", fmt.Errorf("%s: %w", object.Name(), err)
+}
+
+func (c *Client) applyOnce(ctx context.Context, object Object, live *unstructured.Unstructured) (result.Result, error) {
+	client, err := c.resource(ctx, object.GroupVersionKind(), object.GetNamespace())
+	if err != nil {
+		return "", err
+	}
+	if live != nil && live.GetDeletionTimestamp() != nil {
+		if err := c.waitGone(ctx, client, live); err != nil {
+			return "", err
+		}
+		live = nil
+	}
+	want, hash, err := wanted(object, live)
+	if err != nil {
+		return "", err
+	}
+	if live != nil && live.GetAnnotations()[manifestAnnotation] == hash && covers(want.Object, ownedFields(live, Manager)) {
+		return result.Unchanged, nil
+	}
+	data, err := want.MarshalJSON()
+	if err != nil {
+		return "", err
+	}
+	force := true
+	applied, err := client.Patch(ctx, want.GetName(), types.ApplyPatchType, data, metav1.PatchOptions{
+		FieldManager: Manager, Force: &force, FieldValidation: metav1.FieldValidationStrict,
+	})
+	switch {
+	case err != nil:
+		return "", err
+	case live == nil:
+		return result.Created, nil
+	case applied.GetResourceVersion() == live.GetResourceVersion():
+		return result.Unchanged, nil
+	case live.GetAnnotations()[manifestAnnotation] == hash:
+		return result.Repaired, nil
+	default:
+		return result.Updated, nil
+	}
+}
+
+// wanted returns what is sent to the server for an object, and the hash of its manifest. What only a server writes is left out,
+// as are the replicas of a workload that an autoscaler has taken over.
+func wanted(object Object, live *unstructured.Unstructured) (*unstructured.Unstructured, string, error) {
+	want := object.DeepCopy()
+	for _, field := range []string{"creationTimestamp", "managedFields", "resourceVersion", "uid", "generation"} {
+		unstructured.RemoveNestedField(want.Object, "metadata", field)
+	}
+	unstructured.RemoveNestedField(want.Object, "status")
+	content, err := want.MarshalJSON()
+	if err != nil {
+		return nil, "", err
+	}
+	sum := sha256.Sum256(content)
+	hash := hex.EncodeToString(sum[:])
+	annotations := want.GetAnnotations()
+	if annotations == nil {
+		annotations = map[string]string{}
+	}
+	annotations[manifestAnnotation] = hash
+	want.SetAnnotations(annotations)
+	if live != nil && autoscaled(live) {
+		unstructured.RemoveNestedField(want.Object, "spec", "replicas")
+	}
+	return want, hash, nil
+}
+
+// autoscaled tells whether a controller in the cluster (not a person with kubectl scale) sets the replicas.
+func autoscaled(live *unstructured.Unstructured) bool {
+	return slices.ContainsFunc(live.GetManagedFields(), func(entry metav1.ManagedFieldsEntry) bool {
+		return entry.Subresource == "scale" && entry.Manager == "kube-controller-manager"
+	})
+}
+
+// Live returns the objects as they are in the cluster, in the order of objects, nil for one that is not there. Objects of one kind
+// and namespace come in one request where there are several of them.
+func (c *Client) Live(ctx context.Context, objects []Object) ([]*unstructured.Unstructured, error) {
+	type group struct {
+		kind      schema.GroupVersionKind
+		namespace string
+	}
+	members := map[group][]int{}
+	for i, o := range objects {
+		g := group{o.GroupVersionKind(), o.GetNamespace()}
+		members[g] = append(members[g], i)
+	}
+	live := make([]*unstructured.Unstructured, len(objects))
+	requests, ctx := errgroup.WithContext(ctx)
+	requests.SetLimit(parallel)
+	for g, indices := range members {
+		requests.Go(func() error {
+			if len(indices) <= 3 || g.kind.Kind == "CustomResourceDefinition" {
+				for _, i := range indices {
+					found, err := c.Get(ctx, g.kind, g.namespace, objects[i].GetName())
+					if err != nil {
+						return fmt.Errorf("%s: %w", objects[i].Name(), err)
+					}
+					live[i] = found
+				}
+				return nil
+			}
+			list, err := c.List(ctx, g.kind, g.namespace)
+			if err != nil {
+				return fmt.Errorf("%s in namespace %s: %w", g.kind.Kind, g.namespace, err)
+			}
+			byName := map[string]*unstructured.Unstructured{}
+			for i := range list {
+				byName[list[i].GetName()] = &list[i]
+			}
+			for _, i := range indices {
+				live[i] = byName[objects[i].GetName()]
+			}
+			return nil
+		})
+	}
+	return live, requests.Wait()
+}
+
+// Get returns one object, or nil when it, or its kind, is not there.
+func (c *Client) Get(ctx context.Context, kind schema.GroupVersionKind, namespace, name string) (*unstructured.Unstructured, error) {
+	client, err := c.resource(ctx, kind, namespace)
+	if err != nil {
+		return nil, err
+	}
+	found, err := client.Get(ctx, name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	return found, err
+}
+
+// List returns the objects of a kind in a namespace, or in all of them for an empty one.
+func (c *Client) List(ctx context.Context, kind schema.GroupVersionKind, namespace string) ([]unstructured.Unstructured, error) {
+	client, err := c.everywhere(ctx, kind, namespace)
+	if err != nil {
+		return nil, err
+	}
+	list, err := client.List(ctx, metav1.ListOptions{ResourceVersion: "0"})
+	if err != nil {
+		return nil, err
+	}
+	return list.Items, nil
+}
+
+// Drifted returns those of objects, which helper wrote last, that are missing from the cluster or in which somebody else has since
+// changed a field that it set.
+func (c *Client) Drifted(ctx context.Context, objects []Object, manager string) ([]Object, error) {
+	live, err := c.Live(ctx, objects)
+	if err != nil {
+		return nil, err
+	}
+	var drifted []Object
+	for i, object := range objects {
+		if live[i] == nil || !covers(object.Object, ownedFields(live[i], manager)) && !within(object.Object, live[i].Object) {
+			drifted = append(drifted, object)
+		}
+	}
+	return drifted, nil
+}
+
+// ownedFields returns the set of fields that a manager owns in an object, in the form of FieldsV1: a tree whose keys are f:field,
+// k:{keys of a list's item} and v:value. It is nil when the manager owns none.
+// See https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management.
+func ownedFields(live *unstructured.Unstructured, manager string) map[string]any {
+	var owned map[string]any
+	for _, entry := range live.GetManagedFields() {
+		if entry.Manager == manager && entry.Subresource == "" && entry.FieldsV1 != nil {
+			if err := json.Unmarshal(entry.FieldsV1.Raw, &owned); err != nil {
+				return nil
+			}
+		}
+	}
+	return owned
+}
+
+// covers tells whether a manager owns every field that an object sets. As a change by anybody else takes the field from its owner,
+// it then has the value that was last applied.
+func covers(want map[string]any, owned map[string]any) bool {
+	for field, value := range want {
+		switch field {
+		case "apiVersion", "kind":
+			continue
+		case "metadata":
+			if !coversMetadata(value, owned["f:metadata"]) {
+				return false
+			}
+			continue
+		}
+		child, ok := owned["f:"+field].(map[string]any)
+		if !ok || !coversValue(value, child) {
+			return false
+		}
+	}
+	return true
+}
+
+func coversMetadata(want, owned any) bool {
+	metadata, _ := want.(map[string]any)
+	fields, _ := owned.(map[string]any)
+	for _, field := range []string{"labels", "annotations", "finalizers", "ownerReferences"} {
+		value, ok := metadata[field]
+		if !ok || value == nil {
+			continue
+		}
+		child, ok := fields["f:"+field].(map[string]any)
+		if !ok || !coversValue(value, child) {
+			return false
+		}
+	}
+	return true
+}
+
+func coversValue(want any, owned map[string]any) bool {
+	if len(owned) == 0 {
+		return true // a leaf, or a map or list that has one owner as a whole
+	}
+	switch want := want.(type) {
+	case map[string]any:
+		for key, value := range want {
+			child, ok := owned["f:"+key].(map[string]any)
+			if !ok || !coversValue(value, child) {
+				return false
+			}
+		}
+	case []any:
+		for _, item := range want {
+			child, ok := ownedItem(item, owned)
+			if !ok || !coversValue(item, child) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// ownedItem finds the entry of a list's item: by its value in a set, else by its keys, those that the item leaves to their defaults aside.
+func ownedItem(item any, owned map[string]any) (map[string]any, bool) {
+	fields, isMap := item.(map[string]any)
+	for key, child := range owned {
+		kind, content, _ := strings.Cut(key, ":")
+		var matches bool
+		switch {
+		case kind == "v" && !isMap:
+			var value any
+			matches = json.Unmarshal([]byte(content), &value) == nil && fmt.Sprint(value) == fmt.Sprint(item)
+		case kind == "k" && isMap:
+			var keys map[string]any
+			matches = json.Unmarshal([]byte(content), &keys) == nil
+			for name, value := range keys {
+				if own, set := fields[name]; set && fmt.Sprint(own) != fmt.Sprint(value) {
+					matches = false
+				}
+			}
+		}
+		if matches {
+			owner, ok := child.(map[string]any)
+			return owner, ok
+		}
+	}
+	return nil, false
+}
+
+// within tells whether live has every field of want, with its value; lists must be of one length.
+func within(want, live any) bool {
+	switch want := want.(type) {
+	case map[string]any:
+		have, ok := live.(map[string]any)
+		for key, value := range want {
+			if value != nil && (!ok || !within(value, have[key])) {
+				return false
+			}
+		}
+		return true
+	case []any:
+		have, _ := live.([]any)
+		if len(have) != len(want) {
+			return false
+		}
+		for i := range want {
+			if !within(want[i], have[i]) {
+				return false
+			}
+		}
+		return true
+	}
+	return fmt.Sprint(want) == fmt.Sprint(live)
+}
+
+// each calls f for every object, some at once, and returns when all calls have.
+func each(objects []Object, f func(int, Object)) {
+	var calls errgroup.Group
+	calls.SetLimit(parallel)
+	for i, object := range objects {
+		calls.Go(func() error { f(i, object); return nil })
+	}
+	_ = calls.Wait()
+}

@@ -1,0 +1,150 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/discovery/cached/memory"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/restmapper"
+)
+
+// A Client reads and writes objects of any kind in one cluster. It is safe for concurrent use.
+type Client struct {
+	dynamic dynamic.Interface
+	mapper  meta.ResettableRESTMapper
+}
+
+// New returns a client for the cluster of cfg. It connects when it is first used.
+func New(cfg *rest.Config) (*Client, error) {
+	httpClient, err := rest.HTTPClientFor(cfg)
+	if err != nil {
+		return nil, err
+	}
+	dyn, err := dynamic.NewForConfigAndClient(cfg, httpClient)
+	if err != nil {
+		return nil, err
+	}
+	disco, err := discovery.NewDiscoveryClientForConfigAndClient(cfg, httpClient)
+	if err != nil {
+		return nil, err
+	}
+	return &Client{dynamic: dyn, mapper: restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(disco))}, nil
+}
+
+// A kind that was defined a moment ago needs this long at the most until discovery tells of it.
+const discoveryLag = 3 * time.Second
+
+// resource returns the client for the objects of a kind in a namespace, which is "default" where the kind has namespaces and none is named.
+func (c *Client) resource(ctx context.Context, kind schema.GroupVersionKind, namespace string) (dynamic.ResourceInterface, error) {
+	var mapping *meta.RESTMapping
+	deadline := time.Now().Add(discoveryLag)
+	for {
+		var err error
+		mapping, err = c.mapper.RESTMapping(kind.GroupKind(), kind.Version)
+		if err == nil {
+			break
+		}
+		if !meta.IsNoMatchError(err) {
+			return nil, err
+		}
+		if time.Now().After(deadline) {
+			return nil, fmt.Errorf("the cluster has no kind %s in %s: is its CustomResourceDefinition missing?", kind.Kind, kind.GroupVersion())
+		}
+		if err := sleep(ctx, 100*time.Millisecond); err != nil {
+			return nil, err
+		}
+		c.mapper.Reset()
+	}
+	if mapping.Scope.Name() != meta.RESTScopeNameNamespace {
+		return c.dynamic.Resource(mapping.Resource), nil
+	}
+	if namespace == "" {
+		namespace = "default"
+	}
+	return c.dynamic.Resource(mapping.Resource).Namespace(namespace), nil
+}
+
+// Patient returns a copy of cfg whose requests end when ctx does, whoever makes them, and are sent again for as long while the API
+// server cannot be reached: a server that restarts costs time, not the run.
+func Patient(ctx context.Context, cfg *rest.Config) *rest.Config {
+	cfg = rest.CopyConfig(cfg)
+	cfg.QPS = -1 // one user, one cluster: the server's own priority and fairness suffices
+	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper { return patient{ctx, next} })
+	return cfg
+}
+
+type patient struct {
+	run  context.Context
+	next http.RoundTripper
+}
+
+func (p patient) RoundTrip(req *http.Request) (*http.Response, error) {
+	ctx, cancel := context.WithCancelCause(req.Context())
+	stop := context.AfterFunc(p.run, func() { cancel(context.Cause(p.run)) })
+	release := func() { stop(); cancel(nil) }
+	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+		attempt := req.WithContext(ctx)
+		if req.GetBody != nil {
+			body, err := req.GetBody()
+			if err != nil {
+				release()
+				return nil, err
+			}
+			attempt.Body = body
+		}
+		resp, err := p.next.RoundTrip(attempt)
+		if err == nil {
+			resp.Body = &releasing{resp.Body, release}
+			return resp, nil
+		}
+		if !repeatable(req, err) || sleep(ctx, pause) != nil {
+			release()
+			if cause := context.Cause(p.run); cause != nil && !errors.Is(err, context.Canceled) {
+				return nil, fmt.Errorf("%w; last: %w", cause, err)
+			}
+			return nil, err
+		}
+	}
+}
+
+// repeatable tells whether a failed request may be sent again: nothing of it was sent, or sending it twice does no harm. A PATCH of
+// ours is a server-side apply, and Helm's are strategic merges: both give the same object twice.
+func repeatable(req *http.Request, err error) bool {
+	if utilnet.IsConnectionRefused(err) {
+		return true
+	}
+	return (req.Method == http.MethodGet || req.Method == http.MethodPatch) &&
+		(utilnet.IsConnectionReset(err) || utilnet.IsProbableEOF(err) || utilnet.IsHTTP2ConnectionLost(err))
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// releasing ends a request's context when its answer has been read: a watch reads on long after RoundTrip has returned.
+type releasing struct {
+	io.ReadCloser
+	release func()
+}
+
+func (r *releasing) Close() error {
+	defer r.release()
+	return r.ReadCloser.Close()
+}

@@ -1,0 +1,69 @@
+package kube
+
+import (
+	"strings"
+	"testing"
+	"testing/fstest"
+)
+
+func read(t *testing.T, files map[string]string) ([]Object, error) {
+	t.Helper()
+	fsys := fstest.MapFS{}
+	for name, content := range files {
+		fsys[name] = &fstest.MapFile{Data: []byte(content)}
+	}
+	return ReadDir(fsys, "manifests", func(path string) bool { return path == "values.yaml" })
+}
+
+const namespace = "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: shop\n"
+
+func TestReadDirReturnsEveryObjectWithItsPlace(t *testing.T) {
+	objects, err := read(t, map[string]string{
+		"a.yaml":      "# first\n" + namespace + "---\n---\napiVersion: v1\nkind: Service\nmetadata: {name: shop, namespace: shop}\nspec:\n  ports:\n  - port: 80\n",
+		"b.yml":       "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: ConfigMap, metadata: {name: c}}\n",
+		"sub/c.yaml":  "apiVersion: example.com/v1\nkind: Thing\nmetadata: {name: t}\nanything: goes\n",
+		"values.yaml": "deployment: {kind: DaemonSet}\n",
+		"notes.txt":   "not: yaml: at all",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, o := range objects {
+		got = append(got, o.Name()+" "+o.Source)
+	}
+	want := "Namespace/shop manifests/a.yaml:2|Service/shop/shop manifests/a.yaml:8|ConfigMap/c manifests/b.yml:1|Thing/t manifests/sub/c.yaml:1"
+	if strings.Join(got, "|") != want {
+		t.Errorf("got  %s\nwant %s", strings.Join(got, "|"), want)
+	}
+}
+
+func TestReadDirNamesEverythingThatIsWrong(t *testing.T) {
+	_, err := read(t, map[string]string{
+		"syntax.yaml":  namespace + "---\napiVersion: v1\nkind: Service\nmetadata:\n  name: [unclosed\n",
+		"field.yaml":   "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\nspec:\n  replica: 2\n  templat: {}\n",
+		"route.yaml":   "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r}\nspec:\n  hostname: [a.localhost]\n",
+		"kind.yaml":    "apiVersion: v1\nmetadata: {name: x}\n",
+		"name.yaml":    "apiVersion: v1\nkind: Pod\nmetadata: {}\n",
+		"twice.yaml":   namespace,
+		"scalar.yaml":  "just text\n",
+		"doubled.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {a: b}\ndata: {c: d}\n",
+	})
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, want := range []string{
+		"manifests/syntax.yaml:9: did not",
+		`manifests/field.yaml:1: Deployment/d: strict decoding error: unknown field "spec.replica", unknown field "spec.templat"`,
+		`unknown field "spec.hostname"`,
+		"manifests/kind.yaml:1: no Kubernetes object",
+		"manifests/name.yaml:1: Pod: metadata.name is missing",
+		"manifests/twice.yaml:1: Namespace/shop is already defined at manifests/syntax.yaml:1",
+		"manifests/scalar.yaml:1",
+		`manifests/doubled.yaml:5: key "data" already set in map`,
+	} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("missing %q in:\n%v", want, err)
+		}
+	}
+}

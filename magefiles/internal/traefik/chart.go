@@ -1,0 +1,146 @@
+package traefik
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+
+	"helm.sh/helm/v3/pkg/chart"
+	"helm.sh/helm/v3/pkg/chart/loader"
+	"helm.sh/helm/v3/pkg/cli"
+	"helm.sh/helm/v3/pkg/getter"
+	"helm.sh/helm/v3/pkg/repo"
+
+	"kindgate/magefiles/internal/atomicfile"
+)
+
+// Prefetch starts to load the chart, which a later call then finds loaded.
+func (t *Traefik) Prefetch() { _, _ = t.chart() }
+
+// loadChart loads the chart from the user's disk, from the cache, or from the repository.
+func (t *Traefik) loadChart() (*chart.Chart, error) {
+	if t.options.Chart != "" {
+		ch, err := loader.Load(t.options.Chart)
+		if err != nil {
+			return nil, fmt.Errorf("chart %s: %w\nKINDGATE_TRAEFIK_CHART must be a chart's folder or a .tgz, or empty for the repository's chart.", t.options.Chart, err)
+		}
+		return ch, nil
+	}
+	name := fmt.Sprintf("chart %s %s from %s", t.options.Name, t.options.Version, t.options.Repo)
+	repository := sha256.Sum256([]byte(t.options.Repo))
+	cached := filepath.Join(t.options.Cache, fmt.Sprintf("%s-%s-%.12x.tgz", t.options.Name, t.options.Version, repository))
+	archive, err := os.ReadFile(cached)
+	if err == nil {
+		if ch, err := t.verified(archive, ""); err == nil {
+			return ch, nil
+		} // a damaged copy is fetched again
+	}
+	archive, digest, err := t.download()
+	if err != nil {
+		return nil, fmt.Errorf("%s cannot be fetched: %w\nIs the network there? KINDGATE_TRAEFIK_CHART takes a chart from your disk instead (helm pull %s --repo %s --version %s).",
+			name, err, t.options.Name, t.options.Repo, t.options.Version)
+	}
+	ch, err := t.verified(archive, digest)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if err := os.MkdirAll(t.options.Cache, 0o755); err == nil {
+		_ = atomicfile.Write(cached, archive, 0o644) // only a cache: the next run would fetch again
+	}
+	return ch, nil
+}
+
+// verified unpacks an archive whose digest is the pinned one and the one that the repository's index has, where these are known.
+func (t *Traefik) verified(archive []byte, indexed string) (*chart.Chart, error) {
+	sum := sha256.Sum256(archive)
+	digest := hex.EncodeToString(sum[:])
+	for source, want := range map[string]string{"pinned": t.options.Digest, "in the repository's index": indexed} {
+		if want != "" && want != digest {
+			return nil, fmt.Errorf("its digest is sha256:%s, but the one %s is sha256:%s: it is not the chart that was tried, and is refused", digest, source, want)
+		}
+	}
+	return loader.LoadArchive(bytes.NewReader(archive))
+}
+
+// download fetches the chart's archive, and the digest that the repository's index gives for it.
+func (t *Traefik) download() (archive []byte, digest string, err error) {
+	settings := cli.New()
+	getters := getter.All(settings)
+	scratch, err := os.MkdirTemp("", "kindgate-")
+	if err != nil {
+		return nil, "", err
+	}
+	defer os.RemoveAll(scratch)
+	repository, err := repo.NewChartRepository(&repo.Entry{Name: t.options.Name, URL: t.options.Repo}, getters)
+	if err != nil {
+		return nil, "", err
+	}
+	repository.CachePath = scratch
+	type fetched struct {
+		archive []byte
+		digest  string
+		err     error
+	}
+	done := make(chan fetched, 1)
+	go func() { // Helm's getters take no context
+		var f fetched
+		f.archive, f.digest, f.err = t.downloadFrom(repository, getters)
+		done <- f
+	}()
+	select {
+	case f := <-done:
+		return f.archive, f.digest, f.err
+	case <-t.fetch.Done():
+		return nil, "", t.fetch.Err()
+	}
+}
+
+func (t *Traefik) downloadFrom(repository *repo.ChartRepository, getters getter.Providers) ([]byte, string, error) {
+	file, err := repository.DownloadIndexFile()
+	if err != nil {
+		return nil, "", err
+	}
+	index, err := repo.LoadIndexFile(file)
+	if err != nil {
+		return nil, "", err
+	}
+	entry, err := index.Get(t.options.Name, t.options.Version)
+	if err != nil || len(entry.URLs) == 0 {
+		return nil, "", errors.New("the repository has no such chart and version; KINDGATE_TRAEFIK_VERSION names another")
+	}
+	location, err := repo.ResolveReferenceURL(t.options.Repo, entry.URLs[0])
+	if err != nil {
+		return nil, "", err
+	}
+	parsed, err := url.Parse(location)
+	if err != nil {
+		return nil, "", err
+	}
+	get, err := getters.ByScheme(parsed.Scheme)
+	if err != nil {
+		return nil, "", err
+	}
+	content, err := get.Get(location, getter.WithTransport(http.DefaultTransport.(*http.Transport)))
+	if err != nil {
+		return nil, "", err
+	}
+	return content.Bytes(), entry.Digest, nil
+}
+
+// Missing tells whether a chart that is named on the user's disk is not there, before anything is begun.
+func (t *Traefik) Missing() error {
+	if t.options.Chart == "" {
+		return nil
+	}
+	if _, err := os.Stat(t.options.Chart); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("KINDGATE_TRAEFIK_CHART=%s: there is no such folder or file", t.options.Chart)
+	}
+	return nil
+}

@@ -1,0 +1,290 @@
+// Package ui is the only one that prints: live lines on a terminal, plain lines elsewhere, or one JSON object a line for machines.
+package ui
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Options says for whom the output is.
+type Options struct {
+	// JSON asks for one JSON object a line.
+	JSON bool
+	// Color allows colours, Live lines that are drawn over; both are for terminals.
+	Color, Live bool
+	// Width returns the terminal's width in columns. It is asked again at every drawing.
+	Width func() int
+}
+
+// A UI prints what steps say of themselves. It is safe for concurrent use.
+type UI struct {
+	options Options
+	start   time.Time
+
+	mu    sync.Mutex
+	out   io.Writer
+	steps []*Step
+	live  live
+}
+
+// New returns a UI that prints to out; its clock starts now.
+func New(out io.Writer, options Options) *UI {
+	return &UI{options: options, out: out, start: time.Now()}
+}
+
+// A Step is one bar of the waterfall: something that starts, says what it is doing, and ends, perhaps with pauses in which it waits
+// for other steps.
+type Step struct {
+	Name string
+
+	ui            *UI
+	spans         []span
+	phase         string
+	copied, total int64
+	result        string
+	detail        string
+	ended         bool
+	failed        bool
+}
+
+type span struct{ from, to time.Duration }
+
+// Begin starts a step, or goes on with the one of that name which is paused.
+func (u *UI) Begin(name string) *Step {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	var step *Step
+	for _, s := range u.steps {
+		if s.Name == name && !s.ended {
+			step = s
+		}
+	}
+	if step == nil {
+		step = &Step{Name: name, ui: u}
+		u.steps = append(u.steps, step)
+	}
+	step.spans = append(step.spans, span{from: time.Since(u.start), to: -1})
+	u.refresh()
+	return step
+}
+
+// Report says what the step is doing now.
+func (s *Step) Report(phase string) {
+	s.ui.mu.Lock()
+	defer s.ui.mu.Unlock()
+	if phase == s.phase || s.ended {
+		return
+	}
+	s.phase, s.total = phase, 0
+	if !s.ui.options.Live && !s.ui.options.JSON {
+		fmt.Fprintf(s.ui.out, "· %-9s %s\n", s.Name, phase)
+	}
+}
+
+// Bytes says how many of total bytes have been copied; the phase stays.
+func (s *Step) Bytes(copied, total int64) {
+	s.ui.mu.Lock()
+	defer s.ui.mu.Unlock()
+	s.copied, s.total = copied, total
+}
+
+// Pause ends a part of the step whose rest has to wait for others. The result, what was done, is kept for the end.
+func (s *Step) Pause(result, detail string) {
+	s.ui.mu.Lock()
+	defer s.ui.mu.Unlock()
+	s.close()
+	s.result, s.detail = result, detail
+	s.ui.refresh()
+}
+
+// End ends the step with what it found or did, in a word and a detail; an empty result leaves what a part has said. An error makes it
+// a failed one.
+func (s *Step) End(result, detail string, err error) {
+	s.ui.mu.Lock()
+	defer s.ui.mu.Unlock()
+	s.close()
+	s.ended, s.failed = true, err != nil
+	if result != "" {
+		s.result = result
+	}
+	if detail != "" {
+		s.detail = detail
+	}
+	if s.ui.options.JSON {
+		s.ui.object(s.record(err))
+		return
+	}
+	mark, word := s.ui.paint(green, "✓"), s.result
+	if err != nil {
+		mark, word = s.ui.paint(red, "✗"), "failed"
+	}
+	text := fmt.Sprintf("%s %-9s %-9s %6s", mark, s.Name, word, seconds(s.took()))
+	if s.detail != "" && err == nil {
+		text += "  " + s.detail
+	}
+	s.ui.line(text)
+}
+
+func (s *Step) close() {
+	s.spans[len(s.spans)-1].to = time.Since(s.ui.start)
+}
+
+func (s *Step) took() time.Duration {
+	var sum time.Duration
+	for _, span := range s.spans {
+		to := span.to
+		if to < 0 {
+			to = time.Since(s.ui.start)
+		}
+		sum += to - span.from
+	}
+	return sum
+}
+
+// A record is a step as a machine reads it.
+type record struct {
+	Step   string    `json:"step"`
+	Start  time.Time `json:"start"`
+	End    time.Time `json:"end"`
+	Result string    `json:"result"`
+	Detail string    `json:"detail,omitempty"`
+	Error  string    `json:"error,omitempty"`
+}
+
+func (s *Step) record(err error) record {
+	r := record{Step: s.Name, Start: s.ui.start.Add(s.spans[0].from), End: s.ui.start.Add(s.spans[len(s.spans)-1].to), Result: s.result, Detail: s.detail}
+	if err != nil {
+		r.Result, r.Error = "failed", err.Error()
+	}
+	return r
+}
+
+// Level says how serious a check's outcome is.
+type Level string
+
+const (
+	// OK is as it should be.
+	OK Level = "ok"
+	// Warning may cause trouble, but does not keep anything from working.
+	Warning Level = "warning"
+	// Error keeps something from working.
+	Error Level = "error"
+)
+
+// Check prints the outcome of one check: what was looked at, and what was found. hint is what the user can do; it may have several lines.
+func (u *UI) Check(level Level, what, found, hint string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.options.JSON {
+		u.object(map[string]string{"check": what, "level": string(level), "found": found, "hint": hint})
+		return
+	}
+	text := u.mark(level) + " " + what
+	if found != "" {
+		text += "  " + found
+	}
+	u.line(text)
+	for hintLine := range strings.Lines(hint) {
+		u.line("    " + strings.TrimRight(hintLine, "\n"))
+	}
+}
+
+func (u *UI) mark(level Level) string {
+	switch level {
+	case OK:
+		return u.paint(green, "✓")
+	case Warning:
+		return u.paint(yellow, "!")
+	}
+	return u.paint(red, "✗")
+}
+
+// Note prints something the user should know.
+func (u *UI) Note(text string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.options.JSON {
+		u.object(map[string]string{"note": text})
+		return
+	}
+	first, rest, _ := strings.Cut(text, "\n")
+	u.line(u.mark(Warning) + " " + first)
+	for more := range strings.Lines(rest) {
+		u.line("  " + strings.TrimRight(more, "\n"))
+	}
+}
+
+// Print prints lines as they are, for people only.
+func (u *UI) Print(lines ...string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if !u.options.JSON {
+		u.line(strings.Join(lines, "\n"))
+	}
+}
+
+// Object prints one JSON object, for machines only.
+func (u *UI) Object(value any) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.options.JSON {
+		u.object(value)
+	}
+}
+
+func (u *UI) object(value any) {
+	encoder := json.NewEncoder(u.out)
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(value) // to a closed pipe there is nobody to complain to
+}
+
+// Table prints rows in columns, the first row as their heads.
+func (u *UI) Table(rows [][]string) {
+	var widths []int
+	for _, row := range rows {
+		for i, cell := range row {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], len([]rune(cell)))
+		}
+	}
+	var lines []string
+	for _, row := range rows {
+		var line strings.Builder
+		for i, cell := range row {
+			line.WriteString(cell + strings.Repeat(" ", widths[i]-len([]rune(cell))+2))
+		}
+		lines = append(lines, strings.TrimRight(line.String(), " "))
+	}
+	u.Print(lines...)
+}
+
+// line prints above the live lines.
+func (u *UI) line(text string) {
+	u.live.erase(u.out)
+	fmt.Fprintln(u.out, text)
+	u.refresh()
+}
+
+type color string
+
+const (
+	green  color = "\x1b[32m"
+	red    color = "\x1b[31m"
+	yellow color = "\x1b[33m"
+	dim    color = "\x1b[2m"
+)
+
+func (u *UI) paint(c color, text string) string {
+	if !u.options.Color {
+		return text
+	}
+	return string(c) + text + "\x1b[0m"
+}
+
+func seconds(d time.Duration) string { return fmt.Sprintf("%.2fs", d.Seconds()) }
