@@ -68,6 +68,9 @@ func Verify(ctx context.Context) error { return after(ctx, (*demo.Demo).Verify) 
 // Status shows what there is, and changes nothing.
 func Status(ctx context.Context) error { return after(ctx, (*demo.Demo).Status) }
 
+// Doctor looks at all that a run depends on before it runs, and changes nothing.
+func Doctor(ctx context.Context) error { return after(ctx, (*demo.Demo).Doctor) }
+
 // Teardown deletes the cluster, its context in the kubeconfig, and the names in the hosts file.
 func Teardown(ctx context.Context) error { return after(ctx, (*demo.Demo).Teardown) }
 

@@ -39,6 +39,8 @@ type Options struct {
 	Kubeconfig string
 	// Provider is docker, podman or nerdctl; empty for the first that is installed.
 	Provider string
+	// BeforeCreate is called before a cluster is made; its error keeps it from being made.
+	BeforeCreate func() error
 	// Connect is applied to the configuration of every client that is made.
 	Connect func(*rest.Config) *rest.Config
 }
@@ -109,6 +111,25 @@ const signatureAnnotation = "kindgate/made-from"
 
 // quickly bounds the first look at the API server: a cluster that is up answers in milliseconds.
 const quickly = 2 * time.Second
+
+// Published returns the ports of this machine that the control plane's container publishes.
+func (c *Cluster) Published(ctx context.Context) (map[int]bool, error) {
+	e, err := c.engine()
+	if err != nil {
+		return nil, err
+	}
+	return e.published(ctx, c.nodeName())
+}
+
+// Publisher returns the name of the container that publishes a port of this machine, empty where there is none or no engine.
+func (c *Cluster) Publisher(ctx context.Context, port int) string {
+	e, err := c.engine()
+	if err != nil {
+		return ""
+	}
+	out, _ := e.run(ctx, "ps", "--filter", fmt.Sprintf("publish=%d", port), "--format", "{{.Names}}")
+	return strings.TrimSpace(out)
+}
 
 // Observe looks at the cluster. When all is well that is one request to the API server; else the engine is asked. An unreadable
 // kubeconfig is an error.
@@ -479,6 +500,11 @@ func (c *Cluster) create(ctx context.Context, report func(string)) error {
 	info, err := e.info(ctx)
 	if err != nil {
 		return err
+	}
+	if c.options.BeforeCreate != nil {
+		if err := c.options.BeforeCreate(); err != nil {
+			return err
+		}
 	}
 	config := c.options.Config.DeepCopy()
 	if info.CgroupVersion == "1" {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 
 	"sigs.k8s.io/kind/pkg/cluster"
@@ -164,4 +165,20 @@ func (e engine) nodes(ctx context.Context, name string) ([]container, error) {
 // exec runs a shell line in a node.
 func (e engine) exec(ctx context.Context, node, script string) (string, error) {
 	return e.run(ctx, "exec", node, "sh", "-c", script)
+}
+
+// published returns the ports of this machine that a node's container publishes.
+func (e engine) published(ctx context.Context, node string) (map[int]bool, error) {
+	out, err := e.run(ctx, "port", node)
+	if err != nil {
+		return nil, err
+	}
+	ports := map[int]bool{}
+	for line := range strings.Lines(out) {
+		_, host, _ := strings.Cut(strings.TrimSpace(line), " -> ")
+		if port, err := strconv.Atoi(host[strings.LastIndex(host, ":")+1:]); err == nil {
+			ports[port] = true
+		}
+	}
+	return ports, nil
 }

@@ -62,7 +62,8 @@ func New(environ []string) (*Demo, error) {
 	d.inputs, wrong = readInputs(config)
 	d.cluster = cluster.New(cluster.Options{
 		Name: config.Cluster, Config: d.inputs.kind, NodeImage: config.NodeImage, Kubeconfig: config.Kubeconfig, Provider: config.Provider,
-		Connect: func(cfg *rest.Config) *rest.Config { return kube.Patient(d.run, cfg) },
+		BeforeCreate: func() error { return d.checkFree() },
+		Connect:      func(cfg *rest.Config) *rest.Config { return kube.Patient(d.run, cfg) },
 	})
 	d.hosts = hosts.File{Path: config.HostsFile, Cluster: config.Cluster}
 	d.probe = probe.New(config.HTTPPort, config.HTTPSPort)

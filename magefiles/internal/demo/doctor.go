@@ -1,0 +1,231 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+
+	"golang.org/x/mod/semver"
+
+	"kindgate/magefiles/internal/cluster"
+	"kindgate/magefiles/internal/crds"
+	"kindgate/magefiles/internal/gateway"
+	"kindgate/magefiles/internal/hosts"
+	"kindgate/magefiles/internal/kube"
+	"kindgate/magefiles/internal/machine"
+	"kindgate/magefiles/internal/ui"
+)
+
+// What the stack needs, as measured with one node, Traefik and four whoami pods; below the first is an error, below the second a warning.
+const (
+	leastMemory, goodMemory = 1 << 30, 2 << 30
+	leastDisk, goodDisk     = 1 << 30, 5 << 30
+	goodCPUs                = 2
+	// kind's, see https://kind.sigs.k8s.io/docs/user/known-issues/#pod-errors-due-to-too-many-open-files.
+	goodWatches, goodInstances = 524288, 512
+)
+
+// Doctor looks at all that a run depends on, before it runs, and changes nothing. Its error says how many things are in the way.
+func (d *Demo) Doctor(context.Context) error {
+	errorsFound := 0
+	say := func(level ui.Level, what, found, remedy string) {
+		if level == ui.Error {
+			errorsFound++
+		}
+		d.ui.Check(level, what, found, remedy)
+	}
+	d.checkMachine(say)
+	observation, err := d.cluster.Observe(d.run)
+	if err != nil {
+		say(ui.Error, "cluster", "", err.Error())
+	}
+	d.checkPorts(observation, say)
+	d.checkNames(say)
+	d.checkVersions(observation, say)
+	if errorsFound > 0 {
+		return d.failed("doctor", fmt.Errorf("%d errors: mend them before up", errorsFound))
+	}
+	return nil
+}
+
+type sayer func(level ui.Level, what, found, remedy string)
+
+func (d *Demo) checkMachine(say sayer) {
+	info, err := d.cluster.Info(d.run)
+	if err != nil {
+		first, remedy, _ := strings.Cut(err.Error(), "\n")
+		say(ui.Error, "engine", first, remedy)
+	} else {
+		found := info.Name + " " + info.Version
+		if info.Rootless {
+			found += ", rootless"
+		}
+		say(ui.OK, "engine", found, "")
+		switch info.CgroupVersion {
+		case "2":
+			say(ui.OK, "cgroup", "v2", "")
+		case "1":
+			say(ui.Warning, "cgroup", "v1: the kubelet is told to accept it", "Kubernetes drops it; a host with cgroup v2 is the way out.")
+		}
+		say(least(float64(info.CPUs), 1, goodCPUs), "cpus", fmt.Sprintf("%d for containers", info.CPUs), shortOf(info.CPUs < goodCPUs, "With one, everything takes twice as long."))
+	}
+	if available, total, err := machine.Memory(d.run); err == nil {
+		level := least(float64(available), leastMemory, goodMemory)
+		say(level, "memory", fmt.Sprintf("%.1f of %.1f GiB free", gib(available), gib(total)), shortOf(level != ui.OK, "The stack takes about 1 GiB: close something, or give Docker more."))
+	}
+	if free, err := machine.Disk(d.run, "."); err == nil {
+		level := least(float64(free), leastDisk, goodDisk)
+		say(level, "disk", fmt.Sprintf("%.1f GiB free", gib(free)), shortOf(level != ui.OK, "Images and the node take about 2 GiB: docker system prune frees what nothing uses."))
+	}
+	if watches, instances, ok := machine.Inotify(); ok {
+		level := ui.OK
+		if watches < goodWatches || instances < goodInstances {
+			level = ui.Warning
+		}
+		say(level, "inotify", fmt.Sprintf("%d watches, %d instances", watches, instances), shortOf(level != ui.OK,
+			fmt.Sprintf("With several clusters, pods fail with \"too many open files\". To raise the limits:\nsudo sysctl fs.inotify.max_user_watches=%d\nsudo sysctl fs.inotify.max_user_instances=%d", goodWatches, goodInstances)))
+	}
+}
+
+func least(have, least, good float64) ui.Level {
+	switch {
+	case have < least:
+		return ui.Error
+	case have < good:
+		return ui.Warning
+	}
+	return ui.OK
+}
+
+func shortOf(short bool, remedy string) string {
+	if short {
+		return remedy
+	}
+	return ""
+}
+
+func gib(bytes uint64) float64 { return float64(bytes) / (1 << 30) }
+
+// ports are the host ports that the cluster takes, with the variables that move them.
+func (d *Demo) ports() map[string]int {
+	return map[string]int{"KINDGATE_HTTP_PORT": d.config.HTTPPort, "KINDGATE_HTTPS_PORT": d.config.HTTPSPort}
+}
+
+func (d *Demo) checkPorts(observation cluster.Observation, say sayer) {
+	for _, variable := range []string{"KINDGATE_HTTP_PORT", "KINDGATE_HTTPS_PORT"} {
+		port := d.ports()[variable]
+		what := fmt.Sprintf("port %d", port)
+		if observation.State != cluster.Absent && observation.State != "" {
+			if published, err := d.cluster.Published(d.run); err == nil && published[port] {
+				say(ui.OK, what, "published by the cluster's node", "")
+				continue
+			}
+		}
+		if holder, taken := d.holder(port); taken {
+			say(ui.Error, what, "taken by "+holder, fmt.Sprintf("End it, or move the port: %s=%d", variable, port+8000))
+			continue
+		}
+		say(ui.OK, what, "free", "")
+	}
+}
+
+// holder names who listens on a port: the container that publishes it, or else the process.
+func (d *Demo) holder(port int) (string, bool) {
+	holder, taken := machine.PortHolder(d.run, port)
+	if !taken {
+		return "", false
+	}
+	if container := d.cluster.Publisher(d.run, port); container != "" {
+		return "container " + container, true
+	}
+	return holder.String(), true
+}
+
+// checkFree is the cheap part of doctor, before a cluster is made: what would make its making fail late, and with a message of Docker's.
+func (d *Demo) checkFree() error {
+	var problems []error
+	for _, variable := range []string{"KINDGATE_HTTP_PORT", "KINDGATE_HTTPS_PORT"} {
+		port := d.ports()[variable]
+		if holder, taken := d.holder(port); taken {
+			problems = append(problems, fmt.Errorf("port %d is taken by %s: end it, or set %s to another port, as %d", port, holder, variable, port%8000+8000))
+		}
+	}
+	if free, err := machine.Disk(d.run, "."); err == nil && free < leastDisk {
+		problems = append(problems, fmt.Errorf("only %.1f GiB are free on the disk, and the node needs about 2: docker system prune frees what nothing uses", gib(free)))
+	}
+	return errors.Join(problems...)
+}
+
+func (d *Demo) checkNames(say sayer) {
+	names := gateway.Hostnames(d.inputs.httpRoutes, d.inputs.gateways)
+	missing := hosts.Unresolved(d.run, systemResolver, names)
+	for _, name := range names {
+		if len(without([]string{name}, missing)) == 0 {
+			say(ui.Warning, name, "does not lead to this machine", "`mage hosts` writes it into "+d.config.HostsFile+"; verify works without, a browser may not.")
+		} else {
+			say(ui.OK, name, "leads to this machine", "")
+		}
+	}
+}
+
+// checkVersions holds the pinned versions against one another and against what the cluster has.
+func (d *Demo) checkVersions(observation cluster.Observation, say sayer) {
+	if out, err := exec.CommandContext(d.run, "go", "version").Output(); err == nil {
+		say(ui.OK, "go", strings.TrimPrefix(strings.TrimSpace(string(out)), "go version "), "")
+	} else {
+		say(ui.Warning, "go", "not found in PATH", "A module that is missing from the cache could not be fetched.")
+	}
+	version, err := crds.Version()
+	if err != nil {
+		say(ui.Error, "gateway-api", "", err.Error())
+		return
+	}
+	files, err := crds.Files(d.run)
+	var wanted []kube.Object
+	if err == nil {
+		wanted, err = kube.ReadDir(files, "gateway-api", func(string) bool { return false })
+	}
+	if err != nil {
+		say(ui.Error, "gateway-api", version, err.Error())
+		return
+	}
+	level, remedy := fit(d.config.TraefikVersion, version)
+	say(level, "gateway-api", fmt.Sprintf("%s, with chart %s", version, d.config.TraefikVersion), remedy)
+	if observation.State != cluster.Ready {
+		say(ui.OK, "cluster", d.config.Cluster+" is "+string(observation.State), "")
+		return
+	}
+	d.cluster.Attach(d.run)
+	client, err := d.kube()
+	if err == nil {
+		live, liveErr := client.Live(d.run, wanted)
+		if err = liveErr; err == nil {
+			err = crds.CheckReplace(unstructureds(wanted), live)
+		}
+	}
+	if err != nil {
+		say(ui.Error, "cluster", d.config.Cluster, err.Error())
+		return
+	}
+	found := d.config.Cluster + " is ready, Kubernetes " + observation.Node.Status.NodeInfo.KubeletVersion
+	if len(observation.Differences) > 0 {
+		say(ui.Warning, "cluster", found, strings.Join(observation.Differences, "\n")+"\nteardown and then up would make it anew")
+		return
+	}
+	say(ui.OK, "cluster", found, "")
+}
+
+// fit tells whether a release of the Gateway API goes with the Traefik of a chart. Charts 37 to 39 bring Traefik 3.5 and 3.6, which
+// are built against v1.3 and v1.4 and use what both have; Traefik 3.8 refuses definitions older than v1.6.
+func fit(chart, gatewayAPI string) (ui.Level, string) {
+	chart = "v" + strings.TrimPrefix(chart, "v")
+	switch {
+	case semver.Compare(chart, "v37.0.0") < 0:
+		return ui.Warning, "Charts before 37 bring a Traefik that is older than this Gateway API: routes may not be accepted."
+	case semver.Compare(chart, "v41.0.0") >= 0 && semver.Compare(gatewayAPI, "v1.6.0") < 0:
+		return ui.Error, "Charts from 41 on may bring Traefik 3.8, which needs the Gateway API v1.6: go get sigs.k8s.io/gateway-api@v1.6.0."
+	}
+	return ui.OK, ""
+}

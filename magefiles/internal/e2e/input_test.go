@@ -1,0 +1,204 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// eventually fails the test when condition does not come to hold.
+func eventually(t *testing.T, condition func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		if condition() {
+			return
+		}
+	}
+	t.Fatal("it did not come to pass within 30 s")
+}
+
+func TestWithoutAnEngineTheErrorSaysWhatToStart(t *testing.T) {
+	w := ownWorld(t, "kindgate-e2e-none")
+	w.env["DOCKER_HOST"] = "unix://" + filepath.Join(w.dir, "no.sock")
+	w.fails(t, []string{"engine does not answer", "systemctl start docker"}, "up")
+	w.env["PATH"] = filepath.Dir(goBinary(t))
+	w.fails(t, []string{"no container engine is installed"}, "up")
+}
+
+func TestATakenPortIsNamedWithItsHolderAndTheVariable(t *testing.T) {
+	w := ownWorld(t, "kindgate-e2e-port")
+	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", w.httpPort))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	out := w.fails(t, []string{fmt.Sprintf("port %d", w.httpPort), "KINDGATE_HTTP_PORT", fmt.Sprintf("process %d", os.Getpid())}, "up")
+	if strings.Contains(out, "preparing nodes") {
+		t.Errorf("it was found out late:\n%s", out)
+	}
+	if nodes := w.docker(t, "ps", "--all", "--quiet", "--filter", "name=^"+w.node()+"$"); nodes != "" {
+		t.Error("a node was left")
+	}
+}
+
+func TestEverythingWrongInTheFilesIsNamedBeforeAnythingBegins(t *testing.T) {
+	w := ownWorld(t, "kindgate-e2e-files")
+	w.edit(t, "kind/cluster.yaml", "hostPort", "hostport")
+	w.edit(t, "manifests/whoami-v1.yaml", "replicas", "replica")
+	w.edit(t, "manifests/gateway.yaml", "listeners", "listener")
+	w.write(t, "manifests/broken.yaml", "kind: [\n")
+	w.fails(t, []string{"kind/cluster.yaml:10", "hostport", "manifests/whoami-v1.yaml:1: Deployment/demo/whoami-v1", `"spec.replica"`,
+		"Gateway/traefik/traefik-gateway", `"spec.listener"`, "manifests/broken.yaml:"}, "up")
+	if nodes := w.docker(t, "ps", "--all", "--quiet", "--filter", "name=^"+w.node()+"$"); nodes != "" {
+		t.Error("a node was made")
+	}
+}
+
+func TestBadSettingsAreNamedAllAtOnce(t *testing.T) {
+	w := ownWorld(t, "kindgate-e2e-settings")
+	w.env["KINDGATE_HTTP_PORT"] = "eighty"
+	w.env["KINDGATE_TIMEOUT"] = "soon"
+	w.env["KINDGATE_CLUSTR"] = "x"
+	w.fails(t, []string{`KINDGATE_HTTP_PORT="eighty"`, "1 to 65535", `KINDGATE_TIMEOUT="soon"`, "KINDGATE_CLUSTR", "is KINDGATE_CLUSTER meant?"}, "up")
+}
+
+func TestARouteToAMissingServiceOrGatewayFailsWithTheReason(t *testing.T) {
+	w := up(t)
+	w.edit(t, "manifests/httproute-host.yaml", "name: whoami-v1", "name: nowhere")
+	start := time.Now()
+	w.fails(t, []string{"HTTPRoute/demo/whoami-host", "BackendNotFound", "nowhere"}, "up")
+	w.reset(t)
+	w.edit(t, "manifests/httproute-host.yaml", "name: traefik-gateway", "name: no-gateway")
+	w.fails(t, []string{"HTTPRoute/demo/whoami-host", "Gateway/traefik/no-gateway", "does not exist"}, "up")
+	if took := time.Since(start); took > time.Minute {
+		t.Errorf("it took %s", took)
+	}
+}
+
+func TestAnImageThatCannotBePulledFailsWithTheKubeletsWords(t *testing.T) {
+	w := up(t)
+	w.edit(t, "manifests/whoami-v2.yaml", "traefik/whoami:v1.11.0", "registry.invalid/whoami:none")
+	start := time.Now()
+	w.fails(t, []string{"Deployment/demo/whoami-v2", "Pod/demo/whoami-v2-", "registry.invalid/whoami:none", "ErrImagePull"}, "up")
+	if took := time.Since(start); took > time.Minute {
+		t.Errorf("it took %s", took)
+	}
+	w.answeredBy(t, "demo.localhost", "/v2", "whoami-v2") // the old pods go on
+}
+
+func TestAChartThatIsNotThereIsNamed(t *testing.T) {
+	w := ownWorld(t, "kindgate-e2e-chart")
+	w.env["KINDGATE_TRAEFIK_CHART"] = filepath.Join(w.dir, "no-chart")
+	w.fails(t, []string{"KINDGATE_TRAEFIK_CHART", "no-chart"}, "up")
+}
+
+func TestAnInterruptedUpIsResumedByTheNext(t *testing.T) {
+	w := ownWorld(t, "kindgate-e2e-interrupted")
+	cmd := w.command("up")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(5*time.Second, func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) })
+	if err := cmd.Wait(); err == nil {
+		t.Fatal("the interrupted run succeeded")
+	}
+	w.mage(t, "up")
+	w.answeredBy(t, "whoami.localhost", "/", "whoami-v1")
+}
+
+func TestTheUsersKubeconfigKeepsItsCurrentContext(t *testing.T) {
+	w := up(t)
+	const theirs = `apiVersion: v1
+kind: Config
+current-context: theirs
+clusters: [{name: theirs, cluster: {server: "https://example.com:6443"}}]
+contexts: [{name: theirs, context: {cluster: theirs, user: theirs}}]
+users: [{name: theirs, user: {token: secret}}]
+`
+	w.env["KINDGATE_KUBECONFIG"] = filepath.Join(w.dir, "theirs")
+	w.write(t, "theirs", theirs)
+	w.mage(t, "cluster")
+	text, err := os.ReadFile(w.env["KINDGATE_KUBECONFIG"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	contains(t, string(text), "current-context: theirs", "https://example.com:6443", "name: kind-"+w.name)
+	w.mage(t, "verify")
+}
+
+func TestAHostsFileThatMayNotBeWrittenIsNoFailure(t *testing.T) {
+	w := up(t)
+	w.write(t, "hosts", "127.0.0.1 localhost\n")
+	if err := os.Chmod(w.env["KINDGATE_HOSTS_FILE"], 0o444); err != nil {
+		t.Fatal(err)
+	}
+	defer os.Remove(w.env["KINDGATE_HOSTS_FILE"])
+	contains(t, w.mage(t, "up"), "may not be written", "| sudo tee -a")
+	text, err := os.ReadFile(w.env["KINDGATE_HOSTS_FILE"])
+	if err != nil || string(text) != "127.0.0.1 localhost\n" {
+		t.Errorf("%v: %q", err, text)
+	}
+}
+
+func TestASecondRunWaitsForTheFirstAndSaysForWhom(t *testing.T) {
+	w := ownWorld(t, "kindgate-e2e-both")
+	other := newWorld(t, w.name)
+	defer os.RemoveAll(other.dir)
+	other.env = w.env
+	first := w.command("up")
+	if err := first.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() bool { return w.docker(t, "ps", "--quiet", "--filter", "name=^"+w.node()+"$") != "" })
+	out := other.mage(t, "up")
+	if err := first.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	contains(t, out, "Waiting for another run", fmt.Sprintf("process %d", first.Process.Pid), w.dir, "cluster   unchanged", "apps      unchanged")
+}
+
+func TestAReleaseThatWasLeftPendingIsRecovered(t *testing.T) {
+	for _, status := range []string{"pending-install", "pending-upgrade", "pending-rollback", "failed", "uninstalling"} {
+		t.Run(status, func(t *testing.T) {
+			w := up(t)
+			_, typed := w.clients(t)
+			before, err := typed.CoreV1().Pods("traefik").List(context.Background(), metav1.ListOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.leaveRelease(t, status)
+			if steps := w.steps(t, "up"); steps["traefik"].Result != "repaired" {
+				t.Errorf("%+v", steps["traefik"])
+			}
+			after, err := typed.CoreV1().Pods("traefik").List(context.Background(), metav1.ListOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(after.Items) != 1 || after.Items[0].UID != before.Items[0].UID {
+				t.Error("the running Traefik was replaced")
+			}
+		})
+	}
+	t.Run("secrets deleted", func(t *testing.T) {
+		w := up(t)
+		_, typed := w.clients(t)
+		err := typed.CoreV1().Secrets("traefik").DeleteCollection(context.Background(), metav1.DeleteOptions{}, metav1.ListOptions{LabelSelector: "owner=helm"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.mage(t, "up")
+		if status, _, err := w.get("whoami.localhost", "/"); status != http.StatusOK {
+			t.Errorf("%d %v", status, err)
+		}
+	})
+}

@@ -1,0 +1,311 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"helm.sh/helm/v3/pkg/chart/loader"
+	"helm.sh/helm/v3/pkg/chartutil"
+	"helm.sh/helm/v3/pkg/repo"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+var listAll = metav1.ListOptions{}
+
+func TestUpFromNothingServesEveryRoute(t *testing.T) {
+	w := ownWorld(t, "kindgate-e2e-new")
+	steps := w.steps(t, "up")
+	for _, name := range []string{"cluster", "images", "crds", "traefik", "apps", "routes", "hosts"} {
+		if steps[name].Result != "created" {
+			t.Errorf("%s: %+v, expected created", name, steps[name])
+		}
+	}
+	w.answeredBy(t, "whoami.localhost", "/", "whoami-v1")
+	w.answeredBy(t, "demo.localhost", "/v1", "whoami-v1")
+	w.answeredBy(t, "demo.localhost", "/v2/deeper", "whoami-v2")
+	if status, body, err := w.get("traefik.localhost", "/dashboard/"); status != http.StatusOK || !strings.Contains(body, "<html") {
+		t.Errorf("the dashboard: %d %v\n%s", status, err, body)
+	}
+	if status, _, _ := w.get("elsewhere.localhost", "/"); status != http.StatusNotFound {
+		t.Errorf("a host that nobody has is answered with %d", status)
+	}
+	hosts, err := os.ReadFile(w.env["KINDGATE_HOSTS_FILE"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	contains(t, string(hosts), "# BEGIN kindgate kindgate-e2e-new\n", "127.0.0.1 whoami.localhost\n", "127.0.0.1 demo.localhost\n", "127.0.0.1 traefik.localhost\n")
+
+	w.mage(t, "teardown")
+	if nodes := w.docker(t, "ps", "--all", "--quiet", "--filter", "name=^"+w.node()+"$"); nodes != "" {
+		t.Errorf("teardown left the node %s", nodes)
+	}
+	kubeconfig, err := os.ReadFile(w.env["KINDGATE_KUBECONFIG"])
+	if err != nil || strings.Contains(string(kubeconfig), "kind-"+w.name) {
+		t.Errorf("teardown left the context (%v):\n%s", err, kubeconfig)
+	}
+	if hosts, err := os.ReadFile(w.env["KINDGATE_HOSTS_FILE"]); err != nil || len(hosts) > 0 {
+		t.Errorf("teardown left in the hosts file (%v):\n%s", err, hosts)
+	}
+	contains(t, w.mage(t, "teardown"), "there was no cluster kindgate-e2e-new")
+}
+
+func TestASecondUpChangesNothing(t *testing.T) {
+	w := up(t)
+	dyn, _ := w.clients(t)
+	before := versions(t, dyn)
+	for name, step := range w.steps(t, "up") {
+		if step.Result != "unchanged" && name != "verify" {
+			t.Errorf("%s: %+v, expected unchanged", name, step)
+		}
+	}
+	if names := changed(before, versions(t, dyn)); len(names) > 0 {
+		t.Errorf("changed: %v", names)
+	}
+}
+
+func TestRoutesAppliesAnEditedRouteAndNothingElse(t *testing.T) {
+	w := up(t)
+	dyn, _ := w.clients(t)
+	before := versions(t, dyn)
+	w.edit(t, "manifests/httproute-host.yaml", "whoami-v1\n          port", "whoami-v2\n          port")
+	steps := w.steps(t, "routes")
+	w.answeredBy(t, "whoami.localhost", "/", "whoami-v2")
+	if steps["routes"].Result != "updated" || steps["apps"].Result != "unchanged" || steps["traefik"].Result != "unchanged" {
+		t.Errorf("steps: %+v", steps)
+	}
+	// Traefik writes the status of the routes on its own.
+	names := slices.DeleteFunc(changed(before, versions(t, dyn)), func(name string) bool { return name == "httproutes/demo/whoami-host" })
+	if len(names) > 0 {
+		t.Errorf("also changed: %v", names)
+	}
+}
+
+func TestUpPutsBackWhatSomebodyDeletedOrChanged(t *testing.T) {
+	remove := func(resource schema.GroupVersionResource, namespace, name string) func(*testing.T, *world) {
+		return func(t *testing.T, w *world) {
+			dyn, _ := w.clients(t)
+			background := metav1.DeletePropagationBackground
+			if err := dyn.Resource(resource).Namespace(namespace).Delete(context.Background(), name, metav1.DeleteOptions{PropagationPolicy: &background}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	patch := func(resource schema.GroupVersionResource, namespace, name, patch string) func(*testing.T, *world) {
+		return func(t *testing.T, w *world) {
+			dyn, _ := w.clients(t)
+			_, err := dyn.Resource(resource).Namespace(namespace).Patch(context.Background(), name, types.MergePatchType, []byte(patch), metav1.PatchOptions{FieldManager: "somebody"})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, test := range []struct {
+		name   string
+		damage func(*testing.T, *world)
+		step   string
+	}{
+		{"Deployment deleted", remove(deployments, "demo", "whoami-v1"), "apps"},
+		{"Deployment scaled to 0", patch(deployments, "demo", "whoami-v1", `{"spec":{"replicas":0}}`), "apps"},
+		{"Deployment's image changed", patch(deployments, "demo", "whoami-v2", `{"spec":{"template":{"spec":{"containers":[{"name":"whoami","image":"traefik:v3.6.12"}]}}}}`), "apps"},
+		{"Service deleted", remove(services, "demo", "whoami-v2"), "apps"},
+		{"Service's selector changed", patch(services, "demo", "whoami-v2", `{"spec":{"selector":{"app.kubernetes.io/version":"v1"}}}`), "apps"},
+		{"Namespace's label changed", patch(namespaces, "", "demo", `{"metadata":{"labels":{"pod-security.kubernetes.io/enforce":"privileged"}}}`), "apps"},
+		{"Namespace deleted", remove(namespaces, "", "demo"), "apps"},
+		{"HTTPRoute deleted", remove(routes, "demo", "whoami-host"), "routes"},
+		{"HTTPRoute's backend changed", patch(routes, "demo", "whoami-host", `{"spec":{"rules":[{"backendRefs":[{"name":"whoami-v2","port":80}]}]}}`), "routes"},
+		{"Gateway deleted", remove(gateways, "traefik", "traefik-gateway"), "routes"},
+		{"GatewayClass deleted", remove(classes, "", "traefik"), "traefik"},
+		{"DaemonSet deleted", remove(daemonSets, "traefik", "traefik"), "traefik"},
+		{"DaemonSet's image changed", patch(daemonSets, "traefik", "traefik", `{"spec":{"template":{"spec":{"containers":[{"name":"traefik","image":"traefik/whoami:v1.11.0"}]}}}}`), "traefik"},
+		{"Traefik's Service deleted", remove(services, "traefik", "traefik"), "traefik"},
+		{"Traefik's namespace deleted", remove(namespaces, "", "traefik"), "traefik"},
+		{"CustomResourceDefinition deleted", remove(definitions, "", "httproutes.gateway.networking.k8s.io"), "crds"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := up(t)
+			test.damage(t, w)
+			steps := w.steps(t, "up")
+			if result := steps[test.step].Result; result == "unchanged" || result == "" {
+				t.Errorf("%s: %+v, expected a repair", test.step, steps[test.step])
+			}
+			w.answeredBy(t, "whoami.localhost", "/", "whoami-v1")
+			w.answeredBy(t, "demo.localhost", "/v2", "whoami-v2")
+		})
+	}
+}
+
+func TestFieldsOfOthersAreLeftToThem(t *testing.T) {
+	w := up(t)
+	_, typed := w.clients(t)
+	ctx := context.Background()
+	// An autoscaler writes through the scale subresource, as the controller manager.
+	scale, err := typed.AppsV1().Deployments("demo").GetScale(ctx, "whoami-v1", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	scale.Spec.Replicas = 3
+	if _, err := typed.AppsV1().Deployments("demo").UpdateScale(ctx, "whoami-v1", scale, metav1.UpdateOptions{FieldManager: "kube-controller-manager"}); err != nil {
+		t.Fatal(err)
+	}
+	patch := `{"metadata":{"annotations":{"example.com/owner":"somebody"}}}`
+	if _, err := typed.AppsV1().Deployments("demo").Patch(ctx, "whoami-v1", types.MergePatchType, []byte(patch), metav1.PatchOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	w.edit(t, "manifests/whoami-v1.yaml", "cpu: 10m", "cpu: 11m")
+	w.mage(t, "up")
+	deployment, err := typed.AppsV1().Deployments("demo").Get(ctx, "whoami-v1", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *deployment.Spec.Replicas != 3 || deployment.Annotations["example.com/owner"] != "somebody" {
+		t.Errorf("replicas %d, annotations %v", *deployment.Spec.Replicas, deployment.Annotations)
+	}
+	if err := typed.AppsV1().Deployments("demo").Delete(ctx, "whoami-v1", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+const shop = `apiVersion: v1
+kind: Namespace
+metadata: {name: shop}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: shop, namespace: shop}
+spec:
+  selector: {matchLabels: {app: shop}}
+  template:
+    metadata: {labels: {app: shop}}
+    spec:
+      containers:
+        - {name: shop, image: "traefik/whoami:v1.11.0", ports: [{containerPort: 80}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: shop, namespace: shop}
+spec:
+  selector: {app: shop}
+  ports: [{port: 80}]
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: shop, namespace: shop}
+spec:
+  parentRefs: [{name: traefik-gateway, namespace: traefik}]
+  hostnames: [shop.localhost]
+  rules:
+    - backendRefs: [{name: shop, port: 80}]
+`
+
+func TestADroppedInApplicationIsServed(t *testing.T) {
+	w := up(t)
+	w.write(t, "manifests/shop.yaml", shop)
+	out := w.mage(t, "up")
+	contains(t, out, "HTTPRoute/shop/shop", fmt.Sprintf("http://shop.localhost:%d/", w.httpPort))
+	w.answeredBy(t, "shop.localhost", "/", "shop")
+	hosts, err := os.ReadFile(w.env["KINDGATE_HOSTS_FILE"])
+	if err != nil || !strings.Contains(string(hosts), "127.0.0.1 shop.localhost\n") {
+		t.Errorf("the hosts file (%v):\n%s", err, hosts)
+	}
+	contains(t, w.mage(t, "status"), "shop/shop")
+}
+
+func TestVerifyFailsForABrokenRouteAndChangesNothing(t *testing.T) {
+	w := up(t)
+	dyn, _ := w.clients(t)
+	break_ := func(backend string) {
+		patch := fmt.Sprintf(`{"spec":{"rules":[{"backendRefs":[{"name":%q,"port":80}]}]}}`, backend)
+		if _, err := dyn.Resource(routes).Namespace("demo").Patch(context.Background(), "whoami-host", types.MergePatchType, []byte(patch), metav1.PatchOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	break_("nowhere")
+	eventually(t, func() bool {
+		status, _, _ := w.get("whoami.localhost", "/")
+		return status == http.StatusInternalServerError
+	})
+	w.fails(t, []string{"HTTPRoute/demo/whoami-host", "ResolvedRefs is False (BackendNotFound)", "kubectl"}, "verify")
+	break_("whoami-v2")
+	eventually(t, func() bool { _, body, _ := w.get("whoami.localhost", "/"); return strings.Contains(body, "whoami-v2") })
+	w.fails(t, []string{"whoami.localhost", "none of Service/demo/whoami-v1"}, "verify")
+	before := versions(t, dyn)
+	w.run("verify")
+	if names := changed(before, versions(t, dyn)); len(names) > 0 {
+		t.Errorf("verify changed %v", names)
+	}
+}
+
+func TestTwoClustersLiveSideBySide(t *testing.T) {
+	first := up(t)
+	second := ownWorld(t, "kindgate-e2e-two")
+	second.env["KINDGATE_KUBECONFIG"] = first.env["KINDGATE_KUBECONFIG"]
+	second.env["KINDGATE_HOSTS_FILE"] = first.env["KINDGATE_HOSTS_FILE"]
+	second.mage(t, "up")
+	first.mage(t, "verify")
+	second.answeredBy(t, "whoami.localhost", "/", "whoami-v1")
+	second.mage(t, "teardown")
+	first.mage(t, "verify")
+	hosts, err := os.ReadFile(first.env["KINDGATE_HOSTS_FILE"])
+	if err != nil || !strings.Contains(string(hosts), "# BEGIN kindgate "+first.name) || strings.Contains(string(hosts), second.name+"\n") && strings.Contains(string(hosts), "kindgate-e2e-two") {
+		t.Errorf("the hosts file (%v):\n%s", err, hosts)
+	}
+}
+
+func TestTheChartIsInstalledFromARepository(t *testing.T) {
+	w := up(t)
+	dir := t.TempDir()
+	source := os.Getenv("KINDGATE_TRAEFIK_CHART")
+	if source == "" {
+		t.Log("the chart of this run is already from a repository: its copy in the cache is served again")
+		cache, err := os.UserCacheDir()
+		if err != nil {
+			t.Fatal(err)
+		}
+		copies, err := filepath.Glob(filepath.Join(cache, "kindgate", "charts", "traefik-*.tgz"))
+		if err != nil || len(copies) == 0 {
+			t.Fatalf("no chart in the cache: %v", err)
+		}
+		source = copies[0]
+	}
+	chart, err := loader.Load(source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := chartutil.Save(chart, dir); err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(http.FileServer(http.Dir(dir)))
+	defer server.Close()
+	index, err := repo.IndexDirectory(dir, server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := index.WriteFile(filepath.Join(dir, "index.yaml"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	dyn, _ := w.clients(t)
+	if err := dyn.Resource(daemonSets).Namespace("traefik").Delete(context.Background(), "traefik", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	w.env["KINDGATE_TRAEFIK_CHART"] = ""
+	w.env["KINDGATE_TRAEFIK_REPO"] = server.URL
+	w.env["KINDGATE_TRAEFIK_VERSION"] = chart.Metadata.Version
+	contains(t, w.mage(t, "up"), "chart "+chart.Metadata.Version)
+	w.answeredBy(t, "whoami.localhost", "/", "whoami-v1")
+
+	server.Close()
+	if steps := w.steps(t, "up"); steps["traefik"].Result != "unchanged" {
+		t.Errorf("without the repository: %+v", steps["traefik"])
+	}
+	w.env["KINDGATE_TRAEFIK_VERSION"] = "39.0.99"
+	w.fails(t, []string{"chart traefik 39.0.99", "cannot be fetched", "KINDGATE_TRAEFIK_CHART"}, "traefik")
+}

@@ -1,0 +1,351 @@
+// Package e2e runs kindgate's targets as a user does, on real clusters with a name and ports of their own.
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+// root is the project's folder, seen from this package's.
+const root = "../../.."
+
+// binary is kindgate's targets, compiled once for all tests.
+var binary string
+
+func TestMain(m *testing.M) {
+	if out, err := exec.Command("docker", "info").CombinedOutput(); err != nil {
+		fmt.Printf("SKIPPED: the end-to-end suite needs a Docker engine, and none answers: %s\n", bytes.TrimSpace(out))
+		return
+	}
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "kindgate-e2e-")
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	binary = filepath.Join(dir, "kindgate")
+	compile := exec.Command("go", "tool", "mage", "-compile", binary)
+	compile.Dir = root
+	if out, err := compile.CombinedOutput(); err != nil {
+		fmt.Printf("compile: %v\n%s", err, out)
+		return 1
+	}
+	code := m.Run()
+	shared.remove()
+	return code
+}
+
+// A world is a copy of the project's folder, a cluster of its own, and the files that a run writes.
+type world struct {
+	name                string
+	dir                 string
+	httpPort, httpsPort int
+	env                 map[string]string
+}
+
+// shared is the cluster that the tests have in common: each makes it right by up before it begins, and none needs another.
+var shared sharedWorld
+
+type sharedWorld struct {
+	mu sync.Mutex
+	w  *world
+}
+
+func (s *sharedWorld) remove() {
+	if s.w != nil {
+		s.w.remove()
+	}
+}
+
+// up returns the shared cluster, up and as the project's own manifests have it.
+func up(t *testing.T) *world {
+	t.Helper()
+	shared.mu.Lock()
+	defer shared.mu.Unlock()
+	if shared.w == nil {
+		shared.w = newWorld(t, "kindgate-e2e")
+	}
+	shared.w.reset(t)
+	shared.w.mage(t, "up")
+	return shared.w
+}
+
+// newWorld makes a folder and chooses ports; no cluster is there yet.
+func newWorld(t *testing.T, name string) *world {
+	t.Helper()
+	dir, err := os.MkdirTemp("", name+"-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{name: name, dir: dir, httpPort: freePort(t), httpsPort: freePort(t)}
+	w.reset(t)
+	return w
+}
+
+// ownWorld is a world for one test, gone after it.
+func ownWorld(t *testing.T, name string) *world {
+	t.Helper()
+	w := newWorld(t, name)
+	t.Cleanup(w.remove)
+	return w
+}
+
+// reset makes the folder a fresh copy and forgets what a test has set.
+func (w *world) reset(t *testing.T) {
+	t.Helper()
+	for _, folder := range []string{"kind", "manifests"} {
+		target := filepath.Join(w.dir, folder)
+		if err := errors.Join(os.RemoveAll(target), os.CopyFS(target, os.DirFS(filepath.Join(root, folder)))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.env = map[string]string{
+		"KINDGATE_CLUSTER":    w.name,
+		"KINDGATE_HTTP_PORT":  fmt.Sprint(w.httpPort),
+		"KINDGATE_HTTPS_PORT": fmt.Sprint(w.httpsPort),
+		"KINDGATE_KUBECONFIG": filepath.Join(w.dir, "kubeconfig"),
+		"KINDGATE_HOSTS_FILE": filepath.Join(w.dir, "hosts"),
+		"KINDGATE_TIMEOUT":    "3m",
+	}
+}
+
+func (w *world) remove() {
+	_ = exec.Command("docker", "rm", "--force", "--volumes", w.name+"-control-plane").Run()
+	_ = os.RemoveAll(w.dir)
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().(*net.TCPAddr).Port
+}
+
+// command is a run of targets in the world's folder.
+func (w *world) command(targets ...string) *exec.Cmd {
+	cmd := exec.Command(binary, targets...)
+	cmd.Dir = w.dir
+	cmd.Env = os.Environ()
+	for name, value := range w.env {
+		cmd.Env = append(cmd.Env, name+"="+value)
+	}
+	return cmd
+}
+
+// run returns all that the targets print, and whether they succeeded.
+func (w *world) run(targets ...string) (string, bool) {
+	out, err := w.command(targets...).CombinedOutput()
+	return string(out), err == nil
+}
+
+// mage runs targets that must succeed.
+func (w *world) mage(t *testing.T, targets ...string) string {
+	t.Helper()
+	out, ok := w.run(targets...)
+	if !ok {
+		t.Fatalf("mage %s failed:\n%s", strings.Join(targets, " "), out)
+	}
+	return out
+}
+
+// fails runs targets that must fail, and whose output must have all of the given words.
+func (w *world) fails(t *testing.T, words []string, targets ...string) string {
+	t.Helper()
+	out, ok := w.run(targets...)
+	if ok {
+		t.Fatalf("mage %s succeeded:\n%s", strings.Join(targets, " "), out)
+	}
+	contains(t, out, words...)
+	return out
+}
+
+func contains(t *testing.T, out string, words ...string) {
+	t.Helper()
+	for _, word := range words {
+		if !strings.Contains(out, word) {
+			t.Errorf("%q is missing in:\n%s", word, out)
+		}
+	}
+}
+
+// step is what a step prints for machines.
+type step struct{ Step, Result, Detail, Error string }
+
+// steps runs targets that must succeed, and returns what each step found.
+func (w *world) steps(t *testing.T, targets ...string) map[string]step {
+	t.Helper()
+	w.env["KINDGATE_OUTPUT"] = "json"
+	defer delete(w.env, "KINDGATE_OUTPUT")
+	cmd := w.command(targets...)
+	var complaint bytes.Buffer
+	cmd.Stderr = &complaint
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("mage %s failed: %s\n%s", strings.Join(targets, " "), complaint.String(), out)
+	}
+	found := map[string]step{}
+	for line := range bytes.Lines(out) {
+		var s step
+		if err := json.Unmarshal(line, &s); err != nil {
+			t.Fatalf("no JSON: %s", line)
+		}
+		if s.Step != "" {
+			found[s.Step] = s
+		}
+	}
+	return found
+}
+
+// get sends a request through the gateway.
+func (w *world) get(host, path string) (int, string, error) {
+	req, err := http.NewRequest("GET", fmt.Sprintf("http://127.0.0.1:%d%s", w.httpPort, path), nil)
+	if err != nil {
+		return 0, "", err
+	}
+	req.Host = host
+	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Do(req)
+	if err != nil {
+		return 0, "", err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(body), err
+}
+
+// answeredBy fails the test unless host and path are answered by a pod of the deployment.
+func (w *world) answeredBy(t *testing.T, host, path, deployment string) {
+	t.Helper()
+	status, body, err := w.get(host, path)
+	if err != nil || status != http.StatusOK || !strings.Contains(body, "Hostname: "+deployment) {
+		t.Errorf("%s%s: %d %v, not answered by %s:\n%s", host, path, status, err, deployment, body)
+	}
+}
+
+func (w *world) clients(t *testing.T) (dynamic.Interface, kubernetes.Interface) {
+	t.Helper()
+	cfg, err := clientcmd.BuildConfigFromFlags("", w.env["KINDGATE_KUBECONFIG"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	dyn, err := dynamic.NewForConfig(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	typed, err := kubernetes.NewForConfig(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dyn, typed
+}
+
+func (w *world) edit(t *testing.T, file, old, new string) {
+	t.Helper()
+	path := filepath.Join(w.dir, file)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(text), old) {
+		t.Fatalf("%s has no %q", file, old)
+	}
+	w.write(t, file, strings.Replace(string(text), old, new, 1))
+}
+
+func (w *world) write(t *testing.T, file, text string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(w.dir, file), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (w *world) docker(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := exec.Command("docker", args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("docker %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+func (w *world) node() string { return w.name + "-control-plane" }
+
+// The kinds that tests look at.
+var (
+	deployments = schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}
+	daemonSets  = schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "daemonsets"}
+	services    = schema.GroupVersionResource{Version: "v1", Resource: "services"}
+	namespaces  = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
+	secrets     = schema.GroupVersionResource{Version: "v1", Resource: "secrets"}
+	classes     = schema.GroupVersionResource{Group: "gateway.networking.k8s.io", Version: "v1", Resource: "gatewayclasses"}
+	gateways    = schema.GroupVersionResource{Group: "gateway.networking.k8s.io", Version: "v1", Resource: "gateways"}
+	routes      = schema.GroupVersionResource{Group: "gateway.networking.k8s.io", Version: "v1", Resource: "httproutes"}
+	definitions = schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"}
+)
+
+// versions returns what of our objects changes with every write to them: the generation where there is one, else the resource version.
+func versions(t *testing.T, dyn dynamic.Interface) map[string]string {
+	t.Helper()
+	found := map[string]string{}
+	for _, in := range []struct {
+		resource  schema.GroupVersionResource
+		namespace string
+	}{
+		{deployments, "demo"}, {services, "demo"}, {routes, "demo"}, {daemonSets, "traefik"}, {services, "traefik"}, {gateways, "traefik"},
+		{routes, "traefik"}, {secrets, "traefik"}, {classes, ""}, {definitions, ""}, {namespaces, ""},
+	} {
+		list, err := dyn.Resource(in.resource).Namespace(in.namespace).List(context.Background(), listAll)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, object := range list.Items {
+			found[in.resource.Resource+"/"+object.GetNamespace()+"/"+object.GetName()] = version(object)
+		}
+	}
+	return found
+}
+
+func version(object unstructured.Unstructured) string {
+	return object.GetResourceVersion()
+}
+
+func changed(before, after map[string]string) []string {
+	var names []string
+	for name, version := range after {
+		if before[name] != version {
+			names = append(names, name)
+		}
+	}
+	for name := range before {
+		if _, ok := after[name]; !ok {
+			names = append(names, name+" is gone")
+		}
+	}
+	return names
+}
