@@ -47,6 +47,7 @@ type Demo struct {
 
 	mu       sync.Mutex
 	failures []error
+	warned   map[string]bool
 	released *traefik.Release // the release after the traefik step, whose objects are waited for
 }
 
@@ -57,13 +58,13 @@ func New(environ []string) (*Demo, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Demo{config: config, ui: newUI(config)}
+	d := &Demo{config: config, ui: newUI(config), warned: map[string]bool{}}
 	var wrong error
 	d.inputs, wrong = readInputs(config)
 	d.cluster = cluster.New(cluster.Options{
 		Name: config.Cluster, Config: d.inputs.kind, NodeImage: config.NodeImage, Kubeconfig: config.Kubeconfig, Provider: config.Provider,
 		BeforeCreate: func() error { return d.checkFree() },
-		Connect:      func(cfg *rest.Config) *rest.Config { return kube.Patient(d.run, cfg) },
+		Connect:      func(cfg *rest.Config) *rest.Config { return kube.Patient(d.run, cfg, d.warn) },
 	})
 	d.hosts = hosts.File{Path: config.HostsFile, Cluster: config.Cluster}
 	d.probe = probe.New(config.HTTPPort, config.HTTPSPort)
@@ -183,6 +184,17 @@ func (d *Demo) Failure() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return errors.Join(d.failures...)
+}
+
+// warn passes on what the API server warns of, each warning once.
+func (d *Demo) warn(text string) {
+	d.mu.Lock()
+	said := d.warned[text]
+	d.warned[text] = true
+	d.mu.Unlock()
+	if !said {
+		d.ui.Note("The API server warns: " + text)
+	}
 }
 
 // step runs f as a step of the given name, which ends with what f found. A failure is kept for Failure, under the step's name.

@@ -217,15 +217,20 @@ func (d *Demo) checkVersions(observation cluster.Observation, say sayer) {
 	say(ui.OK, "cluster", found, "")
 }
 
-// fit tells whether a release of the Gateway API goes with the Traefik of a chart. Charts 37 to 39 bring Traefik 3.5 and 3.6, which
-// are built against v1.3 and v1.4 and use what both have; Traefik 3.8 refuses definitions older than v1.6.
+// builtAgainst is the release of the Gateway API that the Traefik of each chart, by its major version, is built against.
+var builtAgainst = map[string]string{"v36": "v1.2", "v37": "v1.3", "v38": "v1.4", "v39": "v1.4", "v40": "v1.5", "v41": "v1.5"}
+
+// fit tells whether a release of the Gateway API goes with the Traefik of a chart.
 func fit(chart, gatewayAPI string) (ui.Level, string) {
-	chart = "v" + strings.TrimPrefix(chart, "v")
+	major := semver.Major("v" + strings.TrimPrefix(chart, "v"))
+	built, known := builtAgainst[major]
 	switch {
-	case semver.Compare(chart, "v37.0.0") < 0:
-		return ui.Warning, "Charts before 37 bring a Traefik that is older than this Gateway API: routes may not be accepted."
-	case semver.Compare(chart, "v41.0.0") >= 0 && semver.Compare(gatewayAPI, "v1.6.0") < 0:
-		return ui.Error, "Charts from 41 on may bring Traefik 3.8, which needs the Gateway API v1.6: go get sigs.k8s.io/gateway-api@v1.6.0."
+	case !known:
+		return ui.Warning, fmt.Sprintf("Charts %s were not tried with this Gateway API: if routes are not accepted, chart 39.0.7 is the one that was.", major)
+	case semver.Compare(semver.MajorMinor(gatewayAPI), built) < 0:
+		return ui.Error, fmt.Sprintf("The Traefik of charts %s is built against the Gateway API %s and needs its kinds: go get sigs.k8s.io/gateway-api@%s.0.", major, built, built)
+	case semver.MajorMinor(gatewayAPI) != built:
+		return ui.Warning, fmt.Sprintf("The Traefik of charts %s is built against the Gateway API %s and knows nothing of what is newer.", major, built)
 	}
 	return ui.OK, ""
 }

@@ -38,8 +38,6 @@ func (d *Demo) Teardown(ctx context.Context) error {
 	return errors.Join(clusterErr, hostsErr)
 }
 
-var podKind = corev1.SchemeGroupVersion.WithKind("Pod")
-
 // Status prints what there is, and changes nothing.
 func (d *Demo) Status(ctx context.Context) error {
 	observation, err := d.cluster.Observe(d.run)

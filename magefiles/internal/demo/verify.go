@@ -16,6 +16,7 @@ import (
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"kindgate/magefiles/internal/gateway"
+	"kindgate/magefiles/internal/hosts"
 	"kindgate/magefiles/internal/kube"
 	"kindgate/magefiles/internal/probe"
 	"kindgate/magefiles/internal/ui"
@@ -31,8 +32,9 @@ var (
 
 // A check is one line of verify: what must hold, and how it is found out.
 type check struct {
-	what  string
-	judge func() gateway.Finding
+	what    string
+	judge   func() gateway.Finding
+	request *gateway.Request // nil for a check of conditions
 }
 
 // state is the cluster's objects that the checks are about, read at one time.
@@ -84,17 +86,17 @@ func readyPods(ctx context.Context, client *kube.Client) (map[string][]string, e
 func (d *Demo) conditionChecks(s *state) []check {
 	var checks []check
 	for _, name := range d.inputs.classes {
-		checks = append(checks, check{"GatewayClass/" + name, func() gateway.Finding { return judgeClass(s, name) }})
+		checks = append(checks, check{"GatewayClass/" + name, func() gateway.Finding { return judgeClass(s, name) }, nil})
 	}
 	for i := range d.inputs.gateways {
 		gw := &d.inputs.gateways[i]
 		checks = append(checks, check{"Gateway/" + gw.Namespace + "/" + gw.Name, func() gateway.Finding {
 			return judgeLive(s.gateways, gw.Namespace, gw.Name, gateway.Programmed)
-		}})
+		}, nil})
 	}
 	for i := range d.inputs.httpRoutes {
 		route := &d.inputs.httpRoutes[i]
-		checks = append(checks, check{"HTTPRoute/" + route.Namespace + "/" + route.Name, func() gateway.Finding { return judgeRoute(s, route) }})
+		checks = append(checks, check{"HTTPRoute/" + route.Namespace + "/" + route.Name, func() gateway.Finding { return judgeRoute(s, route.Namespace, route.Name) }, nil})
 	}
 	return checks
 }
@@ -112,8 +114,8 @@ func judgeClass(s *state, name string) gateway.Finding {
 	return gateway.Finding{Message: "it is not there"}
 }
 
-func judgeRoute(s *state, route *gatewayv1.HTTPRoute) gateway.Finding {
-	return judgeLive(s.routes, route.Namespace, route.Name, func(live *gatewayv1.HTTPRoute) gateway.Finding { return gateway.Attached(live, s.gateways) })
+func judgeRoute(s *state, namespace, name string) gateway.Finding {
+	return judgeLive(s.routes, namespace, name, func(live *gatewayv1.HTTPRoute) gateway.Finding { return gateway.Attached(live, s.gateways) })
 }
 
 // judgeLive judges one live object, which must be there.
@@ -134,10 +136,11 @@ func judgeLive[T any, P interface {
 func (d *Demo) requestChecks(ctx context.Context, s *state) []check {
 	var checks []check
 	for _, request := range gateway.Requests(d.inputs.httpRoutes, d.knownGateways(s)) {
-		checks = append(checks, check{request.String(), func() gateway.Finding { return d.prove(ctx, request, s.pods) }})
+		checks = append(checks, check{request.String(), func() gateway.Finding { return d.prove(ctx, request, s.pods) }, &request})
 	}
 	if host, ok := gateway.Unrouted(d.inputs.httpRoutes, d.knownGateways(s)); ok {
-		checks = append(checks, check{"http://" + host + "/", func() gateway.Finding { return d.proveUnrouted(ctx, host) }})
+		checks = append(checks, check{"http://" + host + "/", func() gateway.Finding { return d.proveUnrouted(ctx, host) },
+			&gateway.Request{Scheme: "http", Host: host}})
 	}
 	return checks
 }
@@ -373,15 +376,40 @@ func (d *Demo) verify(step *ui.Step) (failed, total int, err error) {
 	}
 	step.Report("checking conditions and sending requests")
 	checks := append(d.conditionChecks(s), d.requestChecks(d.run, s)...)
+	said := map[string]bool{}
 	for i, finding := range d.judgeAll(checks) {
 		level, hint := ui.OK, ""
 		if !finding.OK {
-			level, hint = ui.Error, "look at: "+d.lookAt(checks[i].what)
+			level, hint = ui.Error, d.hint(checks[i], finding, s)
 			failed++
+			if said[hint] {
+				hint = "as above"
+			}
+			said[hint] = true
 		}
 		d.ui.Check(level, checks[i].what, finding.Message, hint)
 	}
+	d.warnOfNames()
 	return failed, len(checks), nil
+}
+
+// hint says about a failed check what to look at; for a request, which hop on its way is broken.
+func (d *Demo) hint(c check, finding gateway.Finding, s *state) string {
+	if c.request != nil && c.request.Route != "" {
+		return d.firstBroken(d.run, *c.request, finding, s)
+	}
+	return "look at: " + d.lookAt(c.what)
+}
+
+// warnOfNames tells of hostnames that a browser would not find. It is no failure: the requests were sent to this machine all the same.
+func (d *Demo) warnOfNames() {
+	names := gateway.Hostnames(d.inputs.httpRoutes, d.inputs.gateways)
+	if missing := hosts.Unresolved(d.run, systemResolver, names); len(missing) > 0 {
+		if len(missing) > 3 {
+			missing = append(missing[:3], fmt.Sprintf("and %d more", len(missing)-3))
+		}
+		d.ui.Check(ui.Warning, "names", strings.Join(missing, ", ")+" do not lead to this machine", "mage hosts writes them into "+d.config.HostsFile)
+	}
 }
 
 // lookAtCluster connects to the cluster as it is; one that is not up is an error.
@@ -391,15 +419,14 @@ func (d *Demo) lookAtCluster() error {
 	return err
 }
 
-// lookAt is the command that shows more of what a check is about.
+// lookAt is the command that shows more of an object, or of Traefik for a request.
 func (d *Demo) lookAt(what string) string {
-	kubectl := "kubectl --context kind-" + d.config.Cluster
 	parts := strings.Split(what, "/")
 	switch {
 	case strings.Contains(what, "://"):
-		return fmt.Sprintf("%s logs -n %s daemonset/%s", kubectl, namespace, release)
+		return d.kubectl("logs -n %s daemonset/%s", namespace, release)
 	case len(parts) == 3:
-		return fmt.Sprintf("%s describe %s -n %s %s", kubectl, strings.ToLower(parts[0]), parts[1], parts[2])
+		return d.kubectl("describe %s -n %s %s", strings.ToLower(parts[0]), parts[1], parts[2])
 	}
-	return fmt.Sprintf("%s describe %s %s", kubectl, strings.ToLower(parts[0]), parts[len(parts)-1])
+	return d.kubectl("describe %s %s", strings.ToLower(parts[0]), parts[len(parts)-1])
 }

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net"
@@ -30,7 +31,7 @@ func TestWithoutAnEngineTheErrorSaysWhatToStart(t *testing.T) {
 	w := ownWorld(t, "kindgate-e2e-none")
 	w.env["DOCKER_HOST"] = "unix://" + filepath.Join(w.dir, "no.sock")
 	w.fails(t, []string{"engine does not answer", "systemctl start docker"}, "up")
-	w.env["PATH"] = filepath.Dir(goBinary(t))
+	w.env["PATH"] = w.dir
 	w.fails(t, []string{"no container engine is installed"}, "up")
 }
 
@@ -52,11 +53,11 @@ func TestATakenPortIsNamedWithItsHolderAndTheVariable(t *testing.T) {
 
 func TestEverythingWrongInTheFilesIsNamedBeforeAnythingBegins(t *testing.T) {
 	w := ownWorld(t, "kindgate-e2e-files")
-	w.edit(t, "kind/cluster.yaml", "hostPort", "hostport")
+	w.edit(t, "kind/cluster.yaml", "hostPort: 443", "hostport: 443")
 	w.edit(t, "manifests/whoami-v1.yaml", "replicas", "replica")
 	w.edit(t, "manifests/gateway.yaml", "listeners", "listener")
 	w.write(t, "manifests/broken.yaml", "kind: [\n")
-	w.fails(t, []string{"kind/cluster.yaml:10", "hostport", "manifests/whoami-v1.yaml:1: Deployment/demo/whoami-v1", `"spec.replica"`,
+	w.fails(t, []string{"kind/cluster.yaml:15", "hostport", "manifests/whoami-v1.yaml:1: Deployment/demo/whoami-v1", `"spec.replica"`,
 		"Gateway/traefik/traefik-gateway", `"spec.listener"`, "manifests/broken.yaml:"}, "up")
 	if nodes := w.docker(t, "ps", "--all", "--quiet", "--filter", "name=^"+w.node()+"$"); nodes != "" {
 		t.Error("a node was made")
@@ -138,6 +139,7 @@ users: [{name: theirs, user: {token: secret}}]
 
 func TestAHostsFileThatMayNotBeWrittenIsNoFailure(t *testing.T) {
 	w := up(t)
+	w.edit(t, "manifests/httproute-host.yaml", "whoami.localhost", "whoami.kindgate.test") // which no system resolves
 	w.write(t, "hosts", "127.0.0.1 localhost\n")
 	if err := os.Chmod(w.env["KINDGATE_HOSTS_FILE"], 0o444); err != nil {
 		t.Fatal(err)
@@ -156,13 +158,15 @@ func TestASecondRunWaitsForTheFirstAndSaysForWhom(t *testing.T) {
 	defer os.RemoveAll(other.dir)
 	other.env = w.env
 	first := w.command("up")
+	var said bytes.Buffer
+	first.Stdout, first.Stderr = &said, &said
 	if err := first.Start(); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, func() bool { return w.docker(t, "ps", "--quiet", "--filter", "name=^"+w.node()+"$") != "" })
 	out := other.mage(t, "up")
 	if err := first.Wait(); err != nil {
-		t.Fatal(err)
+		t.Fatalf("the first run: %v\n%s", err, said.String())
 	}
 	contains(t, out, "Waiting for another run", fmt.Sprintf("process %d", first.Process.Pid), w.dir, "cluster   unchanged", "apps      unchanged")
 }

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"os/exec"
 	"testing"
 
 	"helm.sh/helm/v3/pkg/release"
@@ -22,13 +21,4 @@ func (w *world) leaveRelease(t *testing.T, status string) {
 	if err := releases.Update(last); err != nil {
 		t.Fatal(err)
 	}
-}
-
-func goBinary(t *testing.T) string {
-	t.Helper()
-	path, err := exec.LookPath("go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return path
 }

@@ -60,6 +60,14 @@ func (c *Client) ApplyTo(ctx context.Context, objects []Object, live []*unstruct
 		if err := errors.Join(errs...); err != nil {
 			failures = append(failures, err)
 		}
+		if tier == 0 && slices.ContainsFunc(changes, func(c Change) bool { return c.Result == result.Created }) {
+			// What a namespace had went with it, perhaps after the first look.
+			again, err := c.Live(ctx, objects)
+			if err != nil {
+				return nil, errors.Join(append(failures, err)...)
+			}
+			live = again
+		}
 	}
 	return changes, errors.Join(failures...)
 }
@@ -349,13 +357,14 @@ func ownedItem(item any, owned map[string]any) (map[string]any, bool) {
 	return nil, false
 }
 
-// within tells whether live has every field of want, with its value; lists must be of one length.
+// within tells whether live has every field of want, with its value; lists must be of one length. A zero that a server leaves out is
+// the same as none.
 func within(want, live any) bool {
 	switch want := want.(type) {
 	case map[string]any:
 		have, ok := live.(map[string]any)
 		for key, value := range want {
-			if value != nil && (!ok || !within(value, have[key])) {
+			if value != nil && (!ok || !within(value, have[key])) && !(have[key] == nil && zero(value)) {
 				return false
 			}
 		}
@@ -373,6 +382,16 @@ func within(want, live any) bool {
 		return true
 	}
 	return fmt.Sprint(want) == fmt.Sprint(live)
+}
+
+func zero(value any) bool {
+	switch value := value.(type) {
+	case map[string]any:
+		return len(value) == 0
+	case []any:
+		return len(value) == 0
+	}
+	return value == "" || value == false || fmt.Sprint(value) == "0"
 }
 
 // each calls f for every object, some at once, and returns when all calls have.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
@@ -16,6 +17,7 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/restmapper"
+	"k8s.io/klog/v2"
 )
 
 // A Client reads and writes objects of any kind in one cluster. It is safe for concurrent use.
@@ -75,12 +77,23 @@ func (c *Client) resource(ctx context.Context, kind schema.GroupVersionKind, nam
 }
 
 // Patient returns a copy of cfg whose requests end when ctx does, whoever makes them, and are sent again for as long while the API
-// server cannot be reached: a server that restarts costs time, not the run.
-func Patient(ctx context.Context, cfg *rest.Config) *rest.Config {
+// server cannot be reached: a server that restarts costs time, not the run. What the server warns of is given to warn.
+func Patient(ctx context.Context, cfg *rest.Config, warn func(string)) *rest.Config {
+	klog.SetLogger(logr.Discard()) // client-go's own remarks: what matters comes back as an error
 	cfg = rest.CopyConfig(cfg)
+	cfg.WarningHandler = warnings(warn)
 	cfg.QPS = -1 // one user, one cluster: the server's own priority and fairness suffices
 	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper { return patient{ctx, next} })
 	return cfg
+}
+
+type warnings func(string)
+
+// HandleWarningHeader is client-go's; see https://www.rfc-editor.org/rfc/rfc7234#section-5.5 for the header.
+func (w warnings) HandleWarningHeader(code int, _ string, text string) {
+	if code == 299 && text != "" {
+		w(text)
+	}
 }
 
 type patient struct {

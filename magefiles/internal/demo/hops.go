@@ -1,0 +1,156 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"kindgate/magefiles/internal/gateway"
+)
+
+// A hop is one station on a request's way. It holds when found is as expected.
+type hop struct {
+	name     string
+	expected string
+	look     string // the command that shows more
+	find     func() (found string, ok bool)
+}
+
+// diagnosis is the first hop that does not hold, in lines for the user.
+func (h hop) diagnosis(found string) string {
+	return fmt.Sprintf("The hop that is broken: %s\n  expected: %s\n  found:    %s\n  look at:  %s", h.name, h.expected, found, h.look)
+}
+
+// firstBroken walks a request's way from the outside in, and returns what to say about the first hop that does not hold. finding is
+// what became of the request; it stands for the last hop, the backend's answer.
+func (d *Demo) firstBroken(ctx context.Context, request gateway.Request, finding gateway.Finding, s *state) string {
+	for _, h := range d.hops(ctx, request, s) {
+		if found, ok := h.find(); !ok {
+			return h.diagnosis(found)
+		}
+	}
+	service := backends(request)
+	look := d.kubectl("logs -n %s daemonset/%s", namespace, release)
+	if len(request.Backends) > 0 {
+		look = d.kubectl("describe service -n %s %s", request.Backends[0].Namespace, request.Backends[0].Name)
+	}
+	return hop{name: "the backend answers", expected: "an answer of " + service, look: look}.diagnosis(finding.Message)
+}
+
+func (d *Demo) kubectl(format string, args ...any) string {
+	return "kubectl --context kind-" + d.config.Cluster + " " + fmt.Sprintf(format, args...)
+}
+
+// hops are the stations of a request from this machine's port to the pods of its backend.
+func (d *Demo) hops(ctx context.Context, request gateway.Request, s *state) []hop {
+	port := d.port(request.Scheme)
+	nodePort := map[string]int32{"http": 80, "https": 443}[request.Scheme]
+	hops := []hop{
+		{"the port on this machine", fmt.Sprintf("127.0.0.1:%d is published by the node %s", port, d.cluster.NodeName()), "docker port " + d.cluster.NodeName(),
+			func() (string, bool) { return d.findPort(ctx, port) }},
+		{"Traefik's pod", fmt.Sprintf("a ready pod of DaemonSet/%s/%s that takes the node's port %d", namespace, release, nodePort),
+			d.kubectl("describe pods -n %s", namespace), func() (string, bool) { return d.findTraefik(ctx, nodePort) }},
+		{"Traefik's answer", "an HTTP answer from Traefik, be it a 404", d.kubectl("logs -n %s daemonset/%s", namespace, release),
+			func() (string, bool) { return d.findAnswer(ctx, request) }},
+	}
+	for _, name := range d.inputs.classes {
+		hops = append(hops, hop{"GatewayClass/" + name, "accepted by Traefik", d.kubectl("describe gatewayclass %s", name),
+			found(func() gateway.Finding { return judgeClass(s, name) })})
+	}
+	for _, gatewayName := range request.Gateways {
+		hops = append(hops, d.gatewayHop(gatewayName, s))
+	}
+	route := strings.Split(request.Route, "/")
+	hops = append(hops, hop{request.Route, "attached to its Gateway, accepted, its references resolved", d.kubectl("describe httproute -n %s %s", route[1], route[2]),
+		found(func() gateway.Finding { return judgeRoute(s, route[1], route[2]) })})
+	for _, backend := range request.Backends {
+		hops = append(hops, hop{backend.String(), "at least one ready pod behind it", d.kubectl("get endpointslices,pods -n %s", backend.Namespace),
+			func() (string, bool) {
+				return "no ready pod: does its selector match, and are the pods ready?", len(s.pods[backend.String()]) > 0
+			}})
+	}
+	return hops
+}
+
+func found(judge func() gateway.Finding) func() (string, bool) {
+	return func() (string, bool) { f := judge(); return f.Message, f.OK }
+}
+
+func (d *Demo) findPort(ctx context.Context, port int) (string, bool) {
+	published, err := d.cluster.Published(ctx)
+	if err != nil {
+		return err.Error(), false
+	}
+	if published[port] {
+		return "", true
+	}
+	holder, taken := d.holder(port)
+	if taken {
+		return fmt.Sprintf("%s listens there, not the node", holder), false
+	}
+	return "nothing listens there: the cluster was made with other ports, see kind/cluster.yaml and KINDGATE_HTTP_PORT", false
+}
+
+var podKind = corev1.SchemeGroupVersion.WithKind("Pod")
+
+// findTraefik looks for a ready pod of the release on the node whose ports are this machine's.
+func (d *Demo) findTraefik(ctx context.Context, nodePort int32) (string, bool) {
+	client, err := d.kube()
+	if err != nil {
+		return err.Error(), false
+	}
+	pods, err := list[corev1.Pod](ctx, client, podKind)
+	if err != nil {
+		return err.Error(), false
+	}
+	problem := "no pod of it on the node " + d.cluster.NodeName()
+	for _, pod := range pods {
+		owner := pod.OwnerReferences
+		if pod.Namespace != namespace || len(owner) == 0 || owner[0].Name != release || pod.Spec.NodeName != d.cluster.NodeName() {
+			continue
+		}
+		if !podReady(pod) {
+			problem = fmt.Sprintf("Pod/%s/%s is not ready (%s)", pod.Namespace, pod.Name, pod.Status.Phase)
+			continue
+		}
+		for _, container := range pod.Spec.Containers {
+			if slices.ContainsFunc(container.Ports, func(p corev1.ContainerPort) bool { return p.HostPort == nodePort }) {
+				return "", true
+			}
+		}
+		problem = fmt.Sprintf("Pod/%s/%s is ready, but does not take the node's port %d", pod.Namespace, pod.Name, nodePort)
+	}
+	return problem, false
+}
+
+func podReady(pod corev1.Pod) bool {
+	return pod.DeletionTimestamp == nil && slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+	})
+}
+
+// findAnswer asks for a host that nobody has, so that only Traefik itself can answer.
+func (d *Demo) findAnswer(ctx context.Context, request gateway.Request) (string, bool) {
+	host, ok := gateway.Unrouted(d.inputs.httpRoutes, d.inputs.gateways)
+	if !ok {
+		host = request.Host
+	}
+	control := gateway.Request{Scheme: request.Scheme, Host: host, Path: "/"}
+	answer, err := d.probe.Get(ctx, "GET", control.URL(d.port(request.Scheme)), nil, false)
+	switch {
+	case err != nil:
+		return err.Error(), false
+	case ok && !answer.Unrouted():
+		return fmt.Sprintf("%d for a host that no route has, where Traefik would say 404", answer.Status), false
+	}
+	return "", true
+}
+
+func (d *Demo) gatewayHop(name string, s *state) hop {
+	ns, name, _ := strings.Cut(name, "/")
+	return hop{"Gateway/" + ns + "/" + name, "accepted and programmed, each listener on the port of an entry point of Traefik's", d.kubectl("describe gateway -n %s %s", ns, name),
+		found(func() gateway.Finding { return judgeLive(s.gateways, ns, name, gateway.Programmed) })}
+}
