@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gofrs/flock"
 	"golang.org/x/term"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/rest"
@@ -42,6 +43,7 @@ type Demo struct {
 	run   context.Context
 	end   context.CancelFunc // ends with the process: steps go on in the background when the method that began them has returned
 	lock  func() error
+	held  *flock.Flock
 	kube  func() (*kube.Client, error)
 	helm  func() *traefik.Traefik
 

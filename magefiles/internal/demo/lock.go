@@ -21,11 +21,11 @@ func (d *Demo) takeLock() error {
 		return fmt.Errorf("the lock against a second run: %w", err)
 	}
 	path := filepath.Join(dir, d.config.Cluster+".lock")
-	lock := flock.New(path)
-	taken, err := lock.TryLock()
+	d.held = flock.New(path) // kept: a file that nobody refers to is closed by the garbage collector, and the lock lost
+	taken, err := d.held.TryLock()
 	if err == nil && !taken {
 		d.ui.Note(fmt.Sprintf("Waiting for another run on cluster %s to end: %s", d.config.Cluster, holder(path)))
-		_, err = lock.TryLockContext(d.run, 100*time.Millisecond)
+		_, err = d.held.TryLockContext(d.run, 100*time.Millisecond)
 	}
 	if err != nil {
 		if d.run.Err() != nil {

@@ -57,7 +57,7 @@ func TestEverythingWrongInTheFilesIsNamedBeforeAnythingBegins(t *testing.T) {
 	w.edit(t, "manifests/whoami-v1.yaml", "replicas", "replica")
 	w.edit(t, "manifests/gateway.yaml", "listeners", "listener")
 	w.write(t, "manifests/broken.yaml", "kind: [\n")
-	w.fails(t, []string{"kind/cluster.yaml:15", "hostport", "manifests/whoami-v1.yaml:1: Deployment/demo/whoami-v1", `"spec.replica"`,
+	w.fails(t, []string{"kind/cluster.yaml:14", "hostport", "manifests/whoami-v1.yaml:1: Deployment/demo/whoami-v1", `"spec.replica"`,
 		"Gateway/traefik/traefik-gateway", `"spec.listener"`, "manifests/broken.yaml:"}, "up")
 	if nodes := w.docker(t, "ps", "--all", "--quiet", "--filter", "name=^"+w.node()+"$"); nodes != "" {
 		t.Error("a node was made")
@@ -139,7 +139,7 @@ users: [{name: theirs, user: {token: secret}}]
 
 func TestAHostsFileThatMayNotBeWrittenIsNoFailure(t *testing.T) {
 	w := up(t)
-	w.edit(t, "manifests/httproute-host.yaml", "whoami.localhost", "whoami.kindgate.test") // which no system resolves
+	w.edit(t, "manifests/httproute-host.yaml", "- whoami.localhost", "- whoami.kindgate.test") // which no system resolves
 	w.write(t, "hosts", "127.0.0.1 localhost\n")
 	if err := os.Chmod(w.env["KINDGATE_HOSTS_FILE"], 0o444); err != nil {
 		t.Fatal(err)

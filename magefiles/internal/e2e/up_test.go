@@ -252,7 +252,7 @@ func TestTwoClustersLiveSideBySide(t *testing.T) {
 	second := ownWorld(t, "kindgate-e2e-two")
 	second.env["KINDGATE_KUBECONFIG"] = first.env["KINDGATE_KUBECONFIG"]
 	second.env["KINDGATE_HOSTS_FILE"] = first.env["KINDGATE_HOSTS_FILE"]
-	first.edit(t, "manifests/httproute-host.yaml", "whoami.localhost", "whoami.kindgate.test")
+	first.edit(t, "manifests/httproute-host.yaml", "- whoami.localhost", "- whoami.kindgate.test")
 	first.mage(t, "up")
 	second.mage(t, "up")
 	first.mage(t, "verify")
