@@ -66,13 +66,13 @@ func Hosts(ctx context.Context) error { return after(ctx, (*demo.Demo).Hosts) }
 func Verify(ctx context.Context) error { return after(ctx, (*demo.Demo).Verify) }
 
 // Status shows what there is, and changes nothing.
-func Status(ctx context.Context) error { return after(ctx, (*demo.Demo).Status) }
+func Status(ctx context.Context) error { return anyway(ctx, (*demo.Demo).Status) }
 
 // Doctor looks at all that a run depends on before it runs, and changes nothing.
-func Doctor(ctx context.Context) error { return after(ctx, (*demo.Demo).Doctor) }
+func Doctor(ctx context.Context) error { return anyway(ctx, (*demo.Demo).Doctor) }
 
 // Teardown deletes the cluster, its context in the kubeconfig, and the names in the hosts file.
-func Teardown(ctx context.Context) error { return after(ctx, (*demo.Demo).Teardown) }
+func Teardown(ctx context.Context) error { return anyway(ctx, (*demo.Demo).Teardown) }
 
 func begin(ctx context.Context) error  { return after(ctx, (*demo.Demo).Begin) }
 func api(ctx context.Context) error    { return after(ctx, (*demo.Demo).API, begin) }
@@ -96,6 +96,9 @@ func after(ctx context.Context, step func(*demo.Demo, context.Context) error, de
 	if err != nil {
 		return err
 	}
+	if err := d.Ready(); err != nil {
+		return err
+	}
 	ctx = d.Context(ctx)
 	defer func() {
 		if failed := recover(); failed != nil {
@@ -109,4 +112,13 @@ func after(ctx context.Context, step func(*demo.Demo, context.Context) error, de
 		return nil
 	}
 	return step(d, ctx)
+}
+
+// anyway is after for steps that stand alone and can do without some of the files.
+func anyway(ctx context.Context, step func(*demo.Demo, context.Context) error) error {
+	d, err := kindgate()
+	if err != nil {
+		return err
+	}
+	return step(d, d.Context(ctx))
 }

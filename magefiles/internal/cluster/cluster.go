@@ -14,7 +14,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -68,6 +67,8 @@ type Observation struct {
 	REST *rest.Config
 	// Differences says in which settings the cluster is not as it would be made now.
 	Differences []string
+
+	kubeconfig string // the administrator's, where the user's file does not have the cluster
 }
 
 // A Cluster is one kind cluster and the user's kubeconfig. New makes one.
@@ -161,6 +162,17 @@ func (c *Cluster) Observe(ctx context.Context) (Observation, error) {
 	case anyNot(nodes, "running"):
 		return Observation{State: Stopped}, nil
 	}
+	if raw, err := c.kindProvider(e, nil).KubeConfig(c.options.Name, false); err == nil {
+		if client, err = clientcmd.RESTConfigFromKubeConfig([]byte(raw)); err == nil {
+			look, cancel := context.WithTimeout(ctx, quickly)
+			defer cancel()
+			if node, err := c.getNode(look, client); err == nil && node.Annotations[signatureAnnotation] != "" {
+				observation := c.ready(node, client)
+				observation.kubeconfig = raw
+				return observation, nil
+			}
+		}
+	}
 	return Observation{State: Running}, nil
 }
 
@@ -202,6 +214,7 @@ func (c *Cluster) getNode(ctx context.Context, client *rest.Config) (*corev1.Nod
 type making struct {
 	node, api, done, failed chan struct{}
 	err                     error
+	kubeconfig              string // the administrator's, as kind gives it
 	rest                    *rest.Config
 	observation             Observation
 	result                  result.Result
@@ -285,6 +298,12 @@ func (c *Cluster) converge(ctx context.Context, report func(string)) error {
 	switch observation.State {
 	case Ready:
 		m.rest = observation.REST
+		if observation.kubeconfig != "" {
+			m.result, m.detail = result.Repaired, "its context was not in the kubeconfig: put back"
+			if err := c.putContext(observation.kubeconfig); err != nil {
+				m.result, m.detail = result.Unchanged, err.Error()
+			}
+		}
 		close(m.node)
 		close(m.api)
 		close(m.done)
@@ -357,26 +376,71 @@ func (c *Cluster) resume(ctx context.Context, e engine, report func(string)) (wh
 		return false, err
 	}
 	node, err := clientset.CoreV1().Nodes().Get(ctx, c.nodeName(), metav1.GetOptions{})
-	if err != nil && !apierrors.IsNotFound(err) {
-		return false, err
-	}
-	if err == nil && node.Annotations[signatureAnnotation] == "" {
-		var classes *storagev1.StorageClassList
-		if classes, err = clientset.StorageV1().StorageClasses().List(ctx, metav1.ListOptions{}); err == nil && len(classes.Items) == 0 {
-			return false, nil
+	if apierrors.IsNotFound(err) || err == nil && node.Annotations[signatureAnnotation] == "" {
+		if whole, err := c.completed(ctx, clientset); !whole || err != nil {
+			return false, err
 		}
-	}
-	if apierrors.IsNotFound(err) {
-		return false, nil
+		if apierrors.IsNotFound(err) {
+			report("having the kubelet register the node again")
+			_, _ = e.exec(ctx, c.nodeName(), "systemctl restart kubelet")
+			node, err = c.waitNode(ctx, clientset)
+		}
 	}
 	if err != nil {
 		return false, err
+	}
+	if started := time.Now(); c.making.result == result.Repaired {
+		// What the API server says of pods is from before the stop until the kubelet has reported again.
+		if err := c.waitKubelet(ctx, clientset, started, report); err != nil {
+			return false, err
+		}
 	}
 	c.making.rest = c.connect(client)
 	c.making.observation = c.ready(node, client)
 	close(c.making.node)
 	close(c.making.api)
 	return true, nil
+}
+
+// completed tells whether kind came to its end: the storage class is made after the network, and then the other nodes join.
+func (c *Cluster) completed(ctx context.Context, clientset kubernetes.Interface) (bool, error) {
+	classes, err := clientset.StorageV1().StorageClasses().List(ctx, metav1.ListOptions{})
+	if err != nil || len(classes.Items) == 0 {
+		return false, err
+	}
+	nodes, err := clientset.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+	return err == nil && len(nodes.Items) >= len(c.options.Config.Nodes)-1, err
+}
+
+// waitNode waits until the control plane's node is registered.
+func (c *Cluster) waitNode(ctx context.Context, clientset kubernetes.Interface) (*corev1.Node, error) {
+	for {
+		node, err := clientset.CoreV1().Nodes().Get(ctx, c.nodeName(), metav1.GetOptions{})
+		if !apierrors.IsNotFound(err) {
+			return node, err
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%w while waiting for Node/%s to register", context.Cause(ctx), c.nodeName())
+		}
+	}
+}
+
+// waitKubelet waits until the node's kubelet has renewed its lease, which it does every 10 s, and at its start.
+func (c *Cluster) waitKubelet(ctx context.Context, clientset kubernetes.Interface, since time.Time, report func(string)) error {
+	report("waiting for the kubelet to report")
+	for {
+		lease, err := clientset.CoordinationV1().Leases(corev1.NamespaceNodeLease).Get(ctx, c.nodeName(), metav1.GetOptions{})
+		if err == nil && lease.Spec.RenewTime != nil && lease.Spec.RenewTime.After(since.Add(-time.Second)) {
+			return nil
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return fmt.Errorf("%w while waiting for the kubelet of %s to report", context.Cause(ctx), c.nodeName())
+		}
+	}
 }
 
 // waitAPI waits until the API server answers an administrator, which a starting one does some time after it listens.
@@ -418,15 +482,7 @@ func (c *Cluster) engineName() string {
 
 // complete does what is left when the API server answers: the user's context, the annotation that says so, and a node that is Ready.
 func (c *Cluster) complete(ctx context.Context, client *rest.Config) error {
-	e, err := c.engine()
-	if err != nil {
-		return err
-	}
-	raw, err := c.kindProvider(e, nil).KubeConfig(c.options.Name, false)
-	if err != nil {
-		return err
-	}
-	if err := c.putContext(raw); err != nil {
+	if err := c.putContext(c.making.kubeconfig); err != nil {
 		c.making.detail = strings.TrimPrefix(c.making.detail+"; "+err.Error(), "; ")
 	}
 	clientset, err := kubernetes.NewForConfig(client)
@@ -487,6 +543,7 @@ func (c *Cluster) nodeClient(e engine) (*rest.Config, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.making.kubeconfig = raw
 	return clientcmd.RESTConfigFromKubeConfig([]byte(raw))
 }
 

@@ -45,7 +45,7 @@ func ParseConfig(data []byte, file string, httpPort, httpsPort int) (*v1alpha4.C
 
 func mapPort(node *v1alpha4.Node, containerPort, hostPort int32) {
 	for i := range node.ExtraPortMappings {
-		if node.ExtraPortMappings[i].ContainerPort == containerPort {
+		if m := node.ExtraPortMappings[i]; m.ContainerPort == containerPort && (m.Protocol == "" || m.Protocol == v1alpha4.PortMappingProtocolTCP) {
 			node.ExtraPortMappings[i].HostPort = hostPort
 			return
 		}

@@ -92,6 +92,9 @@ func (e engine) localImages(ctx context.Context, refs []string) (local []string,
 // copyImages streams images from the engine into a node's containerd.
 func (e engine) copyImages(ctx context.Context, refs []string, node string, progress func(int64)) error {
 	save := append([]string{"save"}, refs...)
+	if e == "podman" {
+		save = append([]string{"save", "--multi-image-archive"}, refs...) // without it, the second is a further name of the first
+	}
 	if info, err := e.info(ctx); err == nil && info.containerd {
 		// That store lists platforms whose content it lacks, which an import of all would miss:
 		// https://github.com/kubernetes-sigs/kind/issues/3795.

@@ -4,9 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
+	"time"
 
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -53,8 +56,14 @@ func (k kubeconfig) client() (*rest.Config, error) {
 	return clientcmd.NewNonInteractiveClientConfig(*config, k.context, &clientcmd.ConfigOverrides{}, nil).ClientConfig()
 }
 
-// put writes kind's entries into the file. The current context is set only where there is none.
+// put writes kind's entries into the file. The current context is set only where there is none. Entries of the same name that lead to
+// another machine are somebody else's: they stay, with -kept after their name.
 func (k kubeconfig) put(entries *clientcmdapi.Config) (changed bool, err error) {
+	unlock, err := k.lock()
+	if err != nil {
+		return false, err
+	}
+	defer unlock()
 	config, err := k.load()
 	if err != nil {
 		return false, err
@@ -70,6 +79,14 @@ func (k kubeconfig) put(entries *clientcmdapi.Config) (changed bool, err error) 
 	if same(config.Clusters[k.context], cluster) && same(config.AuthInfos[k.context], user) && config.Contexts[k.context] != nil && config.CurrentContext != "" {
 		return false, nil
 	}
+	if old := config.Clusters[k.context]; old != nil && !local(old) {
+		kept := k.context + "-kept"
+		config.Clusters[kept], config.AuthInfos[kept] = old, config.AuthInfos[k.context]
+		config.Contexts[kept] = &clientcmdapi.Context{Cluster: kept, AuthInfo: kept}
+		if config.CurrentContext == k.context {
+			config.CurrentContext = kept
+		}
+	}
 	config.Clusters[k.context], config.AuthInfos[k.context], config.Contexts[k.context] = cluster, user, context
 	if config.CurrentContext == "" {
 		config.CurrentContext = k.context
@@ -77,11 +94,22 @@ func (k kubeconfig) put(entries *clientcmdapi.Config) (changed bool, err error) 
 	return true, k.write(config)
 }
 
-// remove takes our entries out; a current context that was ours is unset.
+// remove takes our entries out; a current context that was ours is unset. Entries that lead to another machine are not ours.
 func (k kubeconfig) remove() (changed bool, err error) {
-	config, err := k.load()
-	if err != nil || config.Contexts[k.context] == nil && config.Clusters[k.context] == nil && config.AuthInfos[k.context] == nil {
+	if config, err := k.load(); err != nil || config.Contexts[k.context] == nil && config.Clusters[k.context] == nil && config.AuthInfos[k.context] == nil {
+		return false, err // without a lock, which would make a folder and a file where there is none
+	}
+	unlock, err := k.lock()
+	if err != nil {
 		return false, err
+	}
+	defer unlock()
+	config, err := k.load()
+	if err != nil {
+		return false, err
+	}
+	if old := config.Clusters[k.context]; old != nil && !local(old) {
+		return false, nil
 	}
 	delete(config.Clusters, k.context)
 	delete(config.AuthInfos, k.context)
@@ -92,12 +120,43 @@ func (k kubeconfig) remove() (changed bool, err error) {
 	return true, k.write(config)
 }
 
+// local tells whether a cluster's API server is on this machine, as that of every kind cluster is.
+func local(cluster *clientcmdapi.Cluster) bool {
+	server, err := url.Parse(cluster.Server)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(server.Hostname())
+	return server.Hostname() == "localhost" || ip != nil && (ip.IsLoopback() || ip.IsUnspecified())
+}
+
+// lockWithin is how long another program, kubectl or kind, may hold the file's lock.
+const lockWithin = 5 * time.Second
+
+// lock keeps kubectl, kind and other runs of ours from writing the file, by the lock file that they all use.
+func (k kubeconfig) lock() (unlock func(), err error) {
+	if err := os.MkdirAll(filepath.Dir(k.path), 0o700); err != nil {
+		return nil, err
+	}
+	path := k.path + ".lock"
+	for deadline := time.Now().Add(lockWithin); ; time.Sleep(50 * time.Millisecond) {
+		file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL, 0)
+		if err == nil {
+			_ = file.Close()
+			return func() { _ = os.Remove(path) }, nil
+		}
+		if !errors.Is(err, fs.ErrExist) {
+			return nil, err
+		}
+		if time.Now().After(deadline) {
+			return nil, fmt.Errorf("%s is there since more than %s: remove it if no kubectl or kind is running", path, lockWithin)
+		}
+	}
+}
+
 func (k kubeconfig) write(config *clientcmdapi.Config) error {
 	content, err := clientcmd.Write(*config)
 	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(k.path), 0o700); err != nil {
 		return err
 	}
 	return atomicfile.Write(k.path, content, 0o600)

@@ -24,10 +24,6 @@ const (
 	clusterFile     = "kind/cluster.yaml"
 )
 
-// chartDigests pins the archives of charts by version, as hexadecimal SHA-256. A chart that is not listed is checked against the
-// repository's index only.
-var chartDigests = map[string]string{}
-
 // Config is everything that a user may set, each by a variable KINDGATE_*; none has to be.
 type Config struct {
 	Cluster        string
@@ -37,6 +33,7 @@ type Config struct {
 	TraefikChart   string
 	TraefikRepo    string
 	TraefikVersion string
+	TraefikDigest  string
 	HostsFile      string
 	Kubeconfig     string
 	Timeout        time.Duration
@@ -65,6 +62,7 @@ func (c *Config) settings() []setting {
 		{"TRAEFIK_CHART", "", "a folder or .tgz, or empty for the repository's chart", matching(&c.TraefikChart, ``)},
 		{"TRAEFIK_REPO", "https://traefik.github.io/charts", "an http or https URL", matching(&c.TraefikRepo, `^https?://[^/]+`)},
 		{"TRAEFIK_VERSION", "39.0.7", "an exact version, as 39.0.7", matching(&c.TraefikVersion, `^v?\d+\.\d+\.\d+([-+][\w.+-]+)?$`)},
+		{"TRAEFIK_DIGEST", "", "the SHA-256 of the chart's archive, 64 hexadecimal digits, or empty to rely on the repository's index", matching(&c.TraefikDigest, `^([0-9a-f]{64})?$`)},
 		{"HOSTS_FILE", systemHosts(), "a file's path", matching(&c.HostsFile, `.`)},
 		{"KUBECONFIG", "", "a file's path, or empty for the one kubectl uses", matching(&c.Kubeconfig, ``)},
 		{"TIMEOUT", "5m", "a duration of at least 1s, as 90s or 10m", duration(&c.Timeout)},

@@ -35,6 +35,7 @@ type Demo struct {
 	config  Config
 	ui      *ui.UI
 	inputs  inputs
+	wrong   error
 	cluster *cluster.Cluster
 	hosts   hosts.File
 	probe   *probe.Client
@@ -54,27 +55,32 @@ type Demo struct {
 }
 
 // New reads the configuration from environ, and all files of the current folder that a run depends on. It touches nothing else. Its
-// error has all that is wrong with them.
+// error has all that is wrong with the configuration; what is wrong with the files is Ready's.
 func New(environ []string) (*Demo, error) {
 	config, err := ReadConfig(environ)
 	if err != nil {
 		return nil, err
 	}
 	d := &Demo{config: config, ui: newUI(config), warned: map[string]bool{}}
-	var wrong error
-	d.inputs, wrong = readInputs(config)
+	d.inputs, d.wrong = readInputs(config)
 	d.cluster = cluster.New(cluster.Options{
 		Name: config.Cluster, Config: d.inputs.kind, NodeImage: config.NodeImage, Kubeconfig: config.Kubeconfig, Provider: config.Provider,
-		BeforeCreate: func() error { return d.checkFree() },
-		Connect:      func(cfg *rest.Config) *rest.Config { return kube.Patient(d.run, cfg, d.warn) },
+		BeforeCreate: func() error {
+			go d.helm().Prefetch() // the chart comes while the node starts
+			return d.checkFree()
+		},
+		Connect: func(cfg *rest.Config) *rest.Config { return kube.Patient(d.run, cfg, d.warn) },
 	})
 	d.hosts = hosts.File{Path: config.HostsFile, Cluster: config.Cluster}
 	d.probe = probe.New(config.HTTPPort, config.HTTPSPort)
 	d.lock = sync.OnceValue(d.takeLock)
 	d.kube = sync.OnceValues(d.connect)
 	d.helm = sync.OnceValue(d.newTraefik)
-	return d, wrong
+	return d, nil
 }
+
+// Ready returns what is wrong with the files that a run depends on, all of it.
+func (d *Demo) Ready() error { return d.wrong }
 
 func newUI(config Config) *ui.UI {
 	terminal := term.IsTerminal(int(os.Stdout.Fd())) && os.Getenv("TERM") != "dumb" && ui.EnableTerminal(os.Stdout)
@@ -92,14 +98,13 @@ func newUI(config Config) *ui.UI {
 
 // inputs are the files that a run depends on.
 type inputs struct {
-	kind        *v1alpha4.Cluster
-	apps        []kube.Object // every object that is not the Gateway API's
-	routes      []kube.Object // those that are
-	values      map[string]any
-	gateways    []gatewayv1.Gateway
-	httpRoutes  []gatewayv1.HTTPRoute
-	classes     []string // the GatewayClasses that the Gateways name
-	traefikFile error
+	kind       *v1alpha4.Cluster
+	apps       []kube.Object // every object that is not the Gateway API's
+	routes     []kube.Object // those that are
+	values     map[string]any
+	gateways   []gatewayv1.Gateway
+	httpRoutes []gatewayv1.HTTPRoute
+	classes    []string // the GatewayClasses that the Gateways name
 }
 
 func readInputs(config Config) (inputs, error) {
@@ -115,6 +120,9 @@ func readInputs(config Config) (inputs, error) {
 	problems = append(problems, err)
 	for _, object := range objects {
 		if object.GroupVersionKind().Group == crds.Group {
+			if object.GetKind() != "GatewayClass" && object.GetNamespace() == "" {
+				object.SetNamespace("default") // as kubectl would
+			}
 			in.routes = append(in.routes, object)
 		} else {
 			in.apps = append(in.apps, object)
@@ -158,7 +166,7 @@ func (d *Demo) connect() (*kube.Client, error) {
 func (d *Demo) newTraefik() *traefik.Traefik {
 	return traefik.New(d.run, traefik.Options{
 		Release: release, Namespace: namespace, Chart: d.config.TraefikChart, Repo: d.config.TraefikRepo, Name: chartName,
-		Version: strings.TrimPrefix(d.config.TraefikVersion, "v"), Digest: chartDigests[strings.TrimPrefix(d.config.TraefikVersion, "v")],
+		Version: strings.TrimPrefix(d.config.TraefikVersion, "v"), Digest: d.config.TraefikDigest,
 		Cache: filepath.Join(cacheDir(), "charts"), Values: d.inputs.values,
 	})
 }

@@ -36,6 +36,9 @@ func (d *Demo) Doctor(context.Context) error {
 		}
 		d.ui.Check(level, what, found, remedy)
 	}
+	if err := d.Ready(); err != nil {
+		say(ui.Error, "files", "", err.Error())
+	}
 	d.checkMachine(say)
 	observation, err := d.cluster.Observe(d.run)
 	if err != nil {
@@ -70,10 +73,12 @@ func (d *Demo) checkMachine(say sayer) {
 			say(ui.Warning, "cgroup", "v1: the kubelet is told to accept it", "Kubernetes drops it; a host with cgroup v2 is the way out.")
 		}
 		say(least(float64(info.CPUs), 1, goodCPUs), "cpus", fmt.Sprintf("%d for containers", info.CPUs), shortOf(info.CPUs < goodCPUs, "With one, everything takes twice as long."))
+		level := least(float64(info.MemoryBytes), leastMemory, goodMemory)
+		say(level, "engine's memory", fmt.Sprintf("%.1f GiB", gib(uint64(info.MemoryBytes))), shortOf(level != ui.OK, "The stack takes about 1 GiB: give the engine more."))
 	}
 	if available, total, err := machine.Memory(d.run); err == nil {
 		level := least(float64(available), leastMemory, goodMemory)
-		say(level, "memory", fmt.Sprintf("%.1f of %.1f GiB free", gib(available), gib(total)), shortOf(level != ui.OK, "The stack takes about 1 GiB: close something, or give Docker more."))
+		say(level, "memory", fmt.Sprintf("%.1f of %.1f GiB free", gib(available), gib(total)), shortOf(level != ui.OK, "The stack takes about 1 GiB: close something."))
 	}
 	if free, err := machine.Disk(d.run, "."); err == nil {
 		level := least(float64(free), leastDisk, goodDisk)
@@ -124,11 +129,21 @@ func (d *Demo) checkPorts(observation cluster.Observation, say sayer) {
 			}
 		}
 		if holder, taken := d.holder(port); taken {
-			say(ui.Error, what, "taken by "+holder, fmt.Sprintf("End it, or move the port: %s=%d", variable, port+8000))
+			say(ui.Error, what, "taken by "+holder, fmt.Sprintf("End it, or move the port: %s=%d", variable, d.freePort(port)))
 			continue
 		}
 		say(ui.OK, what, "free", "")
 	}
+}
+
+// freePort suggests a port like the given one: 8080 for 80.
+func (d *Demo) freePort(port int) int {
+	for candidate := 8000 + port%1000; candidate < 65535; candidate++ {
+		if _, taken := machine.PortHolder(d.run, candidate); !taken {
+			return candidate
+		}
+	}
+	return 0
 }
 
 // holder names who listens on a port: the container that publishes it, or else the process.
@@ -149,7 +164,7 @@ func (d *Demo) checkFree() error {
 	for _, variable := range []string{"KINDGATE_HTTP_PORT", "KINDGATE_HTTPS_PORT"} {
 		port := d.ports()[variable]
 		if holder, taken := d.holder(port); taken {
-			problems = append(problems, fmt.Errorf("port %d is taken by %s: end it, or set %s to another port, as %d", port, holder, variable, port%8000+8000))
+			problems = append(problems, fmt.Errorf("port %d is taken by %s: end it, or set %s to another port, as %d", port, holder, variable, d.freePort(port)))
 		}
 	}
 	if free, err := machine.Disk(d.run, "."); err == nil && free < leastDisk {
@@ -191,8 +206,12 @@ func (d *Demo) checkVersions(observation cluster.Observation, say sayer) {
 		say(ui.Error, "gateway-api", version, err.Error())
 		return
 	}
-	level, remedy := fit(d.config.TraefikVersion, version)
-	say(level, "gateway-api", fmt.Sprintf("%s, with chart %s", version, d.config.TraefikVersion), remedy)
+	if d.config.TraefikChart == "" {
+		level, remedy := fit(d.config.TraefikVersion, version)
+		say(level, "gateway-api", fmt.Sprintf("%s, with chart %s", version, d.config.TraefikVersion), remedy)
+	} else {
+		say(ui.OK, "gateway-api", version+", with the chart of KINDGATE_TRAEFIK_CHART", "")
+	}
 	if observation.State != cluster.Ready {
 		say(ui.OK, "cluster", d.config.Cluster+" is "+string(observation.State), "")
 		return
@@ -218,7 +237,7 @@ func (d *Demo) checkVersions(observation cluster.Observation, say sayer) {
 }
 
 // builtAgainst is the release of the Gateway API that the Traefik of each chart, by its major version, is built against.
-var builtAgainst = map[string]string{"v36": "v1.2", "v37": "v1.3", "v38": "v1.4", "v39": "v1.4", "v40": "v1.5", "v41": "v1.5"}
+var builtAgainst = map[string]string{"v38": "v1.4", "v39": "v1.4", "v40": "v1.5", "v41": "v1.5"}
 
 // fit tells whether a release of the Gateway API goes with the Traefik of a chart.
 func fit(chart, gatewayAPI string) (ui.Level, string) {

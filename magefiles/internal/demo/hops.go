@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"kindgate/magefiles/internal/gateway"
+	"kindgate/magefiles/internal/kube"
 )
 
 // A hop is one station on a request's way. It holds when found is as expected.
@@ -72,7 +73,23 @@ func (d *Demo) hops(ctx context.Context, request gateway.Request, s *state) []ho
 				return "no ready pod: does its selector match, and are the pods ready?", len(s.pods[backend.String()]) > 0
 			}})
 	}
-	return hops
+	return append(hops, hop{request.Route + " in the cluster", "as its manifest has it", "go tool mage routes puts it back",
+		func() (string, bool) { return "somebody has changed it", d.asWritten(ctx, route[1], route[2]) }})
+}
+
+// asWritten tells whether a route in the cluster is as its manifest has it.
+func (d *Demo) asWritten(ctx context.Context, ns, name string) bool {
+	client, err := d.kube()
+	if err != nil {
+		return true
+	}
+	for _, object := range d.inputs.routes {
+		if object.GetKind() == "HTTPRoute" && object.GetNamespace() == ns && object.GetName() == name {
+			drifted, err := client.Drifted(ctx, []kube.Object{object}, kube.Manager)
+			return err != nil || len(drifted) == 0
+		}
+	}
+	return true
 }
 
 func found(judge func() gateway.Finding) func() (string, bool) {
@@ -138,8 +155,9 @@ func (d *Demo) findAnswer(ctx context.Context, request gateway.Request) (string,
 	if !ok {
 		host = request.Host
 	}
-	control := gateway.Request{Scheme: request.Scheme, Host: host, Path: "/"}
-	answer, err := d.probe.Get(ctx, "GET", control.URL(d.port(request.Scheme)), nil, false)
+	unrouted := control(host)
+	unrouted.Scheme = request.Scheme
+	answer, err := d.probe.Get(ctx, "GET", unrouted.URL(d.port(request.Scheme)), nil, false)
 	switch {
 	case err != nil:
 		return err.Error(), false

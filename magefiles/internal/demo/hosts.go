@@ -21,7 +21,7 @@ func (d *Demo) writeHosts(names []string, first bool) (result.Result, string, er
 	_, err := d.hosts.Set(names)
 	switch {
 	case mayNot(err):
-		d.ui.Note(fmt.Sprintf("%s may not be written by this user (%v).\nFor a browser or curl to find the names, run: %s", d.config.HostsFile, err, d.hostsCommand(names)))
+		d.ui.Note(fmt.Sprintf("%s may not be written by this user (%v).\nFor a browser or curl to find the names, run: %s", d.config.HostsFile, err, d.hostsCommand(names, first)))
 		return result.Unchanged, "not written: no permission", nil
 	case err != nil:
 		return "", "", err
@@ -38,9 +38,13 @@ func mayNot(err error) bool {
 }
 
 // hostsCommand is what a user would type to do it themselves; its lines are the fenced block, so that later runs find it.
-func (d *Demo) hostsCommand(names []string) string {
+func (d *Demo) hostsCommand(names []string, first bool) string {
+	if runtime.GOOS == "windows" && (len(names) == 0 || !first) {
+		return "an editor as administrator, and replace the lines between # BEGIN kindgate and # END kindgate in " + d.config.HostsFile
+	}
+	remove := fmt.Sprintf(`sudo sed -i.bak '/^# BEGIN kindgate %s$/,/^# END kindgate %[1]s$/d' %s`, d.config.Cluster, d.config.HostsFile)
 	if len(names) == 0 {
-		return fmt.Sprintf(`sudo sed -i.bak '/^# BEGIN kindgate %s$/,/^# END kindgate %[1]s$/d' %s`, d.config.Cluster, d.config.HostsFile)
+		return remove
 	}
 	block, err := hosts.Edit(nil, d.config.Cluster, names)
 	if err != nil {
@@ -50,5 +54,9 @@ func (d *Demo) hostsCommand(names []string) string {
 	if runtime.GOOS == "windows" {
 		return fmt.Sprintf("Add-Content -Path '%s' -Value '%s' (in a PowerShell that runs as administrator)", d.config.HostsFile, strings.Join(lines, "','"))
 	}
-	return fmt.Sprintf(`printf '%%s\n' '%s' | sudo tee -a %s`, strings.Join(lines, "' '"), d.config.HostsFile)
+	add := fmt.Sprintf(`printf '%%s\n' '%s' | sudo tee -a %s`, strings.Join(lines, "' '"), d.config.HostsFile)
+	if first {
+		return add
+	}
+	return remove + " && " + add
 }

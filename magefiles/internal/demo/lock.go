@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -29,7 +30,7 @@ func (d *Demo) takeLock() error {
 	}
 	if err != nil {
 		if d.run.Err() != nil {
-			return fmt.Errorf("%w while waiting for %s", d.run.Err(), holder(path))
+			return fmt.Errorf("%w while waiting for %s", context.Cause(d.run), holder(path))
 		}
 		return fmt.Errorf("the lock %s: %w", path, err)
 	}

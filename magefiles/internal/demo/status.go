@@ -154,7 +154,7 @@ func (d *Demo) Summary() {
 	requests := gateway.Requests(d.inputs.httpRoutes, d.inputs.gateways)
 	lines := []string{"", "Open:"}
 	for _, request := range requests {
-		if request.Method == "GET" && len(request.Header) == 0 {
+		if request.Method == "GET" && len(request.Header) == 0 && request.Unproven == "" {
 			lines = append(lines, "  "+d.openURL(request))
 		}
 	}

@@ -289,6 +289,8 @@ func (d *Demo) Hosts(ctx context.Context) error {
 		if err != nil {
 			return "", "", err
 		}
+		slices.Sort(have)
+		have = slices.Compact(have)
 		// A name that the block has resolves because of it.
 		unresolved := hosts.Unresolved(d.run, systemResolver, without(names, have))
 		needed := slices.DeleteFunc(slices.Clone(names), func(name string) bool {

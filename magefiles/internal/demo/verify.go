@@ -136,11 +136,11 @@ func judgeLive[T any, P interface {
 func (d *Demo) requestChecks(ctx context.Context, s *state) []check {
 	var checks []check
 	for _, request := range gateway.Requests(d.inputs.httpRoutes, d.knownGateways(s)) {
-		checks = append(checks, check{request.String(), func() gateway.Finding { return d.prove(ctx, request, s.pods) }, &request})
+		checks = append(checks, check{request.Line(d.port(request.Scheme)), func() gateway.Finding { return d.prove(ctx, request, s.pods) }, &request})
 	}
 	if host, ok := gateway.Unrouted(d.inputs.httpRoutes, d.knownGateways(s)); ok {
-		checks = append(checks, check{"http://" + host + "/", func() gateway.Finding { return d.proveUnrouted(ctx, host) },
-			&gateway.Request{Scheme: "http", Host: host}})
+		checks = append(checks, check{control(host).Line(d.config.HTTPPort), func() gateway.Finding { return d.proveUnrouted(ctx, host) },
+			nil})
 	}
 	return checks
 }
@@ -200,7 +200,7 @@ func (d *Demo) provePods(ctx context.Context, request gateway.Request, url strin
 			return gateway.Finding{Message: fmt.Sprintf("answered by pod %s, which is none of %s: %s", pod, backends(request), strings.Join(expected, ", "))}
 		}
 		seen[pod] = true
-		if len(seen) == len(expected) {
+		if len(seen) == len(expected) || request.Weighted {
 			return gateway.Finding{OK: true, Message: fmt.Sprintf("%s: %d of %d pods in %d requests", backends(request), len(seen), len(expected), sent)}
 		}
 		if sent == enoughRequests(len(expected)) {
@@ -224,10 +224,13 @@ func backends(request gateway.Request) string {
 	return strings.Join(names, " or ")
 }
 
+func control(host string) gateway.Request {
+	return gateway.Request{Scheme: "http", Method: "GET", Host: host, Path: "/"}
+}
+
 // proveUnrouted is the negative control: another server on the port would not give Traefik's 404.
 func (d *Demo) proveUnrouted(ctx context.Context, host string) gateway.Finding {
-	request := gateway.Request{Scheme: "http", Host: host, Path: "/"}
-	answer, err := d.probe.Get(ctx, "GET", request.URL(d.config.HTTPPort), nil, false)
+	answer, err := d.probe.Get(ctx, "GET", control(host).URL(d.config.HTTPPort), nil, false)
 	switch {
 	case err != nil:
 		return gateway.Finding{Message: "no answer: " + err.Error()}
@@ -339,7 +342,7 @@ func (d *Demo) awaitAnswers(step *ui.Step) error {
 }
 
 // servedWithin is how long Traefik may take to serve routes it has accepted, and a changed Service's pods to take requests.
-const servedWithin = 20 * time.Second
+const servedWithin = 30 * time.Second
 
 // judgeAll judges checks side by side, and returns the findings in their order.
 func (d *Demo) judgeAll(checks []check) []gateway.Finding {
@@ -395,7 +398,7 @@ func (d *Demo) verify(step *ui.Step) (failed, total int, err error) {
 
 // hint says about a failed check what to look at; for a request, which hop on its way is broken.
 func (d *Demo) hint(c check, finding gateway.Finding, s *state) string {
-	if c.request != nil && c.request.Route != "" {
+	if c.request != nil {
 		return d.firstBroken(d.run, *c.request, finding, s)
 	}
 	return "look at: " + d.lookAt(c.what)

@@ -20,6 +20,8 @@ type Request struct {
 	Query, Header map[string]string
 	// Backends are the Services one of which must answer; none where the rule answers itself, or names something else than Services.
 	Backends []Backend
+	// Weighted: the Services get unequal shares, so that some requests need not meet all of them.
+	Weighted bool
 	// Redirect is the status of the rule's redirection, 0 where it has none.
 	Redirect int
 	// Gateways are those through which the request goes, as namespace/name.
@@ -52,9 +54,9 @@ func (r Request) URL(port int) string {
 	return u.String()
 }
 
-// String is the request in a line, as curl would show it.
-func (r Request) String() string {
-	text := r.URL(map[string]int{"http": 80, "https": 443}[r.Scheme])
+// Line is the request in a line, method and headers included; port is the listener's on the host.
+func (r Request) Line(port int) string {
+	text := r.URL(port)
 	if r.Method != "GET" {
 		text = r.Method + " " + text
 	}
@@ -270,8 +272,9 @@ func plan(route *gatewayv1.HTTPRoute, on host, rule gatewayv1.HTTPRouteRule, mat
 			}
 		}
 	}
+	var weights []int32
 	for _, ref := range rule.BackendRefs {
-		if ref.Weight != nil && *ref.Weight == 0 || ref.Kind != nil && *ref.Kind != "Service" {
+		if weight(ref) == 0 || ref.Kind != nil && *ref.Kind != "Service" {
 			continue
 		}
 		backend := Backend{Namespace: route.Namespace, Name: string(ref.Name)}
@@ -282,12 +285,25 @@ func plan(route *gatewayv1.HTTPRoute, on host, rule gatewayv1.HTTPRouteRule, mat
 			backend.Port = int32(*ref.Port)
 		}
 		r.Backends = append(r.Backends, backend)
+		weights = append(weights, weight(ref))
+	}
+	r.Weighted = len(slices.Compact(weights)) > 1
+	if !slices.Contains([]string{"GET", "HEAD", "OPTIONS"}, r.Method) {
+		r.Unproven = "a " + r.Method + " might change something in the application"
 	}
 	if len(rule.BackendRefs) == 0 && r.Redirect == 0 {
 		r.Unproven = "its rule has neither a backend nor a redirect"
 	}
 	c.request = r
 	return c
+}
+
+// weight is a backendRef's share, 1 where it has none.
+func weight(ref gatewayv1.HTTPBackendRef) int32 {
+	if ref.Weight == nil {
+		return 1
+	}
+	return *ref.Weight
 }
 
 // aim chooses a path for a candidate's request that no rival takes.

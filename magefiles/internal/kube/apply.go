@@ -196,13 +196,17 @@ func (c *Client) Live(ctx context.Context, objects []Object) ([]*unstructured.Un
 				}
 				return nil
 			}
-			list, err := c.List(ctx, g.kind, g.namespace)
+			client, err := c.resource(ctx, g.kind, g.namespace)
+			if err != nil {
+				return err
+			}
+			list, err := client.List(ctx, metav1.ListOptions{})
 			if err != nil {
 				return fmt.Errorf("%s in namespace %s: %w", g.kind.Kind, g.namespace, err)
 			}
 			byName := map[string]*unstructured.Unstructured{}
-			for i := range list {
-				byName[list[i].GetName()] = &list[i]
+			for i := range list.Items {
+				byName[list.Items[i].GetName()] = &list.Items[i]
 			}
 			for _, i := range indices {
 				live[i] = byName[objects[i].GetName()]
@@ -232,7 +236,7 @@ func (c *Client) List(ctx context.Context, kind schema.GroupVersionKind, namespa
 	if err != nil {
 		return nil, err
 	}
-	list, err := client.List(ctx, metav1.ListOptions{ResourceVersion: "0"})
+	list, err := client.List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return nil, err
 	}
@@ -262,7 +266,7 @@ func ownedFields(live *unstructured.Unstructured, manager string) map[string]any
 	var owned map[string]any
 	for _, entry := range live.GetManagedFields() {
 		if entry.Manager == manager && entry.Subresource == "" && entry.FieldsV1 != nil {
-			if err := json.Unmarshal(entry.FieldsV1.Raw, &owned); err != nil {
+			if err := json.Unmarshal(entry.FieldsV1.GetRawBytes(), &owned); err != nil {
 				return nil
 			}
 		}

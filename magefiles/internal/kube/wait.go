@@ -153,15 +153,18 @@ func conditions(live *unstructured.Unstructured) []metav1.Condition {
 
 // WaitEstablished waits until the API server serves the kinds that the given CustomResourceDefinitions define.
 func (c *Client) WaitEstablished(ctx context.Context, crds []Object) error {
-	if len(crds) == 0 {
+	names := map[string]bool{}
+	var kind schema.GroupVersionKind
+	for _, crd := range crds {
+		if crd.GetKind() == "CustomResourceDefinition" { // later releases bring admission policies along
+			names[crd.GetName()], kind = true, crd.GroupVersionKind()
+		}
+	}
+	if len(names) == 0 {
 		return nil
 	}
-	names := map[string]bool{}
-	for _, crd := range crds {
-		names[crd.GetName()] = true
-	}
 	defer c.mapper.Reset()
-	return c.Until(ctx, crds[0].GroupVersionKind(), "", func(live []*unstructured.Unstructured) (string, bool, error) {
+	return c.Until(ctx, kind, "", func(live []*unstructured.Unstructured) (string, bool, error) {
 		established := 0
 		for _, crd := range live {
 			if names[crd.GetName()] && slices.ContainsFunc(conditions(crd), func(condition metav1.Condition) bool {
@@ -181,8 +184,8 @@ func (c *Client) WaitRollout(ctx context.Context, objects []Object, patience tim
 	waits, ctx := errgroup.WithContext(ctx)
 	for _, object := range objects {
 		viewer, err := polymorphichelpers.StatusViewerFor(object.groupKind())
-		if err != nil {
-			continue // no workload
+		if strategy, _, _ := unstructured.NestedString(object.Object, "spec", "updateStrategy", "type"); err != nil || strategy == "OnDelete" {
+			continue // no workload, or one that is only rolled out as its pods are deleted
 		}
 		waits.Go(func() error {
 			if err := c.rollout(ctx, object, viewer, patience, report); err != nil {

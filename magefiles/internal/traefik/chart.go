@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/chart/loader"
@@ -35,12 +36,15 @@ func (t *Traefik) loadChart() (*chart.Chart, error) {
 	}
 	name := fmt.Sprintf("chart %s %s from %s", t.options.Name, t.options.Version, t.options.Repo)
 	repository := sha256.Sum256([]byte(t.options.Repo))
-	cached := filepath.Join(t.options.Cache, fmt.Sprintf("%s-%s-%.12x.tgz", t.options.Name, t.options.Version, repository))
-	archive, err := os.ReadFile(cached)
-	if err == nil {
-		if ch, err := t.verified(archive, ""); err == nil {
-			return ch, nil
-		} // a damaged copy is fetched again
+	cached := filepath.Join(t.options.Cache, fmt.Sprintf("%s-%s-%.12x", t.options.Name, t.options.Version, repository))
+	copies, _ := filepath.Glob(cached + "-*.tgz")
+	for _, path := range copies { // each has its digest in its name; a damaged copy is passed over
+		digest := strings.TrimSuffix(strings.TrimPrefix(path, cached+"-"), ".tgz")
+		if archive, err := os.ReadFile(path); err == nil {
+			if ch, err := t.verified(archive, digest); err == nil {
+				return ch, nil
+			}
+		}
 	}
 	archive, digest, err := t.download()
 	if err != nil {
@@ -52,7 +56,7 @@ func (t *Traefik) loadChart() (*chart.Chart, error) {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	if err := os.MkdirAll(t.options.Cache, 0o755); err == nil {
-		_ = atomicfile.Write(cached, archive, 0o644) // only a cache: the next run would fetch again
+		_ = atomicfile.Write(fmt.Sprintf("%s-%x.tgz", cached, sha256.Sum256(archive)), archive, 0o644) // only a cache: the next run would fetch again
 	}
 	return ch, nil
 }
@@ -61,9 +65,9 @@ func (t *Traefik) loadChart() (*chart.Chart, error) {
 func (t *Traefik) verified(archive []byte, indexed string) (*chart.Chart, error) {
 	sum := sha256.Sum256(archive)
 	digest := hex.EncodeToString(sum[:])
-	for source, want := range map[string]string{"pinned": t.options.Digest, "in the repository's index": indexed} {
+	for source, want := range map[string]string{"pinned by KINDGATE_TRAEFIK_DIGEST": t.options.Digest, "that the repository's index has": indexed} {
 		if want != "" && want != digest {
-			return nil, fmt.Errorf("its digest is sha256:%s, but the one %s is sha256:%s: it is not the chart that was tried, and is refused", digest, source, want)
+			return nil, fmt.Errorf("its digest is sha256:%s, but the one %s is sha256:%s: it is another chart, and is refused", digest, source, want)
 		}
 	}
 	return loader.LoadArchive(bytes.NewReader(archive))

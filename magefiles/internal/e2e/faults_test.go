@@ -1,0 +1,334 @@
+package e2e
+
+import (
+	"bufio"
+	"context"
+	"encoding/pem"
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+)
+
+func TestANodeThatDoesNotRunIsStartedAgainNotRemade(t *testing.T) {
+	for _, verb := range []string{"stop", "pause", "kill"} {
+		t.Run(verb, func(t *testing.T) {
+			w := up(t)
+			id := w.docker(t, "inspect", "--format", "{{.Id}}", w.node())
+			w.docker(t, verb, w.node())
+			if steps := w.steps(t, "up"); steps["cluster"].Result != "repaired" {
+				t.Errorf("%+v, expected repaired", steps["cluster"])
+			}
+			if now := w.docker(t, "inspect", "--format", "{{.Id}}", w.node()); now != id {
+				t.Errorf("the node %s was remade as %s", id, now)
+			}
+			w.answeredBy(t, "whoami.localhost", "/", "whoami-v1")
+			w.answeredBy(t, "demo.localhost", "/v2", "whoami-v2")
+		})
+	}
+}
+
+func TestANodeThatIsHalfMadeOrGoneIsMadeAnew(t *testing.T) {
+	w := ownWorld(t, "kindgate-e2e-half")
+	cmd := w.command("up")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() bool {
+		return exec.Command("docker", "exec", w.node(), "test", "-s", "/etc/kubernetes/admin.conf").Run() == nil
+	})
+	if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	contains(t, w.mage(t, "up"), "interrupted")
+	w.answeredBy(t, "whoami.localhost", "/", "whoami-v1")
+
+	w.docker(t, "rm", "--force", "--volumes", w.node())
+	if steps := w.steps(t, "up"); steps["cluster"].Result != "created" {
+		t.Errorf("after the node was removed: %+v, expected created", steps["cluster"])
+	}
+	w.answeredBy(t, "whoami.localhost", "/", "whoami-v1")
+}
+
+func TestNothingOfTheUsersKubeconfigIsLost(t *testing.T) {
+	const theirs = "apiVersion: v1\nkind: Config\nusers: [{name: theirs, user: {token: secret}}]\n"
+	// use has the next runs take another kubeconfig, with the given content.
+	use := func(t *testing.T, w *world, name, content string) string {
+		w.write(t, name, content)
+		w.env["KINDGATE_KUBECONFIG"] = filepath.Join(w.dir, name)
+		return w.env["KINDGATE_KUBECONFIG"]
+	}
+	has := func(t *testing.T, path, content string) {
+		t.Helper()
+		if text, err := os.ReadFile(path); err != nil || string(text) != content {
+			t.Errorf("%v, expected %q, found:\n%s", err, content, text)
+		}
+	}
+	t.Run("missing", func(t *testing.T) {
+		w := up(t)
+		path := w.env["KINDGATE_KUBECONFIG"]
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		w.mage(t, "up")
+		w.mage(t, "verify")
+		if config := load(t, path); config.Contexts["kind-"+w.name] == nil || config.CurrentContext != "kind-"+w.name {
+			t.Errorf("the context is not back: %+v", config)
+		}
+	})
+	t.Run("unparsable", func(t *testing.T) {
+		w := up(t)
+		path := use(t, w, "unparsable", "clusters: [\n")
+		w.fails(t, []string{path, "left as it is", "KINDGATE_KUBECONFIG"}, "up")
+		has(t, path, "clusters: [\n")
+	})
+	t.Run("read-only", func(t *testing.T) {
+		w := up(t)
+		path := use(t, w, "read-only", theirs)
+		if err := os.Chmod(path, 0o444); err != nil {
+			t.Fatal(err)
+		}
+		contains(t, w.mage(t, "up"), "was not written")
+		has(t, path, theirs)
+	})
+	t.Run("another cluster under our name", func(t *testing.T) {
+		w := up(t)
+		ours, name := load(t, w.env["KINDGATE_KUBECONFIG"]), "kind-"+w.name
+		other := load(t, use(t, w, "other", theirs))
+		server := httptest.NewTLSServer(nil)
+		defer server.Close()
+		certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+		other.Clusters[name] = &clientcmdapi.Cluster{Server: "https://127.0.0.1:1", CertificateAuthorityData: certificate}
+		other.AuthInfos[name] = &clientcmdapi.AuthInfo{Token: "of another cluster"}
+		other.Contexts[name] = &clientcmdapi.Context{Cluster: name, AuthInfo: name}
+		if err := clientcmd.WriteToFile(*other, w.env["KINDGATE_KUBECONFIG"]); err != nil {
+			t.Fatal(err)
+		}
+		w.mage(t, "up")
+		now := load(t, w.env["KINDGATE_KUBECONFIG"])
+		if now.Clusters[name].Server != ours.Clusters[name].Server || now.AuthInfos[name].Token != "" {
+			t.Errorf("the context is not ours: %+v", now.Clusters[name])
+		}
+		if user := now.AuthInfos["theirs"]; user == nil || user.Token != "secret" {
+			t.Errorf("the user's own entry is lost: %+v", now.AuthInfos)
+		}
+		w.mage(t, "verify")
+	})
+}
+
+func load(t *testing.T, path string) *clientcmdapi.Config {
+	t.Helper()
+	config, err := clientcmd.LoadFromFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return config
+}
+
+func TestTheHostsFileIsCorrectOrUntouched(t *testing.T) {
+	w := ownWorld(t, "kindgate-e2e-hosts")
+	w.edit(t, "manifests/httproute-host.yaml", "- whoami.localhost", "- whoami.kindgate.test") // which no system resolves
+	opened, closed := "# BEGIN kindgate "+w.name, "# END kindgate "+w.name
+	use := func(name string) string {
+		w.env["KINDGATE_HOSTS_FILE"] = filepath.Join(w.dir, name)
+		return w.env["KINDGATE_HOSTS_FILE"]
+	}
+	read := func(t *testing.T, path string) string {
+		t.Helper()
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	t.Run("CRLF", func(t *testing.T) {
+		path := use("crlf")
+		w.write(t, "crlf", "127.0.0.1 localhost\r\n10.0.0.1 theirs\r\n")
+		w.mage(t, "hosts")
+		text := read(t, path)
+		contains(t, text, "127.0.0.1 localhost\r\n10.0.0.1 theirs\r\n"+opened+"\r\n", "127.0.0.1 whoami.kindgate.test\r\n", closed+"\r\n")
+		if strings.Count(text, "\n") != strings.Count(text, "\r\n") {
+			t.Errorf("line ends are mixed: %q", text)
+		}
+		if steps := w.steps(t, "hosts"); steps["hosts"].Result != "unchanged" {
+			t.Errorf("a second time: %+v", steps["hosts"])
+		}
+	})
+	t.Run("missing", func(t *testing.T) {
+		path := use("missing")
+		w.mage(t, "hosts")
+		contains(t, read(t, path), opened+"\n", "127.0.0.1 whoami.kindgate.test\n", closed+"\n")
+	})
+	t.Run("symlink", func(t *testing.T) {
+		path := use("link")
+		w.write(t, "real", "127.0.0.1 localhost\n")
+		if err := os.Symlink("real", path); err != nil {
+			t.Fatal(err)
+		}
+		w.mage(t, "hosts")
+		if target, err := os.Readlink(path); err != nil || target != "real" {
+			t.Errorf("the link is %q now: %v", target, err)
+		}
+		contains(t, read(t, filepath.Join(w.dir, "real")), "127.0.0.1 localhost\n"+opened+"\n", closed+"\n")
+	})
+	t.Run("unclosed fence", func(t *testing.T) {
+		path := use("unclosed")
+		text := "127.0.0.1 localhost\n" + opened + "\n10.0.0.1 theirs\n"
+		w.write(t, "unclosed", text)
+		w.fails(t, []string{path, "line 2", "never closed", "by hand"}, "hosts")
+		if now := read(t, path); now != text {
+			t.Errorf("it was changed:\n%s", now)
+		}
+	})
+}
+
+func TestDefinitionsAreUpgradedButNeverDowngraded(t *testing.T) {
+	const group = "gateway.networking.k8s.io"
+	w := up(t)
+	dyn, _ := w.clients(t)
+	// annotations returns the values of an annotation that the Gateway API's definitions have, each once.
+	annotations := func(name string) []string {
+		t.Helper()
+		list, err := dyn.Resource(definitions).List(context.Background(), listAll)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var values []string
+		for _, definition := range list.Items {
+			if strings.HasSuffix(definition.GetName(), "."+group) {
+				values = append(values, definition.GetAnnotations()[name])
+			}
+		}
+		return slices.Compact(values)
+	}
+	annotate := func(t *testing.T, name, value string) {
+		for _, kind := range []string{"gatewayclasses", "gateways", "httproutes", "grpcroutes", "referencegrants", "backendtlspolicies"} {
+			patched(definitions, "", kind+"."+group, `{"metadata":{"annotations":{"`+name+`":"`+value+`"}}}`)(t, w)
+		}
+	}
+	const version, channel = group + "/bundle-version", group + "/channel"
+	pinned := annotations(version)[0]
+	t.Run("older", func(t *testing.T) {
+		w.reset(t)
+		annotate(t, version, "v1.3.0")
+		if steps := w.steps(t, "up"); steps["crds"].Result == "unchanged" {
+			t.Errorf("%+v", steps["crds"])
+		}
+		if now := annotations(version); !slices.Equal(now, []string{pinned}) {
+			t.Errorf("they are of %s now, expected %s", now, pinned)
+		}
+	})
+	for _, test := range []struct{ name, annotation, value, ours string }{
+		{"newer", version, "v1.5.1", pinned},
+		{"experimental", channel, "experimental", "standard"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w.reset(t)
+			annotate(t, test.annotation, test.value)
+			t.Cleanup(func() { annotate(t, test.annotation, test.ours) })
+			w.fails(t, []string{test.value, pinned + " (standard)", "Nothing was replaced", "teardown"}, "up")
+			if now := annotations(test.annotation); !slices.Equal(now, []string{test.value}) {
+				t.Errorf("they are of %s now, expected %s as before", now, test.value)
+			}
+			w.answeredBy(t, "whoami.localhost", "/", "whoami-v1")
+		})
+	}
+}
+
+func TestANamespaceStuckInTerminatingIsNamedWithWhatKeepsIt(t *testing.T) {
+	w := up(t)
+	_, typed := w.clients(t)
+	ctx, maps := context.Background(), typed.CoreV1().ConfigMaps("demo")
+	kept := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "kept", Finalizers: []string{"example.com/keep"}}}
+	if _, err := maps.Create(ctx, kept, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	release := func() {
+		_, _ = maps.Patch(ctx, "kept", types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`), metav1.PatchOptions{})
+	}
+	t.Cleanup(release)
+	if err := typed.CoreV1().Namespaces().Delete(ctx, "demo", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() bool { // the namespace says what it waits for, and nothing else is left
+		pods, err := typed.CoreV1().Pods("demo").List(ctx, listAll)
+		namespace, namespaceErr := typed.CoreV1().Namespaces().Get(ctx, "demo", metav1.GetOptions{})
+		return err == nil && namespaceErr == nil && len(pods.Items) == 0 &&
+			slices.ContainsFunc(namespace.Status.Conditions, func(c corev1.NamespaceCondition) bool {
+				return c.Type == corev1.NamespaceFinalizersRemaining && c.Status == corev1.ConditionTrue
+			})
+	})
+	w.env["KINDGATE_TIMEOUT"] = "8s"
+	w.fails(t, []string{"Namespace/demo", "being deleted", "example.com/keep", "KINDGATE_TIMEOUT"}, "up")
+	release()
+	w.reset(t)
+	w.mage(t, "up")
+	w.answeredBy(t, "whoami.localhost", "/", "whoami-v1")
+}
+
+func TestAnAPIServerThatPausesCostsTimeNotTheRun(t *testing.T) {
+	const pause = 15 * time.Second
+	w := up(t)
+	_, typed := w.clients(t)
+	if err := typed.AppsV1().Deployments("demo").Delete(context.Background(), "whoami-v1", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	cmd := w.command("up")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stderr = cmd.Stdout
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	unpause := func() { _ = exec.Command("docker", "unpause", w.node()).Run() }
+	t.Cleanup(unpause)
+	var said strings.Builder
+	var paused time.Time
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		said.WriteString(lines.Text() + "\n")
+		if paused.IsZero() && strings.HasPrefix(lines.Text(), "✓ images") { // from here on the run only talks to the API server
+			w.docker(t, "pause", w.node())
+			paused = time.Now()
+			time.AfterFunc(pause, unpause)
+		}
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("%v\n%s", err, said.String())
+	}
+	if paused.IsZero() || time.Since(paused) < pause {
+		t.Errorf("the run did not last until the API server was back:\n%s", said.String())
+	}
+	w.answeredBy(t, "whoami.localhost", "/", "whoami-v1")
+}
+
+func TestAChangedConfigurationIsSaidAndTheClusterStays(t *testing.T) {
+	w := up(t)
+	id := w.docker(t, "inspect", "--format", "{{.Id}}", w.node())
+	w.edit(t, "kind/cluster.yaml", "- role: control-plane\n", "- role: control-plane\n    labels: {tier: front}\n")
+	port := freePort(t)
+	w.env["KINDGATE_HTTPS_PORT"] = fmt.Sprint(port)
+	difference := []string{"kind/cluster.yaml has changed",
+		fmt.Sprintf("127.0.0.1:%d→443, are now", w.httpsPort), fmt.Sprintf("127.0.0.1:%d→443", port)}
+	contains(t, w.mage(t, "up"), append(difference, "not as it would be made now", "teardown")...)
+	contains(t, w.mage(t, "status"), difference...)
+	if now := w.docker(t, "inspect", "--format", "{{.Id}}", w.node()); now != id {
+		t.Error("the node was remade")
+	}
+	w.answeredBy(t, "whoami.localhost", "/", "whoami-v1")
+}
