@@ -7,6 +7,8 @@ import (
 	"os"
 
 	"github.com/magefile/mage/sh"
+
+	"kindgate/magefiles/internal/demo"
 )
 
 // Lint runs go vet and staticcheck over everything.
@@ -24,6 +26,12 @@ func Test(ctx context.Context) error {
 	}
 	return run("go", "test", "-timeout", "30m", "./...")
 }
+
+// Bench measures up against kind create cluster, on a cluster of its own, and prints a table.
+func Bench(ctx context.Context) error { return after(ctx, (*demo.Demo).Bench) }
+
+// Soak damages a cluster of its own in many ways, and prints what up made of it. It takes about half an hour.
+func Soak(ctx context.Context) error { return after(ctx, (*demo.Demo).Soak) }
 
 // run is sh.RunV without the variables that choose the user's cluster: the suite has clusters of its own.
 func run(command string, args ...string) error {

@@ -547,6 +547,28 @@ func (c *Cluster) nodeClient(e engine) (*rest.Config, error) {
 	return clientcmd.RESTConfigFromKubeConfig([]byte(raw))
 }
 
+// ForKind returns kind's provider and the configuration as create gives it to kind, for those who want to do the same by kind alone.
+func (c *Cluster) ForKind() (*cluster.Provider, *v1alpha4.Cluster, error) {
+	e, err := c.engine()
+	if err != nil {
+		return nil, nil, err
+	}
+	info, err := e.info(context.Background())
+	if err != nil {
+		return nil, nil, err
+	}
+	return c.kindProvider(e, nil), c.config(info), nil
+}
+
+// config is the configuration with what the host needs.
+func (c *Cluster) config(info Info) *v1alpha4.Cluster {
+	config := c.options.Config.DeepCopy()
+	if info.CgroupVersion == "1" {
+		config.KubeadmConfigPatches = append(config.KubeadmConfigPatches, failCgroupV1)
+	}
+	return config
+}
+
 // create makes the cluster with kind. kind's call cannot be interrupted: when ctx ends, it is left to itself, and the next run finds
 // and remakes what it leaves.
 func (c *Cluster) create(ctx context.Context, report func(string)) error {
@@ -563,10 +585,6 @@ func (c *Cluster) create(ctx context.Context, report func(string)) error {
 			return err
 		}
 	}
-	config := c.options.Config.DeepCopy()
-	if info.CgroupVersion == "1" {
-		config.KubeadmConfigPatches = append(config.KubeadmConfigPatches, failCgroupV1)
-	}
 	scratch, err := os.MkdirTemp("", "kindgate-")
 	if err != nil {
 		return err
@@ -577,7 +595,7 @@ func (c *Cluster) create(ctx context.Context, report func(string)) error {
 	created := make(chan error, 1)
 	go func() {
 		err := c.kindProvider(e, report).Create(c.options.Name,
-			cluster.CreateWithV1Alpha4Config(config),
+			cluster.CreateWithV1Alpha4Config(c.config(info)),
 			cluster.CreateWithNodeImage(c.options.NodeImage),
 			cluster.CreateWithKubeconfigPath(filepath.Join(scratch, "kubeconfig")),
 		)

@@ -39,6 +39,7 @@ type Config struct {
 	Timeout        time.Duration
 	Output         string
 	BenchFormat    string
+	SoakRestart    string
 
 	// NoColor and Provider follow NO_COLOR (https://no-color.org) and kind's KIND_EXPERIMENTAL_PROVIDER.
 	NoColor  bool
@@ -68,6 +69,7 @@ func (c *Config) settings() []setting {
 		{"TIMEOUT", "5m", "a duration of at least 1s, as 90s or 10m", duration(&c.Timeout)},
 		{"OUTPUT", "text", "text or json", matching(&c.Output, `^(text|json)$`)},
 		{"BENCH_FORMAT", "text", "text or markdown", matching(&c.BenchFormat, `^(text|markdown)$`)},
+		{"SOAK_RESTART", "", "a command that restarts the container engine, or empty to leave that out", matching(&c.SoakRestart, ``)},
 	}
 }
 

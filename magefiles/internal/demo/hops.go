@@ -61,6 +61,9 @@ func (d *Demo) hops(ctx context.Context, request gateway.Request, s *state) []ho
 		hops = append(hops, hop{"GatewayClass/" + name, "accepted by Traefik", d.kubectl("describe gatewayclass %s", name),
 			found(func() gateway.Finding { return judgeClass(s, name) })})
 	}
+	if request.Route == "" {
+		return hops
+	}
 	for _, gatewayName := range request.Gateways {
 		hops = append(hops, d.gatewayHop(gatewayName, s))
 	}

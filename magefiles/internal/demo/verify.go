@@ -139,8 +139,8 @@ func (d *Demo) requestChecks(ctx context.Context, s *state) []check {
 		checks = append(checks, check{request.Line(d.port(request.Scheme)), func() gateway.Finding { return d.prove(ctx, request, s.pods) }, &request})
 	}
 	if host, ok := gateway.Unrouted(d.inputs.httpRoutes, d.knownGateways(s)); ok {
-		checks = append(checks, check{control(host).Line(d.config.HTTPPort), func() gateway.Finding { return d.proveUnrouted(ctx, host) },
-			nil})
+		request := control(host)
+		checks = append(checks, check{request.Line(d.config.HTTPPort), func() gateway.Finding { return d.proveUnrouted(ctx, host) }, &request})
 	}
 	return checks
 }

@@ -1,0 +1,44 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"os"
+
+	"kindgate/magefiles/internal/cluster"
+	"kindgate/magefiles/internal/trial"
+)
+
+// Bench measures how long things take, on a cluster of its own, beside kind's own command.
+func (d *Demo) Bench(context.Context) error { return d.try(trial.Bench) }
+
+// Soak damages a cluster of its own in many ways, and sees whether up comes through.
+func (d *Demo) Soak(context.Context) error { return d.try(trial.Soak) }
+
+// try runs a trial without the time limit of a single run.
+func (d *Demo) try(trialOf func(context.Context, trial.Options) error) error {
+	binary, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(d.run))
+	defer cancel()
+	stop := context.AfterFunc(d.run, func() {
+		if errors.Is(d.run.Err(), context.Canceled) { // the user's Ctrl-C counts, the limit of a single run does not
+			cancel()
+		}
+	})
+	defer stop()
+	return d.failed("trial", trialOf(ctx, trial.Options{
+		Binary: binary, Root: ".", Markdown: d.config.BenchFormat == "markdown", Restart: d.config.SoakRestart,
+		Kind: func(httpPort, httpsPort int) (cluster.Options, error) {
+			data, err := os.ReadFile(clusterFile)
+			if err != nil {
+				return cluster.Options{}, err
+			}
+			config, err := cluster.ParseConfig(data, clusterFile, httpPort, httpsPort)
+			return cluster.Options{Config: config, NodeImage: d.config.NodeImage, Provider: d.config.Provider}, err
+		},
+		Print: d.ui.Print, Table: d.ui.Table,
+	}))
+}

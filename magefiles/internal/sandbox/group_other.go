@@ -1,0 +1,17 @@
+//go:build !unix
+
+package sandbox
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+)
+
+func ownGroup(*exec.Cmd) {}
+
+// Interrupt needs process groups, which this system does not have.
+func Interrupt(*exec.Cmd) error { return errors.ErrUnsupported }
+
+// Kill ends a running command at once.
+func Kill(cmd *exec.Cmd) error { return cmd.Process.Signal(os.Kill) }
