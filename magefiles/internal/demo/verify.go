@@ -59,6 +59,23 @@ func (d *Demo) readState(ctx context.Context) (*state, error) {
 	return s, reads.Wait()
 }
 
+// replace puts the objects of a kind, as a watch has them now, in the place of those that were read.
+func (s *state) replace(kind schema.GroupVersionKind, objects []*unstructured.Unstructured) (err error) {
+	values := make([]unstructured.Unstructured, len(objects))
+	for i, object := range objects {
+		values[i] = *object
+	}
+	switch kind {
+	case classKind:
+		s.classes, err = kube.As[gatewayv1.GatewayClass](values)
+	case gatewayKind:
+		s.gateways, err = kube.As[gatewayv1.Gateway](values)
+	case routeKind:
+		s.routes, err = kube.As[gatewayv1.HTTPRoute](values)
+	}
+	return err
+}
+
 func list[T any](ctx context.Context, client *kube.Client, kind schema.GroupVersionKind) ([]T, error) {
 	objects, err := client.List(ctx, kind, "")
 	if err != nil {
@@ -263,13 +280,16 @@ func (d *Demo) awaitServed(step *ui.Step) error {
 
 // awaitConditions watches the objects of a kind until all conditions hold.
 func (d *Demo) awaitConditions(client *kube.Client, kind schema.GroupVersionKind, step *ui.Step) error {
+	s, err := d.readState(d.run)
+	if err != nil {
+		return err
+	}
 	bad := time.Time{}
 	for {
 		turn, cancel := context.WithTimeout(d.run, patience/4) // a bad sign may stay as it is: look at the clock now and then
 		var problems []string
 		err := client.Until(turn, kind, "", func(objects []*unstructured.Unstructured) (string, bool, error) {
-			s, err := d.readState(d.run)
-			if err != nil {
+			if err := s.replace(kind, objects); err != nil {
 				return "", false, err
 			}
 			problems = nil
@@ -290,7 +310,7 @@ func (d *Demo) awaitConditions(client *kube.Client, kind schema.GroupVersionKind
 				bad = time.Now()
 			}
 			if len(problems) > 0 {
-				step.Report("waiting for " + problems[0])
+				step.Report(waitingFor(problems))
 			}
 			return "", len(problems) == 0, nil
 		})
@@ -305,6 +325,13 @@ func (d *Demo) awaitConditions(client *kube.Client, kind schema.GroupVersionKind
 			return errors.New(strings.Join(problems, "\n"))
 		}
 	}
+}
+
+func waitingFor(problems []string) string {
+	if more := len(problems) - 1; more > 0 {
+		return fmt.Sprintf("waiting for %s (and %d more)", problems[0], more)
+	}
+	return "waiting for " + problems[0]
 }
 
 // awaitAnswers repeats the requests that are not yet answered as they should be: Traefik serves a route some time after it has accepted
@@ -329,7 +356,7 @@ func (d *Demo) awaitAnswers(step *ui.Step) error {
 		if len(problems) == 0 {
 			return nil
 		}
-		step.Report("waiting for " + problems[0])
+		step.Report(waitingFor(problems))
 		if time.Since(started) > servedWithin {
 			return errors.New(strings.Join(problems, "\n"))
 		}

@@ -77,26 +77,52 @@ func watchOnce(ctx context.Context, client dynamic.ResourceInterface, check func
 	}
 	defer events.Stop()
 	for {
+		open, err := takeAll(ctx, events.ResultChan(), objects)
+		if !open || err != nil {
+			return false, err
+		}
+		if done, err := check(sorted(objects)); done || err != nil {
+			return done, err
+		}
+	}
+}
+
+// together is how long after a change others are waited for: many at once are worth one look.
+const together = 10 * time.Millisecond
+
+// takeAll waits for a change and takes in all that come together with it. It returns false when there will be no more.
+func takeAll(ctx context.Context, events <-chan watch.Event, objects map[string]*unstructured.Unstructured) (open bool, err error) {
+	var over <-chan time.Time
+	for {
 		select {
 		case <-ctx.Done():
 			return false, nil
-		case event, open := <-events.ResultChan():
+		case <-over:
+			return true, nil
+		case event, open := <-events:
 			if !open {
-				return false, nil
+				return over != nil, nil
 			}
-			object, ok := event.Object.(*unstructured.Unstructured)
-			if event.Type == watch.Error || !ok {
-				return false, apierrors.FromObject(event.Object)
+			if err := take(event, objects); err != nil {
+				return false, err
 			}
-			objects[Name(object)] = object
-			if event.Type == watch.Deleted {
-				delete(objects, Name(object))
-			}
-			if done, err := check(sorted(objects)); done || err != nil {
-				return done, err
+			if over == nil {
+				over = time.After(together)
 			}
 		}
 	}
+}
+
+func take(event watch.Event, objects map[string]*unstructured.Unstructured) error {
+	object, ok := event.Object.(*unstructured.Unstructured)
+	if event.Type == watch.Error || !ok {
+		return apierrors.FromObject(event.Object)
+	}
+	objects[Name(object)] = object
+	if event.Type == watch.Deleted {
+		delete(objects, Name(object))
+	}
+	return nil
 }
 
 func sorted(objects map[string]*unstructured.Unstructured) []*unstructured.Unstructured {

@@ -44,6 +44,7 @@ type Step struct {
 	ui            *UI
 	spans         []span
 	phase         string
+	said          time.Time // when a phase was last printed as a plain line
 	copied, total int64
 	result        string
 	detail        string
@@ -80,10 +81,16 @@ func (s *Step) Report(phase string) {
 		return
 	}
 	s.phase, s.total = phase, 0
-	if !s.ui.options.Live && !s.ui.options.JSON {
-		fmt.Fprintf(s.ui.out, "· %-9s %s\n", s.Name, phase)
+	waiting := strings.HasPrefix(strings.ToLower(phase), "waiting")
+	if s.ui.options.Live || s.ui.options.JSON || waiting && time.Since(s.said) < betweenWaits {
+		return
 	}
+	s.said = time.Now()
+	fmt.Fprintf(s.ui.out, "· %-9s %s\n", s.Name, phase)
 }
+
+// betweenWaits is how often, at the most, a plain line says what a step is waiting for.
+const betweenWaits = 2 * time.Second
 
 // Bytes says how many of total bytes have been copied; the phase stays.
 func (s *Step) Bytes(copied, total int64) {
