@@ -3,9 +3,7 @@
 package cluster
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,16 +12,12 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/kind/pkg/apis/config/v1alpha4"
 	"sigs.k8s.io/kind/pkg/cluster"
-
-	"kindgate/magefiles/internal/result"
 )
 
 // Options says which cluster is meant, and how it is made.
@@ -90,13 +84,8 @@ func New(options Options) *Cluster {
 	}
 }
 
-func (c *Cluster) nodeName() string { return c.options.Name + "-control-plane" }
-
 // NodeName returns the name of the control plane's node, which is also its container's.
-func (c *Cluster) NodeName() string { return c.nodeName() }
-
-// KubeconfigPath returns the file that has, or gets, the cluster's context.
-func (c *Cluster) KubeconfigPath() string { return c.kubeconfig.path }
+func (c *Cluster) NodeName() string { return c.options.Name + "-control-plane" }
 
 // Info asks the engine about itself. It fails where there is none, or none that answers, and says what to do.
 func (c *Cluster) Info(ctx context.Context) (Info, error) {
@@ -119,7 +108,7 @@ func (c *Cluster) Published(ctx context.Context) (map[int]bool, error) {
 	if err != nil {
 		return nil, err
 	}
-	return e.published(ctx, c.nodeName())
+	return e.published(ctx, c.NodeName())
 }
 
 // Publisher returns the name of the container that publishes a port of this machine, empty where there is none or no engine.
@@ -207,270 +196,7 @@ func (c *Cluster) getNode(ctx context.Context, client *rest.Config) (*corev1.Nod
 	if err != nil {
 		return nil, err
 	}
-	return clientset.CoreV1().Nodes().Get(ctx, c.nodeName(), metav1.GetOptions{})
-}
-
-// making is the course of a cluster's creation: other steps begin as soon as the stage they need is reached.
-type making struct {
-	node, api, done, failed chan struct{}
-	err                     error
-	kubeconfig              string // the administrator's, as kind gives it
-	rest                    *rest.Config
-	observation             Observation
-	result                  result.Result
-	detail                  string
-}
-
-// Begin starts to bring the cluster up, once, and tells report what it is doing. The methods Node, API and Done wait for its stages.
-func (c *Cluster) Begin(ctx context.Context, report func(string)) {
-	c.start.Do(func() {
-		go func() {
-			if err := c.converge(ctx, report); err != nil {
-				c.making.err = err
-				close(c.making.failed)
-			}
-		}()
-	})
-}
-
-// Attach is Begin for those who only look: a cluster that is not ready is an error, and nothing is done about it.
-func (c *Cluster) Attach(ctx context.Context) {
-	c.start.Do(func() {
-		m := c.making
-		m.observation, m.err = c.Observe(ctx)
-		if m.err == nil && m.observation.State != Ready {
-			m.err = fmt.Errorf("cluster %s is %s: run up first", c.options.Name, m.observation.State)
-		}
-		if m.err != nil {
-			close(m.failed)
-			return
-		}
-		m.rest, m.result = m.observation.REST, result.Unchanged
-		close(m.node)
-		close(m.api)
-		close(m.done)
-	})
-}
-
-// Node waits until the control plane's container runs.
-func (c *Cluster) Node(ctx context.Context) error { return c.making.wait(ctx, c.making.node) }
-
-// API waits until the API server answers, and returns the way to it.
-func (c *Cluster) API(ctx context.Context) (*rest.Config, error) {
-	if err := c.making.wait(ctx, c.making.api); err != nil {
-		return nil, err
-	}
-	return c.making.rest, nil
-}
-
-// Done waits until the cluster is complete. It returns what was done, a detail for the user, and what is different from how the
-// cluster would be made now.
-func (c *Cluster) Done(ctx context.Context) (result.Result, string, []string, error) {
-	if err := c.making.wait(ctx, c.making.done); err != nil {
-		return "", "", nil, err
-	}
-	return c.making.result, c.making.detail, c.making.observation.Differences, nil
-}
-
-func (m *making) wait(ctx context.Context, stage chan struct{}) error {
-	select {
-	case <-stage:
-		return nil
-	default:
-	}
-	select {
-	case <-stage:
-		return nil
-	case <-m.failed:
-		return m.err
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-func (c *Cluster) converge(ctx context.Context, report func(string)) error {
-	observation, err := c.Observe(ctx)
-	if err != nil {
-		return err
-	}
-	m := c.making
-	m.result, m.observation = result.Unchanged, observation
-	switch observation.State {
-	case Ready:
-		m.rest = observation.REST
-		if observation.kubeconfig != "" {
-			m.result, m.detail = result.Repaired, "its context was not in the kubeconfig: put back"
-			if err := c.putContext(observation.kubeconfig); err != nil {
-				m.result, m.detail = result.Unchanged, err.Error()
-			}
-		}
-		close(m.node)
-		close(m.api)
-		close(m.done)
-		return nil
-	case Absent:
-		m.result = result.Created
-		return c.create(ctx, report)
-	}
-	e, err := c.engine()
-	if err != nil {
-		return err
-	}
-	if observation.State == Stopped {
-		report("starting the node again")
-		m.result, m.detail = result.Repaired, "was stopped, started again"
-		if err := c.startNodes(ctx, e); err != nil {
-			return err
-		}
-	}
-	whole, err := c.resume(ctx, e, report)
-	if err != nil {
-		return err
-	}
-	if !whole {
-		report("removing a cluster whose creation was interrupted")
-		if err := c.deleteNodes(e); err != nil {
-			return fmt.Errorf("delete the half-made cluster: %w", err)
-		}
-		m.result, m.detail = result.Repaired, "its creation had been interrupted: made anew"
-		return c.create(ctx, report)
-	}
-	return c.complete(ctx, m.rest)
-}
-
-func (c *Cluster) startNodes(ctx context.Context, e engine) error {
-	nodes, err := e.nodes(ctx, c.options.Name)
-	if err != nil {
-		return err
-	}
-	for _, node := range nodes {
-		verb := map[string]string{"paused": "unpause", "stopped": "start"}[node.State]
-		if verb == "" {
-			continue
-		}
-		if _, err := e.run(ctx, verb, node.Name); err != nil {
-			return explainPort(err)
-		}
-	}
-	return nil
-}
-
-// resume connects to a cluster whose nodes run. It returns false for one that was never completed: kubeadm has not come to write what
-// the control plane is started from, or kind has not come to its last step, the storage class.
-func (c *Cluster) resume(ctx context.Context, e engine, report func(string)) (whole bool, err error) {
-	const halfMade = `for f in admin.conf manifests/etcd.yaml manifests/kube-apiserver.yaml manifests/kube-controller-manager.yaml manifests/kube-scheduler.yaml; do [ -s /etc/kubernetes/$f ] || echo $f; done`
-	missing, err := e.exec(ctx, c.nodeName(), halfMade)
-	if err != nil {
-		return false, err
-	}
-	if strings.TrimSpace(missing) != "" {
-		return false, nil
-	}
-	client, err := c.nodeClient(e)
-	if err != nil {
-		return false, err
-	}
-	report("waiting for the API server")
-	clientset, err := c.waitAPI(ctx, client)
-	if err != nil {
-		return false, err
-	}
-	node, err := clientset.CoreV1().Nodes().Get(ctx, c.nodeName(), metav1.GetOptions{})
-	if apierrors.IsNotFound(err) || err == nil && node.Annotations[signatureAnnotation] == "" {
-		if whole, err := c.completed(ctx, clientset); !whole || err != nil {
-			return false, err
-		}
-		if apierrors.IsNotFound(err) {
-			report("having the kubelet register the node again")
-			_, _ = e.exec(ctx, c.nodeName(), "systemctl restart kubelet")
-			node, err = c.waitNode(ctx, clientset)
-		}
-	}
-	if err != nil {
-		return false, err
-	}
-	if started := time.Now(); c.making.result == result.Repaired {
-		// What the API server says of pods is from before the stop until the kubelet has reported again.
-		if err := c.waitKubelet(ctx, clientset, started, report); err != nil {
-			return false, err
-		}
-	}
-	c.making.rest = c.connect(client)
-	c.making.observation = c.ready(node, client)
-	close(c.making.node)
-	close(c.making.api)
-	return true, nil
-}
-
-// completed tells whether kind came to its end: the storage class is made after the network, and then the other nodes join.
-func (c *Cluster) completed(ctx context.Context, clientset kubernetes.Interface) (bool, error) {
-	classes, err := clientset.StorageV1().StorageClasses().List(ctx, metav1.ListOptions{})
-	if err != nil || len(classes.Items) == 0 {
-		return false, err
-	}
-	nodes, err := clientset.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
-	return err == nil && len(nodes.Items) >= len(c.options.Config.Nodes)-1, err
-}
-
-// waitNode waits until the control plane's node is registered.
-func (c *Cluster) waitNode(ctx context.Context, clientset kubernetes.Interface) (*corev1.Node, error) {
-	for {
-		node, err := clientset.CoreV1().Nodes().Get(ctx, c.nodeName(), metav1.GetOptions{})
-		if !apierrors.IsNotFound(err) {
-			return node, err
-		}
-		select {
-		case <-time.After(100 * time.Millisecond):
-		case <-ctx.Done():
-			return nil, fmt.Errorf("%w while waiting for Node/%s to register", context.Cause(ctx), c.nodeName())
-		}
-	}
-}
-
-// waitKubelet waits until the node's kubelet has renewed its lease, which it does every 10 s, and at its start.
-func (c *Cluster) waitKubelet(ctx context.Context, clientset kubernetes.Interface, since time.Time, report func(string)) error {
-	report("waiting for the kubelet to report")
-	for {
-		lease, err := clientset.CoordinationV1().Leases(corev1.NamespaceNodeLease).Get(ctx, c.nodeName(), metav1.GetOptions{})
-		if err == nil && lease.Spec.RenewTime != nil && lease.Spec.RenewTime.After(since.Add(-time.Second)) {
-			return nil
-		}
-		select {
-		case <-time.After(100 * time.Millisecond):
-		case <-ctx.Done():
-			return fmt.Errorf("%w while waiting for the kubelet of %s to report", context.Cause(ctx), c.nodeName())
-		}
-	}
-}
-
-// waitAPI waits until the API server answers an administrator, which a starting one does some time after it listens.
-func (c *Cluster) waitAPI(ctx context.Context, client *rest.Config) (*kubernetes.Clientset, error) {
-	probe := rest.CopyConfig(client)
-	probe.QPS = -1
-	clientset, err := kubernetes.NewForConfig(probe)
-	if err != nil {
-		return nil, err
-	}
-	last := errors.New("no answer yet")
-	for {
-		look, cancel := context.WithTimeout(ctx, quickly)
-		_, err := clientset.CoreV1().Namespaces().Get(look, metav1.NamespaceSystem, metav1.GetOptions{})
-		cancel()
-		if err == nil {
-			return kubernetes.NewForConfig(c.connect(client))
-		}
-		if ctx.Err() == nil {
-			last = err
-		}
-		select {
-		case <-time.After(100 * time.Millisecond):
-		case <-c.making.failed:
-			return nil, c.making.err
-		case <-ctx.Done():
-			return nil, fmt.Errorf("%w while waiting for the API server of cluster %s: %w\nLook at: %s logs %s. If nothing in the cluster matters, teardown and up make a new one.",
-				context.Cause(ctx), c.options.Name, last, c.engineName(), c.nodeName())
-		}
-	}
+	return clientset.CoreV1().Nodes().Get(ctx, c.NodeName(), metav1.GetOptions{})
 }
 
 func (c *Cluster) engineName() string {
@@ -478,209 +204,6 @@ func (c *Cluster) engineName() string {
 		return string(e)
 	}
 	return "docker"
-}
-
-// complete does what is left when the API server answers: the user's context, the annotation that says so, and a node that is Ready.
-func (c *Cluster) complete(ctx context.Context, client *rest.Config) error {
-	if err := c.putContext(c.making.kubeconfig); err != nil {
-		c.making.detail = strings.TrimPrefix(c.making.detail+"; "+err.Error(), "; ")
-	}
-	clientset, err := kubernetes.NewForConfig(client)
-	if err != nil {
-		return err
-	}
-	if c.making.observation.Node == nil || c.making.observation.Node.Annotations[signatureAnnotation] == "" {
-		patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, signatureAnnotation, c.signature())
-		if _, err := clientset.CoreV1().Nodes().Patch(ctx, c.nodeName(), types.MergePatchType, []byte(patch), metav1.PatchOptions{}); err != nil {
-			return fmt.Errorf("Node/%s: %w", c.nodeName(), err)
-		}
-	}
-	if err := c.waitNodeReady(ctx, clientset); err != nil {
-		return err
-	}
-	close(c.making.done)
-	return nil
-}
-
-// putContext writes the user's kubeconfig. A file that may not be written is no reason to stop: the run itself does not need it.
-func (c *Cluster) putContext(raw string) error {
-	entries, err := clientcmd.Load([]byte(raw))
-	if err != nil {
-		return err
-	}
-	if _, err = c.kubeconfig.put(entries); err != nil {
-		return fmt.Errorf("the context %s was not written (%w); kind export kubeconfig --name %s --kubeconfig FILE does that", c.kubeconfig.context, err, c.options.Name)
-	}
-	return nil
-}
-
-func (c *Cluster) waitNodeReady(ctx context.Context, clientset *kubernetes.Clientset) error {
-	for {
-		node, err := clientset.CoreV1().Nodes().Get(ctx, c.nodeName(), metav1.GetOptions{})
-		reason := "it is not there"
-		if err == nil {
-			for _, condition := range node.Status.Conditions {
-				if condition.Type != corev1.NodeReady {
-					continue
-				}
-				if condition.Status == corev1.ConditionTrue {
-					return nil
-				}
-				reason = condition.Message
-			}
-		}
-		select {
-		case <-time.After(100 * time.Millisecond):
-		case <-ctx.Done():
-			return fmt.Errorf("%w while waiting for Node/%s to be Ready: %s", context.Cause(ctx), c.nodeName(), reason)
-		}
-	}
-}
-
-// nodeClient reads the administrator's credentials from the node.
-func (c *Cluster) nodeClient(e engine) (*rest.Config, error) {
-	raw, err := c.kindProvider(e, nil).KubeConfig(c.options.Name, false)
-	if err != nil {
-		return nil, err
-	}
-	c.making.kubeconfig = raw
-	return clientcmd.RESTConfigFromKubeConfig([]byte(raw))
-}
-
-// ForKind returns kind's provider and the configuration as create gives it to kind, for those who want to do the same by kind alone.
-func (c *Cluster) ForKind() (*cluster.Provider, *v1alpha4.Cluster, error) {
-	e, err := c.engine()
-	if err != nil {
-		return nil, nil, err
-	}
-	info, err := e.info(context.Background())
-	if err != nil {
-		return nil, nil, err
-	}
-	return c.kindProvider(e, nil), c.config(info), nil
-}
-
-// config is the configuration with what the host needs.
-func (c *Cluster) config(info Info) *v1alpha4.Cluster {
-	config := c.options.Config.DeepCopy()
-	if info.CgroupVersion == "1" {
-		config.KubeadmConfigPatches = append(config.KubeadmConfigPatches, failCgroupV1)
-	}
-	return config
-}
-
-// create makes the cluster with kind. kind's call cannot be interrupted: when ctx ends, it is left to itself, and the next run finds
-// and remakes what it leaves.
-func (c *Cluster) create(ctx context.Context, report func(string)) error {
-	e, err := c.engine()
-	if err != nil {
-		return err
-	}
-	info, err := e.info(ctx)
-	if err != nil {
-		return err
-	}
-	if c.options.BeforeCreate != nil {
-		if err := c.options.BeforeCreate(); err != nil {
-			return err
-		}
-	}
-	scratch, err := os.MkdirTemp("", "kindgate-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(scratch)
-	creation, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	created := make(chan error, 1)
-	go func() {
-		err := c.kindProvider(e, report).Create(c.options.Name,
-			cluster.CreateWithV1Alpha4Config(c.config(info)),
-			cluster.CreateWithNodeImage(c.options.NodeImage),
-			cluster.CreateWithKubeconfigPath(filepath.Join(scratch, "kubeconfig")),
-		)
-		if err != nil {
-			stop(err)
-		}
-		created <- err
-	}()
-	if err := c.followCreation(creation, e); err != nil {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		if failure := <-created; failure != nil {
-			return c.explainCreate(ctx, e, failure) // kind has more to say than those who were waiting for it
-		}
-		return err
-	}
-	select {
-	case err := <-created:
-		if err != nil {
-			return c.explainCreate(ctx, e, err)
-		}
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	return c.complete(ctx, c.making.rest)
-}
-
-// followCreation announces the stages that kind's one call goes through.
-func (c *Cluster) followCreation(ctx context.Context, e engine) error {
-	for {
-		nodes, err := e.nodes(ctx, c.options.Name)
-		if err == nil && len(nodes) >= len(c.options.Config.Nodes) && !anyNot(nodes, "running") {
-			break
-		}
-		select {
-		case <-time.After(200 * time.Millisecond):
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-	close(c.making.node)
-	if _, err := e.exec(ctx, c.nodeName(), `until [ -s /etc/kubernetes/admin.conf ]; do sleep 0.1; done`); err != nil {
-		return err
-	}
-	client, err := c.nodeClient(e)
-	if err != nil {
-		return err
-	}
-	if _, err := c.waitAPI(ctx, client); err != nil {
-		return err
-	}
-	c.making.rest = c.connect(client)
-	close(c.making.api)
-	return nil
-}
-
-// explainCreate says what the user can do about an error of kind's.
-func (c *Cluster) explainCreate(ctx context.Context, e engine, err error) error {
-	message := err.Error()
-	switch {
-	case strings.Contains(message, "failed to pull image"), strings.Contains(message, "pull access denied"):
-		image := c.options.NodeImage
-		if image == "" {
-			image = "kind's default node image"
-		}
-		have := "none"
-		if out, err := e.run(ctx, "images", "--format", "{{.Repository}}:{{.Tag}}", "kindest/node"); err == nil && strings.TrimSpace(out) != "" {
-			have = strings.Join(strings.Fields(out), ", ")
-		}
-		return fmt.Errorf("%s is not here and cannot be pulled: %s\nkindest/node images that are here: %s. KINDGATE_NODE_IMAGE=IMAGE uses one of them.", image, lastLine(err), have)
-	}
-	return explainPort(err)
-}
-
-// explainPort says which setting moves a port that is taken.
-func explainPort(err error) error {
-	message := err.Error()
-	if strings.Contains(message, "port is already allocated") || strings.Contains(message, "address already in use") || strings.Contains(message, "ports are not available") {
-		return fmt.Errorf("a host port is taken: %s\nKINDGATE_HTTP_PORT and KINDGATE_HTTPS_PORT move the ports.", lastLine(err))
-	}
-	if output := kindOutput(err); output != "" {
-		return fmt.Errorf("%w\n%s", err, output)
-	}
-	return err
 }
 
 // Delete removes the cluster's nodes and the user's context. It returns false when there was nothing.
@@ -717,12 +240,4 @@ func (c *Cluster) deleteNodes(e engine) error {
 
 func (c *Cluster) kindProvider(e engine, report func(string)) *cluster.Provider {
 	return cluster.NewProvider(e.provider(), cluster.ProviderWithLogger(phases{report}))
-}
-
-func lastLine(err error) string {
-	lines := strings.Split(strings.TrimSpace(kindOutput(err)), "\n")
-	if last := strings.TrimSpace(lines[len(lines)-1]); last != "" {
-		return last
-	}
-	return string(bytes.TrimSpace([]byte(err.Error())))
 }

@@ -59,65 +59,72 @@ func (k kubeconfig) client() (*rest.Config, error) {
 // put writes kind's entries into the file. The current context is set only where there is none. Entries of the same name that lead to
 // another machine are somebody else's: they stay, with -kept after their name.
 func (k kubeconfig) put(entries *clientcmdapi.Config) (changed bool, err error) {
-	unlock, err := k.lock()
-	if err != nil {
-		return false, err
-	}
-	defer unlock()
-	config, err := k.load()
-	if err != nil {
-		return false, err
-	}
 	cluster, user := entries.Clusters[k.context], entries.AuthInfos[k.context]
 	if cluster == nil || user == nil {
 		return false, fmt.Errorf("kind's kubeconfig has no entries named %s", k.context)
 	}
-	context := &clientcmdapi.Context{Cluster: k.context, AuthInfo: k.context}
-	if old := config.Contexts[k.context]; old != nil {
-		context.Namespace = old.Namespace // what kubens and its like have set
-	}
-	if same(config.Clusters[k.context], cluster) && same(config.AuthInfos[k.context], user) && config.Contexts[k.context] != nil && config.CurrentContext != "" {
-		return false, nil
-	}
-	if old := config.Clusters[k.context]; old != nil && !local(old) {
-		kept := k.context + "-kept"
-		config.Clusters[kept], config.AuthInfos[kept] = old, config.AuthInfos[k.context]
-		config.Contexts[kept] = &clientcmdapi.Context{Cluster: kept, AuthInfo: kept}
-		if config.CurrentContext == k.context {
-			config.CurrentContext = kept
+	return k.edit(func(config *clientcmdapi.Config) bool {
+		context := &clientcmdapi.Context{Cluster: k.context, AuthInfo: k.context}
+		if old := config.Contexts[k.context]; old != nil {
+			context.Namespace = old.Namespace // what kubens and its like have set
 		}
-	}
-	config.Clusters[k.context], config.AuthInfos[k.context], config.Contexts[k.context] = cluster, user, context
-	if config.CurrentContext == "" {
-		config.CurrentContext = k.context
-	}
-	return true, k.write(config)
+		if same(config.Clusters[k.context], cluster) && same(config.AuthInfos[k.context], user) && config.Contexts[k.context] != nil && config.CurrentContext != "" {
+			return false
+		}
+		if old := config.Clusters[k.context]; old != nil && !local(old) {
+			kept := k.context + "-kept"
+			config.Clusters[kept], config.AuthInfos[kept] = old, config.AuthInfos[k.context]
+			config.Contexts[kept] = &clientcmdapi.Context{Cluster: kept, AuthInfo: kept}
+			if config.CurrentContext == k.context {
+				config.CurrentContext = kept
+			}
+		}
+		config.Clusters[k.context], config.AuthInfos[k.context], config.Contexts[k.context] = cluster, user, context
+		if config.CurrentContext == "" {
+			config.CurrentContext = k.context
+		}
+		return true
+	})
 }
 
 // remove takes our entries out; a current context that was ours is unset. Entries that lead to another machine are not ours.
 func (k kubeconfig) remove() (changed bool, err error) {
-	if config, err := k.load(); err != nil || config.Contexts[k.context] == nil && config.Clusters[k.context] == nil && config.AuthInfos[k.context] == nil {
-		return false, err // without a lock, which would make a folder and a file where there is none
+	if _, err := os.Stat(k.path); errors.Is(err, fs.ErrNotExist) {
+		return false, nil // without a lock, which would make a folder and a file where there is none
 	}
+	return k.edit(func(config *clientcmdapi.Config) bool {
+		if config.Contexts[k.context] == nil && config.Clusters[k.context] == nil && config.AuthInfos[k.context] == nil {
+			return false
+		}
+		if old := config.Clusters[k.context]; old != nil && !local(old) {
+			return false
+		}
+		delete(config.Clusters, k.context)
+		delete(config.AuthInfos, k.context)
+		delete(config.Contexts, k.context)
+		if config.CurrentContext == k.context {
+			config.CurrentContext = ""
+		}
+		return true
+	})
+}
+
+// edit changes the file's content under its lock; change returns false where nothing is to be written.
+func (k kubeconfig) edit(change func(*clientcmdapi.Config) bool) (changed bool, err error) {
 	unlock, err := k.lock()
 	if err != nil {
 		return false, err
 	}
 	defer unlock()
 	config, err := k.load()
+	if err != nil || !change(config) {
+		return false, err
+	}
+	content, err := clientcmd.Write(*config)
 	if err != nil {
 		return false, err
 	}
-	if old := config.Clusters[k.context]; old != nil && !local(old) {
-		return false, nil
-	}
-	delete(config.Clusters, k.context)
-	delete(config.AuthInfos, k.context)
-	delete(config.Contexts, k.context)
-	if config.CurrentContext == k.context {
-		config.CurrentContext = ""
-	}
-	return true, k.write(config)
+	return true, atomicfile.Write(k.path, content, 0o600)
 }
 
 // local tells whether a cluster's API server is on this machine, as that of every kind cluster is.
@@ -152,14 +159,6 @@ func (k kubeconfig) lock() (unlock func(), err error) {
 			return nil, fmt.Errorf("%s is there since more than %s: remove it if no kubectl or kind is running", path, lockWithin)
 		}
 	}
-}
-
-func (k kubeconfig) write(config *clientcmdapi.Config) error {
-	content, err := clientcmd.Write(*config)
-	if err != nil {
-		return err
-	}
-	return atomicfile.Write(k.path, content, 0o600)
 }
 
 // same compares two entries as they are written, wherever they were read from.
