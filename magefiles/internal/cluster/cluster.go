@@ -217,7 +217,7 @@ func (c *Cluster) Delete(ctx context.Context) (deleted bool, err error) {
 		return false, err
 	}
 	if len(nodes) > 0 {
-		if err := c.deleteNodes(e); err != nil {
+		if err := c.deleteNodes(ctx, e); err != nil {
 			return false, err
 		}
 	}
@@ -229,14 +229,25 @@ func (c *Cluster) Delete(ctx context.Context) (deleted bool, err error) {
 }
 
 // deleteNodes has kind delete the nodes, with a kubeconfig of its own to clean up: the user's is ours to edit.
-func (c *Cluster) deleteNodes(e engine) error {
+func (c *Cluster) deleteNodes(ctx context.Context, e engine) error {
 	scratch, err := os.MkdirTemp("", "kindgate-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(scratch)
+	if nodes, err := e.nodes(ctx, c.options.Name); err == nil {
+		for _, node := range nodes {
+			_, _ = e.exec(ctx, node.Name, quiesce) // a node that does not run has nothing to calm
+		}
+	}
 	return c.kindProvider(e, nil).Delete(c.options.Name, filepath.Join(scratch, "kubeconfig"))
 }
+
+// quiesce keeps a node from starting containers, and waits for those that are being started. With cgroup v1, runc freezes a container
+// for a moment while it starts it; a node that is killed in that moment has processes that cannot die, and can never be removed.
+const quiesce = `systemctl stop kubelet 2>/dev/null
+n=0; while pgrep -x runc >/dev/null && [ $n -lt 40 ]; do n=$((n+1)); sleep 0.05; done
+for f in $(find /sys/fs/cgroup/freezer -name freezer.state 2>/dev/null); do [ "$(cat $f)" = THAWED ] || echo THAWED >$f; done`
 
 func (c *Cluster) kindProvider(e engine, report func(string)) *cluster.Provider {
 	return cluster.NewProvider(e.provider(), cluster.ProviderWithLogger(phases{report}))

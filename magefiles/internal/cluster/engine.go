@@ -148,6 +148,8 @@ func (e engine) nodes(ctx context.Context, name string) ([]container, error) {
 		name, status, _ := strings.Cut(strings.TrimSpace(line), "\t")
 		node := container{name, "stopped"}
 		switch {
+		case strings.HasPrefix(status, "Removal"), strings.HasPrefix(status, "Dead"):
+			node.State = "removing"
 		case strings.Contains(status, "Paused"), strings.Contains(status, "paused"):
 			node.State = "paused"
 		case strings.HasPrefix(status, "Up"):

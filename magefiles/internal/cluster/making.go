@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -101,6 +102,9 @@ func (m *making) wait(ctx context.Context, stage chan struct{}) error {
 }
 
 func (c *Cluster) converge(ctx context.Context, report func(string)) error {
+	if err := c.awaitRemoval(ctx, report); err != nil {
+		return err
+	}
 	observation, err := c.Observe(ctx)
 	if err != nil {
 		return err
@@ -141,13 +145,36 @@ func (c *Cluster) converge(ctx context.Context, report func(string)) error {
 	}
 	if !whole {
 		report("removing a cluster whose creation was interrupted")
-		if err := c.deleteNodes(e); err != nil {
+		if err := c.deleteNodes(ctx, e); err != nil {
 			return fmt.Errorf("delete the half-made cluster: %w", err)
 		}
 		m.result, m.detail = result.Repaired, "its creation had been interrupted: made anew"
 		return c.create(ctx, report)
 	}
 	return c.complete(ctx, m.rest)
+}
+
+// awaitRemoval waits for nodes that are being removed, perhaps by a run that was ended a moment ago.
+func (c *Cluster) awaitRemoval(ctx context.Context, report func(string)) error {
+	if client, err := c.kubeconfig.client(); err != nil || client != nil {
+		return err // made to its end once: Observe asks the API server first
+	}
+	e, err := c.engine()
+	if err != nil {
+		return err
+	}
+	for {
+		nodes, err := e.nodes(ctx, c.options.Name)
+		if err != nil || !slices.ContainsFunc(nodes, func(node container) bool { return node.State == "removing" }) {
+			return err
+		}
+		report("waiting for the old nodes to be removed")
+		select {
+		case <-time.After(200 * time.Millisecond):
+		case <-ctx.Done():
+			return fmt.Errorf("%w while waiting for the old nodes of cluster %s to be removed", context.Cause(ctx), c.options.Name)
+		}
+	}
 }
 
 func (c *Cluster) startNodes(ctx context.Context, e engine) error {
@@ -403,6 +430,7 @@ func (c *Cluster) create(ctx context.Context, report func(string)) error {
 			cluster.CreateWithV1Alpha4Config(c.config(info)),
 			cluster.CreateWithNodeImage(c.options.NodeImage),
 			cluster.CreateWithKubeconfigPath(filepath.Join(scratch, "kubeconfig")),
+			cluster.CreateWithRetain(true), // what a failure leaves is removed below, with more care
 		)
 		if err != nil {
 			stop(err)
@@ -414,14 +442,14 @@ func (c *Cluster) create(ctx context.Context, report func(string)) error {
 			return context.Cause(ctx)
 		}
 		if failure := <-created; failure != nil {
-			return c.explainCreate(ctx, e, failure) // kind has more to say than those who were waiting for it
+			err = c.explainCreate(ctx, e, failure) // kind has more to say than those who were waiting for it
 		}
-		return err
+		return errors.Join(err, c.deleteNodes(ctx, e))
 	}
 	select {
 	case err := <-created:
 		if err != nil {
-			return c.explainCreate(ctx, e, err)
+			return errors.Join(c.explainCreate(ctx, e, err), c.deleteNodes(ctx, e))
 		}
 	case <-ctx.Done():
 		return context.Cause(ctx)

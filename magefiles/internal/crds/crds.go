@@ -19,12 +19,13 @@ import (
 	"golang.org/x/mod/module"
 	"golang.org/x/mod/semver"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 )
 
 const modulePath = "sigs.k8s.io/gateway-api"
 
 // Group is the API group of the Gateway API.
-const Group = "gateway.networking.k8s.io"
+const Group = gatewayv1.GroupName
 
 // Every CustomResourceDefinition of the Gateway API says by these annotations which release and channel it is from;
 // see https://gateway-api.sigs.k8s.io/concepts/versioning/.

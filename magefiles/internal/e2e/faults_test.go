@@ -105,29 +105,35 @@ func TestNothingOfTheUsersKubeconfigIsLost(t *testing.T) {
 		contains(t, w.mage(t, "up"), "was not written")
 		has(t, path, theirs)
 	})
-	t.Run("another cluster under our name", func(t *testing.T) {
-		w := up(t)
-		ours, name := load(t, w.env["KINDGATE_KUBECONFIG"]), "kind-"+w.name
-		other := load(t, use(t, w, "other", theirs))
-		server := httptest.NewTLSServer(nil)
-		defer server.Close()
-		certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
-		other.Clusters[name] = &clientcmdapi.Cluster{Server: "https://127.0.0.1:1", CertificateAuthorityData: certificate}
-		other.AuthInfos[name] = &clientcmdapi.AuthInfo{Token: "of another cluster"}
-		other.Contexts[name] = &clientcmdapi.Context{Cluster: name, AuthInfo: name}
-		if err := clientcmd.WriteToFile(*other, w.env["KINDGATE_KUBECONFIG"]); err != nil {
-			t.Fatal(err)
-		}
-		w.mage(t, "up")
-		now := load(t, w.env["KINDGATE_KUBECONFIG"])
-		if now.Clusters[name].Server != ours.Clusters[name].Server || now.AuthInfos[name].Token != "" {
-			t.Errorf("the context is not ours: %+v", now.Clusters[name])
-		}
-		if user := now.AuthInfos["theirs"]; user == nil || user.Token != "secret" {
-			t.Errorf("the user's own entry is lost: %+v", now.AuthInfos)
-		}
-		w.mage(t, "verify")
-	})
+	for _, server := range []string{"https://127.0.0.1:1", "https://another.invalid:6443"} {
+		t.Run("another cluster under our name at "+server, func(t *testing.T) {
+			w := up(t)
+			ours, name := load(t, w.env["KINDGATE_KUBECONFIG"]), "kind-"+w.name
+			path := use(t, w, "other", theirs)
+			other, tls := load(t, path), httptest.NewTLSServer(nil)
+			defer tls.Close()
+			certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: tls.Certificate().Raw})
+			other.Clusters[name] = &clientcmdapi.Cluster{Server: server, CertificateAuthorityData: certificate}
+			other.AuthInfos[name] = &clientcmdapi.AuthInfo{Token: "another"}
+			other.Contexts[name] = &clientcmdapi.Context{Cluster: name, AuthInfo: name}
+			if err := clientcmd.WriteToFile(*other, path); err != nil {
+				t.Fatal(err)
+			}
+			w.mage(t, "up")
+			now := load(t, path)
+			if now.Clusters[name].Server != ours.Clusters[name].Server || now.AuthInfos[name].Token != "" {
+				t.Errorf("the context is not ours: %+v", now.Clusters[name])
+			}
+			if user := now.AuthInfos["theirs"]; user == nil || user.Token != "secret" {
+				t.Errorf("the user's own entry is lost: %+v", now.AuthInfos)
+			}
+			// What leads to this machine is of an older cluster of ours, anything else somebody's.
+			if kept := now.AuthInfos[name+"-kept"]; strings.Contains(server, "invalid") && (kept == nil || kept.Token != "another") {
+				t.Errorf("the other cluster's entry is lost: %+v", now.AuthInfos)
+			}
+			w.mage(t, "verify")
+		})
+	}
 }
 
 func load(t *testing.T, path string) *clientcmdapi.Config {
