@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -20,6 +19,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"kindgate/magefiles/internal/sandbox"
 )
 
 func TestANodeThatDoesNotRunIsStartedAgainNotRemade(t *testing.T) {
@@ -43,14 +44,13 @@ func TestANodeThatDoesNotRunIsStartedAgainNotRemade(t *testing.T) {
 func TestANodeThatIsHalfMadeOrGoneIsMadeAnew(t *testing.T) {
 	w := ownWorld(t, "kindgate-e2e-half")
 	cmd := w.command("up")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, func() bool {
 		return exec.Command("docker", "exec", w.node(), "test", "-s", "/etc/kubernetes/admin.conf").Run() == nil
 	})
-	if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL); err != nil {
+	if err := sandbox.Kill(cmd); err != nil {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait()
@@ -330,7 +330,7 @@ func TestAChangedConfigurationIsSaidAndTheClusterStays(t *testing.T) {
 	port := freePort(t)
 	w.env["KINDGATE_HTTPS_PORT"] = fmt.Sprint(port)
 	difference := []string{"kind/cluster.yaml has changed",
-		fmt.Sprintf("127.0.0.1:%d→443, are now", w.httpsPort), fmt.Sprintf("127.0.0.1:%d→443", port)}
+		fmt.Sprintf("127.0.0.1:%d→443, are now", w.box.HTTPSPort), fmt.Sprintf("127.0.0.1:%d→443", port)}
 	contains(t, w.mage(t, "up"), append(difference, "not as it would be made now", "teardown")...)
 	contains(t, w.mage(t, "status"), difference...)
 	if now := w.docker(t, "inspect", "--format", "{{.Id}}", w.node()); now != id {

@@ -9,11 +9,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"kindgate/magefiles/internal/sandbox"
 )
 
 // eventually fails the test when condition does not come to hold.
@@ -105,11 +106,10 @@ func TestAChartThatIsNotThereIsNamed(t *testing.T) {
 func TestAnInterruptedUpIsResumedByTheNext(t *testing.T) {
 	w := ownWorld(t, "kindgate-e2e-interrupted")
 	cmd := w.command("up")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	time.AfterFunc(5*time.Second, func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) })
+	time.AfterFunc(5*time.Second, func() { _ = sandbox.Interrupt(cmd) })
 	if err := cmd.Wait(); err == nil {
 		t.Fatal("the interrupted run succeeded")
 	}

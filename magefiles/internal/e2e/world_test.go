@@ -5,9 +5,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -23,6 +23,8 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
+
+	"kindgate/magefiles/internal/sandbox"
 )
 
 // root is the project's folder, seen from this package's.
@@ -58,12 +60,12 @@ func run(m *testing.M) int {
 	return code
 }
 
-// A world is a copy of the project's folder, a cluster of its own, and the files that a run writes.
+// A world is a copy of the project's folder, a cluster of its own, and the files that a run writes. A test may change the copy and env.
 type world struct {
-	name                string
-	dir                 string
-	httpPort, httpsPort int
-	env                 map[string]string
+	box           *sandbox.Sandbox
+	name, dir     string
+	httpPort      int
+	env, settings map[string]string
 }
 
 // shared is the cluster that the tests have in common: each makes it right by up before it begins, and none needs another.
@@ -96,11 +98,11 @@ func up(t *testing.T) *world {
 // newWorld makes a folder and chooses ports; no cluster is there yet.
 func newWorld(t *testing.T, name string) *world {
 	t.Helper()
-	dir, err := os.MkdirTemp("", name+"-")
+	box, err := sandbox.New(name, root, binary)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{name: name, dir: dir, httpPort: freePort(t), httpsPort: freePort(t)}
+	w := &world{box: box, name: name, dir: box.Dir, httpPort: box.HTTPPort, settings: maps.Clone(box.Env)}
 	w.reset(t)
 	return w
 }
@@ -116,25 +118,19 @@ func ownWorld(t *testing.T, name string) *world {
 // reset makes the folder a fresh copy and forgets what a test has set.
 func (w *world) reset(t *testing.T) {
 	t.Helper()
-	for _, folder := range []string{"kind", "manifests"} {
-		target := filepath.Join(w.dir, folder)
-		if err := errors.Join(os.RemoveAll(target), os.CopyFS(target, os.DirFS(filepath.Join(root, folder)))); err != nil {
-			t.Fatal(err)
-		}
+	if err := w.box.Reset(); err != nil {
+		t.Fatal(err)
 	}
-	w.env = map[string]string{
-		"KINDGATE_CLUSTER":    w.name,
-		"KINDGATE_HTTP_PORT":  fmt.Sprint(w.httpPort),
-		"KINDGATE_HTTPS_PORT": fmt.Sprint(w.httpsPort),
-		"KINDGATE_KUBECONFIG": filepath.Join(w.dir, "kubeconfig"),
-		"KINDGATE_HOSTS_FILE": filepath.Join(w.dir, "hosts"),
-		"KINDGATE_TIMEOUT":    "3m",
-	}
+	w.env = maps.Clone(w.settings)
 }
 
+// remove takes the cluster away, also one that a test has left in a bad state.
 func (w *world) remove() {
-	_ = exec.Command("docker", "rm", "--force", "--volumes", w.name+"-control-plane").Run()
-	_ = os.RemoveAll(w.dir)
+	w.box.Env = w.settings
+	if err := w.box.Remove(); err != nil {
+		_ = exec.Command("docker", "rm", "--force", "--volumes", w.box.Node()).Run()
+		_ = os.RemoveAll(w.dir)
+	}
 }
 
 func freePort(t *testing.T) int {
@@ -149,13 +145,8 @@ func freePort(t *testing.T) int {
 
 // command is a run of targets in the world's folder.
 func (w *world) command(targets ...string) *exec.Cmd {
-	cmd := exec.Command(binary, targets...)
-	cmd.Dir = w.dir
-	cmd.Env = os.Environ()
-	for name, value := range w.env {
-		cmd.Env = append(cmd.Env, name+"="+value)
-	}
-	return cmd
+	w.box.Env = w.env
+	return w.box.Command(context.Background(), targets...)
 }
 
 // run returns all that the targets print, and whether they succeeded.
