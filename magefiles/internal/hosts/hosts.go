@@ -27,7 +27,7 @@ func end(cluster string) string   { return "# END kindgate " + cluster }
 // the first stays. A fence without its other half is an error, as what it encloses cannot be known.
 func Edit(text []byte, cluster string, names []string) ([]byte, error) {
 	newline := "\n"
-	if bytes.Contains(text, []byte("\r\n")) {
+	if bytes.Contains(text, []byte("\r\n")) || bytes.HasSuffix(text, []byte("\r")) {
 		newline = "\r\n"
 	}
 	var block string
@@ -67,11 +67,19 @@ func Edit(text []byte, cluster string, names []string) ([]byte, error) {
 	}
 	if !placed && block != "" {
 		if out.Len() > 0 && !strings.HasSuffix(out.String(), "\n") {
-			out.WriteString(newline)
+			out.WriteString(strings.TrimPrefix(newline, lastReturn(out.String())))
 		}
 		out.WriteString(block)
 	}
 	return []byte(out.String()), nil
+}
+
+// lastReturn is the carriage return at a text's end, where the line end was cut in two.
+func lastReturn(text string) string {
+	if strings.HasSuffix(text, "\r") {
+		return "\r"
+	}
+	return ""
 }
 
 func broken(cluster string, line int, format string, args ...any) error {
