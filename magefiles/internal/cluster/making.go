@@ -68,6 +68,9 @@ func (c *Cluster) Attach(ctx context.Context) {
 // Node waits until the control plane's container runs.
 func (c *Cluster) Node(ctx context.Context) error { return c.making.wait(ctx, c.making.node) }
 
+// Observation returns what there was when Begin looked, or when the nodes had been started again. Node must have returned.
+func (c *Cluster) Observation() Observation { return c.making.observation }
+
 // API waits until the API server answers, and returns the way to it.
 func (c *Cluster) API(ctx context.Context) (*rest.Config, error) {
 	if err := c.making.wait(ctx, c.making.api); err != nil {

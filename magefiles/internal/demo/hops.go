@@ -41,6 +41,12 @@ func (d *Demo) firstBroken(ctx context.Context, request gateway.Request, finding
 	return hop{name: "the backend answers", expected: "an answer of " + service, look: look}.diagnosis(finding.Message)
 }
 
+// The node's ports that Traefik's pod takes.
+const (
+	httpOnNode  = 80
+	httpsOnNode = 443
+)
+
 func (d *Demo) kubectl(format string, args ...any) string {
 	return "kubectl --context kind-" + d.config.Cluster + " " + fmt.Sprintf(format, args...)
 }
@@ -48,7 +54,7 @@ func (d *Demo) kubectl(format string, args ...any) string {
 // hops are the stations of a request from this machine's port to the pods of its backend.
 func (d *Demo) hops(ctx context.Context, request gateway.Request, s *state) []hop {
 	port := d.port(request.Scheme)
-	nodePort := map[string]int32{"http": 80, "https": 443}[request.Scheme]
+	nodePort := map[string]int32{"http": httpOnNode, "https": httpsOnNode}[request.Scheme]
 	hops := []hop{
 		{"the port on this machine", fmt.Sprintf("127.0.0.1:%d is published by the node %s", port, d.cluster.NodeName()), "docker port " + d.cluster.NodeName(),
 			func() (string, bool) { return d.findPort(ctx, port) }},

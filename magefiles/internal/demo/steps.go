@@ -55,10 +55,7 @@ const kubernetesForImages = "v1.34.0"
 // LoadImages copies the images of the chart and the manifests from the engine into the node.
 func (d *Demo) LoadImages(ctx context.Context) error {
 	return d.step("images", func(step *ui.Step) (result.Result, string, error) {
-		observation, err := d.cluster.Observe(d.run)
-		if err != nil {
-			return "", "", err
-		}
+		observation := d.cluster.Observation()
 		rendered, err := d.renderedObjects(observation)
 		if err != nil {
 			return "", "", err
@@ -192,6 +189,11 @@ func (d *Demo) InstallTraefik(ctx context.Context) error {
 				return result.Unchanged, describe(stored), nil
 			}
 			repair, reason = true, drifted[0].Name()+" was not as the chart has it"
+			// Helm compares a custom resource with what it rendered last, never with the live one: it only makes what is missing.
+			custom := slices.DeleteFunc(drifted, func(o kube.Object) bool { return !o.Custom() })
+			if err := client.Delete(d.run, custom); err != nil {
+				return "", "", err
+			}
 		}
 		step.Report("installing the chart")
 		released, res, err := d.helm().Reconcile(d.run, cfg, stored)
@@ -219,15 +221,49 @@ func describe(release *traefik.Release) string {
 	return fmt.Sprintf("Traefik %s, chart %s, revision %d", release.AppVersion, release.ChartVersion, release.Revision)
 }
 
-// AwaitTraefik returns when every pod of Traefik is ready.
+// AwaitTraefik returns when Traefik's pod is ready on the node whose ports are this machine's. A DaemonSet that somebody has kept from
+// the node, by a field that the chart does not set, is made anew.
 func (d *Demo) AwaitTraefik(ctx context.Context) error {
 	return d.step("traefik", func(step *ui.Step) (result.Result, string, error) {
 		objects, err := objectsOf(d.released)
 		if err != nil {
 			return "", "", err
 		}
-		return "", "", d.awaitRollout(objects, namespace, step)
+		if err := d.awaitRollout(objects, namespace, step); err != nil {
+			return "", "", err
+		}
+		problem, ok := d.findTraefik(d.run, httpOnNode)
+		if ok {
+			return "", "", nil
+		}
+		step.Report("making Traefik's DaemonSet anew")
+		if err := d.remakeTraefik(objects, step); err != nil {
+			return "", "", err
+		}
+		if still, ok := d.findTraefik(d.run, httpOnNode); !ok {
+			return "", "", fmt.Errorf("%s; look at: %s", still, d.kubectl("describe daemonset,pods -n %s", namespace))
+		}
+		return result.Repaired, problem + ": made anew", nil
 	})
+}
+
+func (d *Demo) remakeTraefik(objects []kube.Object, step *ui.Step) error {
+	client, err := d.kube()
+	if err != nil {
+		return err
+	}
+	cfg, err := d.cluster.API(d.run)
+	if err != nil {
+		return err
+	}
+	workloads := slices.DeleteFunc(slices.Clone(objects), func(o kube.Object) bool { return o.GetKind() != "DaemonSet" })
+	if err := client.Delete(d.run, workloads); err != nil {
+		return err
+	}
+	if d.released, _, err = d.helm().Reconcile(d.run, cfg, d.released); err != nil {
+		return err
+	}
+	return d.awaitRollout(objects, namespace, step)
 }
 
 // awaitRollout waits for the workloads among objects. Those of a chart have the release's namespace where they name none.

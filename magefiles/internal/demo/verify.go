@@ -358,7 +358,7 @@ func (d *Demo) awaitAnswers(step *ui.Step) error {
 		}
 		step.Report(waitingFor(problems))
 		if time.Since(started) > servedWithin {
-			return errors.New(strings.Join(problems, "\n"))
+			return fmt.Errorf("%s\nmage verify names the hop that is broken", strings.Join(problems, "\n"))
 		}
 		select {
 		case <-time.After(pause):
@@ -406,8 +406,10 @@ func (d *Demo) verify(step *ui.Step) (failed, total int, err error) {
 	}
 	step.Report("checking conditions and sending requests")
 	checks := append(d.conditionChecks(s), d.requestChecks(d.run, s)...)
+	findings := d.judgeAll(checks)
+	d.distrust(checks, findings)
 	said := map[string]bool{}
-	for i, finding := range d.judgeAll(checks) {
+	for i, finding := range findings {
 		level, hint := ui.OK, ""
 		if !finding.OK {
 			level, hint = ui.Error, d.hint(checks[i], finding, s)
@@ -421,6 +423,21 @@ func (d *Demo) verify(step *ui.Step) (failed, total int, err error) {
 	}
 	d.warnOfNames()
 	return failed, len(checks), nil
+}
+
+// distrust takes back what was found of requests when the control was answered by somebody else: then they were too.
+func (d *Demo) distrust(checks []check, findings []gateway.Finding) {
+	last := len(checks) - 1
+	if last < 0 || checks[last].request == nil || checks[last].request.Route != "" || findings[last].OK {
+		return
+	}
+	if problem, ok := d.findPort(d.run, d.config.HTTPPort); !ok {
+		for i := range checks {
+			if checks[i].request != nil {
+				findings[i] = gateway.Finding{Message: problem}
+			}
+		}
+	}
 }
 
 // hint says about a failed check what to look at; for a request, which hop on its way is broken.

@@ -217,6 +217,22 @@ func (c *Client) Live(ctx context.Context, objects []Object) ([]*unstructured.Un
 	return live, requests.Wait()
 }
 
+// Delete removes objects; one that is not there is as good as removed.
+func (c *Client) Delete(ctx context.Context, objects []Object) error {
+	for _, object := range objects {
+		client, err := c.resource(ctx, object.GroupVersionKind(), object.GetNamespace())
+		if err != nil {
+			return err
+		}
+		background := metav1.DeletePropagationBackground
+		err = client.Delete(ctx, object.GetName(), metav1.DeleteOptions{PropagationPolicy: &background})
+		if err != nil && !apierrors.IsNotFound(err) {
+			return fmt.Errorf("delete %s: %w", object.Name(), err)
+		}
+	}
+	return nil
+}
+
 // Get returns one object, or nil when it, or its kind, is not there.
 func (c *Client) Get(ctx context.Context, kind schema.GroupVersionKind, namespace, name string) (*unstructured.Unstructured, error) {
 	client, err := c.resource(ctx, kind, namespace)

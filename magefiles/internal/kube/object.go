@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	clientscheme "k8s.io/client-go/kubernetes/scheme"
 )
 
 // Manager is the field manager under which objects are applied.
@@ -30,6 +31,11 @@ func Name(u *unstructured.Unstructured) string {
 		return u.GetKind() + "/" + u.GetName()
 	}
 	return u.GetKind() + "/" + u.GetNamespace() + "/" + u.GetName()
+}
+
+// Custom tells whether a CustomResourceDefinition defines the object's kind, as far as can be told from its group.
+func (o Object) Custom() bool {
+	return !clientscheme.Scheme.IsGroupRegistered(o.GroupVersionKind().Group)
 }
 
 func (o Object) groupKind() schema.GroupKind { return o.GroupVersionKind().GroupKind() }

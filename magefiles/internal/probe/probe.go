@@ -4,6 +4,7 @@ package probe
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -77,6 +78,10 @@ func (c *Client) Get(ctx context.Context, method, url string, header map[string]
 			req.Header.Set(name, value)
 		}
 		resp, err := c.http.Do(req)
+		var network *net.OpError
+		if errors.As(err, &network) {
+			return nil, fmt.Errorf("%s 127.0.0.1: %w", network.Op, network.Err) // without the connection's own port, which is new each time
+		}
 		if err != nil {
 			return nil, err
 		}
