@@ -13,6 +13,11 @@ import (
 func Write(path string, content []byte, mode fs.FileMode) (err error) {
 	if target, err := filepath.EvalSymlinks(path); err == nil {
 		path = target
+	} else if target, err := os.Readlink(path); err == nil { // a link to a file that is still to be made
+		if !filepath.IsAbs(target) {
+			target = filepath.Join(filepath.Dir(path), target)
+		}
+		path = target
 	}
 	old, err := os.Stat(path)
 	if err == nil {

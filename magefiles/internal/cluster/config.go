@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -38,8 +39,10 @@ func ParseConfig(data []byte, file string, httpPort, httpsPort int) (*v1alpha4.C
 	if len(config.Nodes) == 0 {
 		config.Nodes = []v1alpha4.Node{{Role: v1alpha4.ControlPlaneRole}}
 	}
-	mapPort(&config.Nodes[0], nodeHTTPPort, int32(httpPort))
-	mapPort(&config.Nodes[0], nodeHTTPSPort, int32(httpsPort))
+	// The control plane's node is the one that is looked at; without one, kind refuses the file.
+	node := &config.Nodes[max(0, slices.IndexFunc(config.Nodes, func(n v1alpha4.Node) bool { return n.Role != v1alpha4.WorkerRole }))]
+	mapPort(node, nodeHTTPPort, int32(httpPort))
+	mapPort(node, nodeHTTPSPort, int32(httpsPort))
 	return config, nil
 }
 

@@ -24,15 +24,17 @@ func Context(name string) string { return "kind-" + name }
 // kubeconfig is the user's file, in which one context is ours.
 type kubeconfig struct {
 	path, context string
+	explicit      bool // the user has named the file
 }
 
 // newKubeconfig takes the path that the user has set, or else the file that kubectl would write to: the first of KUBECONFIG that
 // exists, or ~/.kube/config.
 func newKubeconfig(path, name string) kubeconfig {
-	if path == "" {
+	explicit := path != ""
+	if !explicit {
 		path = clientcmd.NewDefaultPathOptions().GetDefaultFilename()
 	}
-	return kubeconfig{path, Context(name)}
+	return kubeconfig{path, Context(name), explicit}
 }
 
 // load returns the file's content, an empty one where there is no file.
@@ -53,7 +55,11 @@ func (k kubeconfig) client() (*rest.Config, error) {
 	if err != nil || config.Contexts[k.context] == nil {
 		return nil, err
 	}
-	return clientcmd.NewNonInteractiveClientConfig(*config, k.context, &clientcmd.ConfigOverrides{}, nil).ClientConfig()
+	client, err := clientcmd.NewNonInteractiveClientConfig(*config, k.context, &clientcmd.ConfigOverrides{}, nil).ClientConfig()
+	if err != nil {
+		return nil, nil // it lacks its cluster or its user: put mends that
+	}
+	return client, nil
 }
 
 // put writes kind's entries into the file. The current context is set only where there is none. Entries of the same name that lead to
@@ -68,19 +74,15 @@ func (k kubeconfig) put(entries *clientcmdapi.Config) (changed bool, err error) 
 		if old := config.Contexts[k.context]; old != nil {
 			context.Namespace = old.Namespace // what kubens and its like have set
 		}
-		if same(config.Clusters[k.context], cluster) && same(config.AuthInfos[k.context], user) && config.Contexts[k.context] != nil && config.CurrentContext != "" {
+		old := config.Contexts[k.context]
+		unset := config.CurrentContext == "" && k.current() == ""
+		if same(config.Clusters[k.context], cluster) && same(config.AuthInfos[k.context], user) && old != nil &&
+			old.Cluster == k.context && old.AuthInfo == k.context && !unset {
 			return false
 		}
-		if old := config.Clusters[k.context]; old != nil && !local(old) {
-			kept := k.context + "-kept"
-			config.Clusters[kept], config.AuthInfos[kept] = old, config.AuthInfos[k.context]
-			config.Contexts[kept] = &clientcmdapi.Context{Cluster: kept, AuthInfo: kept}
-			if config.CurrentContext == k.context {
-				config.CurrentContext = kept
-			}
-		}
+		k.keepForeign(config)
 		config.Clusters[k.context], config.AuthInfos[k.context], config.Contexts[k.context] = cluster, user, context
-		if config.CurrentContext == "" {
+		if unset {
 			config.CurrentContext = k.context
 		}
 		return true
@@ -96,7 +98,7 @@ func (k kubeconfig) remove() (changed bool, err error) {
 		if config.Contexts[k.context] == nil && config.Clusters[k.context] == nil && config.AuthInfos[k.context] == nil {
 			return false
 		}
-		if old := config.Clusters[k.context]; old != nil && !local(old) {
+		if k.foreign(config) {
 			return false
 		}
 		delete(config.Clusters, k.context)
@@ -107,6 +109,49 @@ func (k kubeconfig) remove() (changed bool, err error) {
 		}
 		return true
 	})
+}
+
+// current is the context that kubectl uses, which may be set in another of the files that KUBECONFIG lists.
+func (k kubeconfig) current() string {
+	if k.explicit {
+		return ""
+	}
+	merged, err := clientcmd.NewDefaultClientConfigLoadingRules().Load()
+	if err != nil {
+		return ""
+	}
+	return merged.CurrentContext
+}
+
+// foreign tells whether the entries of our name lead to another machine.
+func (k kubeconfig) foreign(config *clientcmdapi.Config) bool {
+	cluster := config.Clusters[k.context]
+	if context := config.Contexts[k.context]; context != nil {
+		cluster = config.Clusters[context.Cluster]
+	}
+	return cluster != nil && !local(cluster)
+}
+
+// keepForeign gives somebody else's entries of our name another one.
+func (k kubeconfig) keepForeign(config *clientcmdapi.Config) {
+	if !k.foreign(config) {
+		return
+	}
+	kept := k.context + "-kept"
+	context := &clientcmdapi.Context{Cluster: k.context, AuthInfo: k.context}
+	if old := config.Contexts[k.context]; old != nil {
+		context = old.DeepCopy()
+	}
+	if cluster := config.Clusters[k.context]; cluster != nil && context.Cluster == k.context {
+		config.Clusters[kept], context.Cluster = cluster, kept
+	}
+	if user := config.AuthInfos[k.context]; user != nil && context.AuthInfo == k.context {
+		config.AuthInfos[kept], context.AuthInfo = user, kept
+	}
+	config.Contexts[kept] = context
+	if config.CurrentContext == k.context {
+		config.CurrentContext = kept
+	}
 }
 
 // edit changes the file's content under its lock; change returns false where nothing is to be written.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -144,6 +145,9 @@ func hosts(route *gatewayv1.HTTPRoute, gateways []gatewayv1.Gateway) []host {
 			key.Section = ""
 		}
 		for _, listener := range gw.Spec.Listeners {
+			if listener.Protocol != gatewayv1.HTTPProtocolType && listener.Protocol != gatewayv1.HTTPSProtocolType {
+				continue
+			}
 			if key.Section != "" && string(listener.Name) != key.Section || key.Port != 0 && int32(listener.Port) != key.Port {
 				continue
 			}
@@ -348,7 +352,9 @@ func (c *candidate) answers(r Request) bool {
 			return false
 		}
 	default:
-		return false // a regular expression's rank is the implementation's
+		if matches, err := regexp.MatchString(value, r.Path); err != nil || !matches {
+			return false
+		}
 	}
 	return subset(c.request.Header, r.Header) && subset(c.request.Query, r.Query)
 }
@@ -374,8 +380,11 @@ func (c *candidate) before(other *candidate) bool {
 			host += 1000
 		}
 		exact, method := 0, 0
-		if *c.path.Type == gatewayv1.PathMatchExact {
+		switch *c.path.Type {
+		case gatewayv1.PathMatchExact:
 			exact = 1
+		case gatewayv1.PathMatchRegularExpression:
+			exact = 2 // its rank is the implementation's: what it might take proves nothing
 		}
 		if c.method != "" {
 			method = 1

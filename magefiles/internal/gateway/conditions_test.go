@@ -1,0 +1,105 @@
+package gateway
+
+import (
+	"strings"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+)
+
+// judged are conditions that were observed at a generation: "Accepted" is True, "Programmed=False" has the reason Why.
+func judged(generation int64, texts ...string) []metav1.Condition {
+	var all []metav1.Condition
+	for _, text := range texts {
+		name, status, found := strings.Cut(text, "=")
+		if !found {
+			status = "True"
+		}
+		all = append(all, metav1.Condition{Type: name, Status: metav1.ConditionStatus(status), ObservedGeneration: generation, Reason: "Why", Message: "because"})
+	}
+	return all
+}
+
+func says(t *testing.T, got Finding, ok, pending bool, message string) {
+	t.Helper()
+	if got.OK != ok || got.Pending != pending || !strings.Contains(got.Message, message) {
+		t.Errorf("got %+v, want OK %v, Pending %v and %q", got, ok, pending, message)
+	}
+}
+
+func TestAGatewayIsProgrammedWhenEachListenerIsAndItHasAnAddress(t *testing.T) {
+	whole, listener := judged(3, "Accepted", "Programmed"), judged(3, "Accepted", "Programmed", "ResolvedRefs")
+	for _, test := range []struct {
+		name        string
+		whole       []metav1.Condition
+		listener    []metav1.Condition
+		address     string
+		ok, pending bool
+		message     string
+	}{
+		{"all well", whole, listener, "10.0.0.1", true, false, "Accepted, Programmed, at 10.0.0.1"},
+		{"no address", whole, listener, "", false, true, "no address"},
+		{"nothing said", nil, nil, "", false, true, "no condition Accepted yet"},
+		{"an older generation", judged(2, "Accepted", "Programmed"), listener, "a", false, true, "generation 2, the object is at 3"},
+		{"unknown", judged(3, "Accepted=Unknown"), nil, "a", false, true, "Accepted is Unknown (Why): because"},
+		{"refused", judged(3, "Accepted=False"), nil, "a", false, false, "Accepted is False (Why): because"},
+		{"a listener's fault", judged(3, "Accepted=False"), judged(3, "Accepted=False"), "a", false, false, "listener web: Accepted is False (Why): because"},
+		{"a listener's fault of an older generation", judged(3, "Accepted=False"), judged(2, "Accepted=False"), "a", false, false, "Accepted is False"},
+		{"a listener's certificate", whole, judged(3, "Accepted", "Programmed", "ResolvedRefs=False"), "a", false, false, "listener web: ResolvedRefs is False"},
+		{"a listener without a status", whole, nil, "a", false, true, "listener web"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			gw := parse[gatewayv1.Gateway](t, web)
+			gw.Generation, gw.Status.Conditions = 3, test.whole
+			if test.listener != nil {
+				gw.Status.Listeners = []gatewayv1.ListenerStatus{{Name: "web", Conditions: test.listener}}
+			}
+			if test.address != "" {
+				gw.Status.Addresses = []gatewayv1.GatewayStatusAddress{{Value: test.address}}
+			}
+			says(t, Programmed(&gw), test.ok, test.pending, test.message)
+		})
+	}
+}
+
+func TestAClassIsJudgedByItsAcceptance(t *testing.T) {
+	class := gatewayv1.GatewayClass{ObjectMeta: metav1.ObjectMeta{Generation: 1}}
+	says(t, Class(&class), false, true, "no condition Accepted yet")
+	class.Status.Conditions = judged(1, "Accepted")
+	says(t, Class(&class), true, false, "Accepted")
+}
+
+func TestARouteMustBeAcceptedByEachOfItsParents(t *testing.T) {
+	gateways := []gatewayv1.Gateway{parse[gatewayv1.Gateway](t, web), parse[gatewayv1.Gateway](t, strings.NewReplacer("namespace: traefik", "namespace: demo", "name: web,", "name: other,").Replace(web))}
+	good := judged(2, "Accepted", "ResolvedRefs")
+	parents := func(refs string) []gatewayv1.ParentReference {
+		return parse[[]gatewayv1.ParentReference](t, refs)
+	}
+	for _, test := range []struct {
+		name, refs  string
+		said        string // the parents that the controller has judged well
+		ok, pending bool
+		message     string
+	}{
+		{"none", "[]", "[]", false, false, "no parentRefs"},
+		{"its own namespace's", "[{name: gw}]", "[{name: gw, namespace: demo, kind: Gateway, group: gateway.networking.k8s.io}]", true, false, "Accepted, ResolvedRefs"},
+		{"both", "[{name: gw}, {name: gw, namespace: traefik}]", "[{name: gw}, {name: gw, namespace: traefik}]", true, false, "Accepted"},
+		{"only one", "[{name: gw}, {name: gw, namespace: traefik}]", "[{name: gw}]", false, true, "Gateway/traefik/gw"},
+		{"another listener", "[{name: gw, sectionName: other}]", "[{name: gw}]", false, true, "Gateway/demo/gw, listener other"},
+		{"a listener that is not there", "[{name: gw, sectionName: web}]", "[{name: gw, sectionName: web}]", false, false, "does not exist: the Gateway has the listeners other"},
+		{"another kind", "[{kind: Service, group: '', name: s}]", "[{kind: Service, group: '', name: s}]", true, false, "Accepted"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := route(t, "hostnames: [a.x]")
+			r.Spec.ParentRefs = parents(test.refs)
+			for _, ref := range parents(test.said) {
+				r.Status.Parents = append(r.Status.Parents, gatewayv1.RouteParentStatus{ParentRef: ref, Conditions: good})
+			}
+			says(t, Attached(&r, gateways), test.ok, test.pending, test.message)
+		})
+	}
+	r := route(t, "hostnames: [a.x]")
+	r.Status.Parents = []gatewayv1.RouteParentStatus{{ParentRef: r.Spec.ParentRefs[0], Conditions: judged(2, "Accepted", "ResolvedRefs=False")}}
+	says(t, Attached(&r, gateways), false, false, "ResolvedRefs is False (Why): because (parent Gateway/traefik/gw)")
+}
