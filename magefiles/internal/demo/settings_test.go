@@ -1,0 +1,83 @@
+package demo
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestEverySettingIsTakenAtTheBoundsOfWhatIsAllowed(t *testing.T) {
+	for name, values := range map[string]struct{ good, bad []string }{
+		"CLUSTER":         {[]string{"k", "a-b.c9", strings.Repeat("a", 50)}, []string{"-k", "k-", ".", "k ", "k\n", "ä", strings.Repeat("a", 51)}},
+		"HTTP_PORT":       {[]string{"1", "65535"}, []string{"0", "-1", "65536", "80.0", " 80", "0x50", "99999999999999999999"}},
+		"HTTPS_PORT":      {[]string{"1", "65535"}, []string{"0", "443/tcp"}},
+		"NODE_IMAGE":      {[]string{"", "kindest/node:v1.37.0", "localhost:5000/n@sha256:" + strings.Repeat("0", 64)}, []string{"-v", "a b", "a\n"}},
+		"TRAEFIK_REPO":    {[]string{"http://x", "https://x/y"}, []string{"x", "oci://x", "https:///charts"}},
+		"TRAEFIK_VERSION": {[]string{"39.0.7", "v39.0.7", "1.2.3-rc.1+b"}, []string{"39", "39.0", "^39.0.7", "39.0.x", "39.0.7-"}},
+		"TRAEFIK_DIGEST":  {[]string{"", strings.Repeat("0a", 32)}, []string{strings.Repeat("0A", 32), strings.Repeat("0", 63), "sha256:" + strings.Repeat("0", 64)}},
+		"TIMEOUT":         {[]string{"1s", "1h30m", "1000ms"}, []string{"999ms", "-5m", "5", "5 m"}},
+		"OUTPUT":          {[]string{"text", "json"}, []string{"JSON", "text\n", "text|json"}},
+		"BENCH_FORMAT":    {[]string{"text", "markdown"}, []string{"json"}},
+	} {
+		for _, value := range values.good {
+			if _, err := ReadConfig([]string{prefix + name + "=" + value}); err != nil {
+				t.Error(err)
+			}
+		}
+		for _, value := range values.bad {
+			if _, err := ReadConfig([]string{prefix + name + "=" + value}); err == nil || strings.Count(err.Error(), "\n") > 0 {
+				t.Errorf("%s=%q: one problem is expected: %v", name, value, err)
+			}
+		}
+	}
+}
+
+func TestEverySettingReachesItsField(t *testing.T) {
+	config, err := ReadConfig([]string{
+		"KINDGATE_CLUSTER=c", "KINDGATE_HTTP_PORT=8080", "KINDGATE_HTTPS_PORT=8443", "KINDGATE_NODE_IMAGE=n", "KINDGATE_TRAEFIK_CHART=./chart",
+		"KINDGATE_TRAEFIK_REPO=https://x", "KINDGATE_TRAEFIK_VERSION=1.2.3", "KINDGATE_TRAEFIK_DIGEST=" + strings.Repeat("0", 64), "KINDGATE_HOSTS_FILE=h",
+		"KINDGATE_KUBECONFIG=k=v", "KINDGATE_TIMEOUT=90s", "KINDGATE_OUTPUT=json", "KINDGATE_BENCH_FORMAT=markdown", "KINDGATE_SOAK_RESTART=a b=c",
+		"KIND_EXPERIMENTAL_PROVIDER=podman", "NO_COLOR=", "XKINDGATE_CLUSTER=x", "=", "KINDGATE", "",
+	})
+	want := Config{"c", 8080, 8443, "n", "./chart", "https://x", "1.2.3", strings.Repeat("0", 64), "h", "k=v", 90 * time.Second, "json", "markdown", "a b=c", false, "podman"}
+	if err != nil || config != want {
+		t.Errorf("%v\ngot  %+v\nwant %+v", err, config, want)
+	}
+}
+
+func TestTheNearestSettingIsNamedForOneThatDoesNotExist(t *testing.T) {
+	for wrong, nearest := range map[string]string{"CLUSTR": "CLUSTER", "HTTPPORT": "HTTP_PORT", "HTTPS_PROT": "HTTPS_PORT", "TREAFIK_CHART": "TRAEFIK_CHART", "HOSTFILE": "HOSTS_FILE", "cluster": "CLUSTER"} {
+		_, err := ReadConfig([]string{prefix + wrong + "=x"})
+		if err == nil || err.Error() != prefix+wrong+": there is no such setting; is "+prefix+nearest+" meant?" {
+			t.Error(err)
+		}
+	}
+}
+
+func TestAllThatIsWrongIsSaidAtOnceAndInTheSameOrderEveryTime(t *testing.T) {
+	environ := []string{"KINDGATE_X=1", "KINDGATE_OUTPUT=x", "KINDGATE_HTTP_PORT=443", "KINDGATE_Y=1", "KINDGATE_TIMEOUT=x"}
+	_, err := ReadConfig(environ)
+	if err == nil || strings.Count(err.Error(), "\n") != 4 || !strings.Contains(err.Error(), "are both 443") {
+		t.Fatal(err)
+	}
+	for range 20 {
+		if _, again := ReadConfig(environ); again.Error() != err.Error() {
+			t.Fatalf("%v\n\n%v", err, again)
+		}
+	}
+}
+
+func TestOnlyAMissingRightIsNoFailureOfTheHostsFile(t *testing.T) {
+	for err, want := range map[error]bool{
+		nil: false, errors.New("full"): false, fs.ErrNotExist: false,
+		fs.ErrPermission: true, &os.PathError{Op: "open", Path: "hosts", Err: syscall.EACCES}: true, errors.New("open hosts: read-only file system"): true,
+	} {
+		if got := mayNot(err); got != want {
+			t.Errorf("%v: %v", err, got)
+		}
+	}
+}
