@@ -359,12 +359,16 @@ func ownedItem(item any, owned map[string]any) (map[string]any, bool) {
 		switch {
 		case kind == "v" && !isMap:
 			var value any
-			matches = json.Unmarshal([]byte(content), &value) == nil && fmt.Sprint(value) == fmt.Sprint(item)
+			matches = decode(content, &value) && fmt.Sprint(value) == fmt.Sprint(item)
 		case kind == "k" && isMap:
 			var keys map[string]any
-			matches = json.Unmarshal([]byte(content), &keys) == nil
+			matches = decode(content, &keys)
 			for name, value := range keys {
-				if own, set := fields[name]; set && fmt.Sprint(own) != fmt.Sprint(value) {
+				own, set := fields[name]
+				if !set && name == "protocol" {
+					own, set = "TCP", true // the one default that tells items of one port apart
+				}
+				if set && fmt.Sprint(own) != fmt.Sprint(value) {
 					matches = false
 				}
 			}
@@ -375,6 +379,13 @@ func ownedItem(item any, owned map[string]any) (map[string]any, bool) {
 		}
 	}
 	return nil, false
+}
+
+// decode reads JSON, numbers as they are written.
+func decode(content string, into any) bool {
+	decoder := json.NewDecoder(strings.NewReader(content))
+	decoder.UseNumber()
+	return decoder.Decode(into) == nil
 }
 
 // within tells whether live has every field of want, with its value; lists must be of one length. A zero that a server leaves out is

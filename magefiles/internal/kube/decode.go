@@ -163,7 +163,8 @@ func blankLines(doc []byte) int {
 	lines := bytes.Split(doc, []byte("\n"))
 	content := slices.IndexFunc(lines, func(line []byte) bool {
 		line = bytes.TrimSpace(line)
-		return len(line) > 0 && line[0] != '#' && string(line) != "---"
+		line = bytes.TrimSpace(bytes.TrimPrefix(line, []byte("---")))
+		return len(line) > 0 && line[0] != '#'
 	})
 	return max(content, 0)
 }
