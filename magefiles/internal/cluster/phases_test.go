@@ -17,7 +17,8 @@ func TestKindsPhasesAreSaidInPlainWordsAndNothingElseIs(t *testing.T) {
 	logger := phases{func(phase string) { said = append(said, phase) }}
 	for _, message := range []string{
 		"Creating cluster \"k\" ...", " • Ensuring node image (kindest/node:v1.37.0) 🖼️  ...", " ✓ Ensuring node image (kindest/node:v1.37.0) 🖼",
-		" • Preparing nodes 📦 📦   ...", " • Waiting ≤ 5m0s for control-plane = Ready ⏳  ...", " • Starting control-plane 🕹️  ...\n", " • 🎉  ...", " • ", "",
+		" • Preparing nodes 📦 📦   ...", " • Waiting ≤ 5m0s for control-plane = Ready ⏳  ...",
+		" • Starting control-plane 🕹️  ...\n", " • 🎉  ...", " • ", "",
 	} {
 		logger.V(0).Info(message)
 		logger.V(1).Info(message)
@@ -25,7 +26,8 @@ func TestKindsPhasesAreSaidInPlainWordsAndNothingElseIs(t *testing.T) {
 		logger.Error(message)
 	}
 	logger.V(0).Infof(" • Installing %s 🔌 ...", "CNI")
-	want := []string{"ensuring node image (kindest/node:v1.37.0)", "preparing nodes", "waiting ≤ 5m0s for control-plane = Ready", "starting control-plane", "installing CNI"}
+	want := []string{"ensuring node image (kindest/node:v1.37.0)", "preparing nodes",
+		"waiting ≤ 5m0s for control-plane = Ready", "starting control-plane", "installing CNI"}
 	if !slices.Equal(said, want) {
 		t.Errorf("%q", said)
 	}
@@ -41,7 +43,8 @@ func TestTheCommandThatMadeKindFailIsQuotedByItsLastLines(t *testing.T) {
 	failed := &exec.RunError{Command: []string{"docker", "run"}, Output: []byte(strings.Join(output, "\n") + "\n"), Inner: errors.New("exit status 1")}
 	want := strings.Join(output[18:], "\n")
 	for name, err := range map[string]error{
-		"bare": failed, "by kind": kinderrors.Wrap(kinderrors.WithStack(failed), "failed to init node"), "by us": fmt.Errorf("kind: %w", kinderrors.WithStack(failed)),
+		"bare": failed, "by kind": kinderrors.Wrap(kinderrors.WithStack(failed), "failed to init node"),
+		"by us": fmt.Errorf("kind: %w", kinderrors.WithStack(failed)),
 	} {
 		if got := kindOutput(err); got != want {
 			t.Errorf("%s: %q", name, got)

@@ -89,7 +89,8 @@ func TestWhatSeveralDefinitionsShareIsSaidOnce(t *testing.T) {
 	wanted, newer := definition("v1.4.0", "standard", v1), definition("v1.5.0", "experimental", v1, "v1")
 	dropped := definition("v1.3.0", "standard", v1, "v1", "v1alpha2")
 	err := CheckReplace([]*unstructured.Unstructured{wanted, wanted, wanted}, []*unstructured.Unstructured{newer, newer, dropped})
-	if err == nil || strings.Count(err.Error(), "v1.5.0 (experimental), newer than the v1.4.0 (standard)") != 1 || !strings.Contains(err.Error(), "stored as v1alpha2, which") {
+	if err == nil || strings.Count(err.Error(), "v1.5.0 (experimental), newer than the v1.4.0 (standard)") != 1 ||
+		!strings.Contains(err.Error(), "stored as v1alpha2, which") {
 		t.Error(err)
 	}
 }

@@ -18,7 +18,7 @@ func TestEverySettingIsTakenAtTheBoundsOfWhatIsAllowed(t *testing.T) {
 		"NODE_IMAGE":      {[]string{"", "kindest/node:v1.37.0", "localhost:5000/n@sha256:" + strings.Repeat("0", 64)}, []string{"-v", "a b", "a\n"}},
 		"TRAEFIK_REPO":    {[]string{"http://x", "https://x/y"}, []string{"x", "oci://x", "https:///charts"}},
 		"TRAEFIK_VERSION": {[]string{"39.0.7", "v39.0.7", "1.2.3-rc.1+b"}, []string{"39", "39.0", "^39.0.7", "39.0.x", "39.0.7-"}},
-		"TRAEFIK_DIGEST":  {[]string{"", strings.Repeat("0a", 32)}, []string{strings.Repeat("0A", 32), strings.Repeat("0", 63), "sha256:" + strings.Repeat("0", 64)}},
+		"TRAEFIK_DIGEST":  {[]string{"", strings.Repeat("0a", 32)}, []string{strings.Repeat("0A", 32), strings.Repeat("0", 63), "sha256:0"}},
 		"TIMEOUT":         {[]string{"1s", "1h30m", "1000ms"}, []string{"999ms", "-5m", "5", "5 m"}},
 		"OUTPUT":          {[]string{"text", "json"}, []string{"JSON", "text\n", "text|json"}},
 		"BENCH_FORMAT":    {[]string{"text", "markdown"}, []string{"json"}},
@@ -43,14 +43,17 @@ func TestEverySettingReachesItsField(t *testing.T) {
 		"KINDGATE_KUBECONFIG=k=v", "KINDGATE_TIMEOUT=90s", "KINDGATE_OUTPUT=json", "KINDGATE_BENCH_FORMAT=markdown", "KINDGATE_SOAK_RESTART=a b=c",
 		"KIND_EXPERIMENTAL_PROVIDER=podman", "NO_COLOR=", "XKINDGATE_CLUSTER=x", "=", "KINDGATE", "",
 	})
-	want := Config{"c", 8080, 8443, "n", "./chart", "https://x", "1.2.3", strings.Repeat("0", 64), "h", "k=v", 90 * time.Second, "json", "markdown", "a b=c", false, "podman"}
+	want := Config{"c", 8080, 8443, "n", "./chart", "https://x", "1.2.3", strings.Repeat("0", 64), "h", "k=v",
+		90 * time.Second, "json", "markdown", "a b=c", false, "podman"}
 	if err != nil || config != want {
 		t.Errorf("%v\ngot  %+v\nwant %+v", err, config, want)
 	}
 }
 
 func TestTheNearestSettingIsNamedForOneThatDoesNotExist(t *testing.T) {
-	for wrong, nearest := range map[string]string{"CLUSTR": "CLUSTER", "HTTPPORT": "HTTP_PORT", "HTTPS_PROT": "HTTPS_PORT", "TREAFIK_CHART": "TRAEFIK_CHART", "HOSTFILE": "HOSTS_FILE", "cluster": "CLUSTER"} {
+	for wrong, nearest := range map[string]string{
+		"CLUSTR": "CLUSTER", "HTTPPORT": "HTTP_PORT", "HTTPS_PROT": "HTTPS_PORT", "TREAFIK_CHART": "TRAEFIK_CHART", "HOSTFILE": "HOSTS_FILE", "cluster": "CLUSTER",
+	} {
 		_, err := ReadConfig([]string{prefix + wrong + "=x"})
 		if err == nil || err.Error() != prefix+wrong+": there is no such setting; is "+prefix+nearest+" meant?" {
 			t.Error(err)

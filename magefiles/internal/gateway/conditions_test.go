@@ -16,7 +16,9 @@ func judged(generation int64, texts ...string) []metav1.Condition {
 		if !found {
 			status = "True"
 		}
-		all = append(all, metav1.Condition{Type: name, Status: metav1.ConditionStatus(status), ObservedGeneration: generation, Reason: "Why", Message: "because"})
+		all = append(all, metav1.Condition{
+			Type: name, Status: metav1.ConditionStatus(status), ObservedGeneration: generation, Reason: "Why", Message: "because",
+		})
 	}
 	return all
 }
@@ -71,7 +73,8 @@ func TestAClassIsJudgedByItsAcceptance(t *testing.T) {
 }
 
 func TestARouteMustBeAcceptedByEachOfItsParents(t *testing.T) {
-	gateways := []gatewayv1.Gateway{parse[gatewayv1.Gateway](t, web), parse[gatewayv1.Gateway](t, strings.NewReplacer("namespace: traefik", "namespace: demo", "name: web,", "name: other,").Replace(web))}
+	own := strings.NewReplacer("namespace: traefik", "namespace: demo", "name: web,", "name: other,").Replace(web)
+	gateways := []gatewayv1.Gateway{parse[gatewayv1.Gateway](t, web), parse[gatewayv1.Gateway](t, own)}
 	good := judged(2, "Accepted", "ResolvedRefs")
 	parents := func(refs string) []gatewayv1.ParentReference {
 		return parse[[]gatewayv1.ParentReference](t, refs)
@@ -83,11 +86,13 @@ func TestARouteMustBeAcceptedByEachOfItsParents(t *testing.T) {
 		message     string
 	}{
 		{"none", "[]", "[]", false, false, "no parentRefs"},
-		{"its own namespace's", "[{name: gw}]", "[{name: gw, namespace: demo, kind: Gateway, group: gateway.networking.k8s.io}]", true, false, "Accepted, ResolvedRefs"},
+		{"its own namespace's", "[{name: gw}]", "[{name: gw, namespace: demo, kind: Gateway, group: gateway.networking.k8s.io}]",
+			true, false, "Accepted, ResolvedRefs"},
 		{"both", "[{name: gw}, {name: gw, namespace: traefik}]", "[{name: gw}, {name: gw, namespace: traefik}]", true, false, "Accepted"},
 		{"only one", "[{name: gw}, {name: gw, namespace: traefik}]", "[{name: gw}]", false, true, "Gateway/traefik/gw"},
 		{"another listener", "[{name: gw, sectionName: other}]", "[{name: gw}]", false, true, "Gateway/demo/gw, listener other"},
-		{"a listener that is not there", "[{name: gw, sectionName: web}]", "[{name: gw, sectionName: web}]", false, false, "does not exist: the Gateway has the listeners other"},
+		{"a listener that is not there", "[{name: gw, sectionName: web}]", "[{name: gw, sectionName: web}]", false, false,
+			"does not exist: the Gateway has the listeners other"},
 		{"another kind", "[{kind: Service, group: '', name: s}]", "[{kind: Service, group: '', name: s}]", true, false, "Accepted"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -26,12 +26,17 @@ func lines(t *testing.T, gateway string, specs ...string) string {
 	return strings.Join(all, " ")
 }
 
-const (
-	to = "backendRefs: [{name: s, port: 80}]"
-	// many has a listener of every sort.
-	many = `{metadata: {namespace: traefik, name: gw}, spec: {gatewayClassName: traefik, listeners: [{name: web, port: 8000, protocol: HTTP},
-		{name: websecure, port: 8443, protocol: HTTPS, hostname: '*.x'}, {name: web2, port: 8001, protocol: HTTP}, {name: tls, port: 8444, protocol: TLS, hostname: t.y}]}}`
-)
+const to = "backendRefs: [{name: s, port: 80}]"
+
+// on is a route's spec of one rule with the given matches.
+func on(hostnames, matches string) string {
+	return "hostnames: [" + hostnames + "], rules: [{matches: [" + matches + "], " + to + "}]"
+}
+
+// many has a listener of every sort.
+const many = `{metadata: {namespace: traefik, name: gw}, spec: {gatewayClassName: traefik, listeners: [
+	{name: web, port: 8000, protocol: HTTP}, {name: websecure, port: 8443, protocol: HTTPS, hostname: '*.x'},
+	{name: web2, port: 8001, protocol: HTTP}, {name: tls, port: 8444, protocol: TLS, hostname: t.y}]}}`
 
 func TestARequestIsNotTakenByAnotherRoutesMatch(t *testing.T) {
 	for _, test := range []struct {
@@ -39,15 +44,18 @@ func TestARequestIsNotTakenByAnotherRoutesMatch(t *testing.T) {
 		specs []string
 		want  string
 	}{
-		{"a longer prefix", []string{"hostnames: [a.x], rules: [{" + to + "}]", "hostnames: [a.x], rules: [{matches: [{path: {value: /v1}}], " + to + "}]"}, "http://a.x/ http://a.x/v1"},
-		{"an exact root", []string{"hostnames: [a.x], rules: [{" + to + "}]", "hostnames: [a.x], rules: [{matches: [{path: {type: Exact, value: /}}], " + to + "}]"}, "http://a.x/kindgate-probe http://a.x/"},
-		{"the same match of an earlier route", []string{"hostnames: [a.x], rules: [{" + to + "}]", "hostnames: [a.x], rules: [{" + to + "}]"}, "http://a.x/ -"},
-		{"a wildcard beside a name", []string{"hostnames: ['*.x'], rules: [{" + to + "}]", "hostnames: [any.x], rules: [{" + to + "}]"}, "- http://any.x/"},
-		{"any host beside a name", []string{"rules: [{" + to + "}]", "hostnames: [a.x], rules: [{" + to + "}]"}, "http://any-host.localhost/ http://a.x/"},
-		{"a prefix is one of whole segments", []string{"hostnames: [a.x], rules: [{matches: [{path: {value: /p}}, {path: {type: Exact, value: /p}}, {path: {value: /p/kindgate}}], " + to + "}]"}, "http://a.x/p/kindgate-probe http://a.x/p http://a.x/p/kindgate"},
-		{"a header more", []string{"hostnames: [a.x], rules: [{matches: [{headers: [{name: h, value: v}]}, {headers: [{name: h, value: v}, {name: i, value: w}]}], " + to + "}]"}, "http://a.x/ [h: v] http://a.x/ [h: v] [i: w]"},
-		{"a method", []string{"hostnames: [a.x], rules: [{matches: [{method: GET}, {}], " + to + "}]"}, "http://a.x/ -"},
-		{"a regular expression that takes the root", []string{"hostnames: [a.x], rules: [{matches: [{path: {type: RegularExpression, value: '^/$'}}, {path: {value: /}}], " + to + "}]"}, "- http://a.x/kindgate-probe"},
+		{"a longer prefix", []string{on("a.x", "{}"), on("a.x", "{path: {value: /v1}}")}, "http://a.x/ http://a.x/v1"},
+		{"an exact root", []string{on("a.x", "{}"), on("a.x", "{path: {type: Exact, value: /}}")}, "http://a.x/kindgate-probe http://a.x/"},
+		{"the same match of an earlier route", []string{on("a.x", "{}"), on("a.x", "{}")}, "http://a.x/ -"},
+		{"a wildcard beside a name", []string{on("'*.x'", "{}"), on("any.x", "{}")}, "- http://any.x/"},
+		{"any host beside a name", []string{on("", "{}"), on("a.x", "{}")}, "http://any-host.localhost/ http://a.x/"},
+		{"a prefix is one of whole segments", []string{on("a.x", "{path: {value: /p}}, {path: {type: Exact, value: /p}}, {path: {value: /p/kindgate}}")},
+			"http://a.x/p/kindgate-probe http://a.x/p http://a.x/p/kindgate"},
+		{"a header more", []string{on("a.x", "{headers: [{name: h, value: v}]}, {headers: [{name: h, value: v}, {name: i, value: w}]}")},
+			"http://a.x/ [h: v] http://a.x/ [h: v] [i: w]"},
+		{"a method", []string{on("a.x", "{method: GET}, {}")}, "http://a.x/ -"},
+		{"a regular expression that takes the root", []string{on("a.x", "{path: {type: RegularExpression, value: '^/$'}}, {path: {value: /}}")},
+			"- http://a.x/kindgate-probe"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if got := lines(t, web, test.specs...); got != test.want {
@@ -62,9 +70,11 @@ func TestARouteIsServedByTheListenersThatTakeHTTPAndItsNames(t *testing.T) {
 		{"each scheme once", "{name: gw, namespace: traefik}", "hostnames: [a.x, b.y]", "http://a.x/ https://a.x/ http://b.y/"},
 		{"a listener by its name", "{name: gw, namespace: traefik, sectionName: websecure}", "hostnames: [a.x, b.y]", "https://a.x/"},
 		{"a listener by its port", "{name: gw, namespace: traefik, port: 8001}", "hostnames: [a.x]", "http://a.x/"},
-		{"the listener's name is the narrower one", "{name: gw, namespace: traefik, sectionName: websecure}", "hostnames: ['*.x', '*.b.x']", "https://any.x/ https://any.b.x/"},
+		{"the listener's name is the narrower one", "{name: gw, namespace: traefik, sectionName: websecure}", "hostnames: ['*.x', '*.b.x']",
+			"https://any.x/ https://any.b.x/"},
 		{"no names", "{name: gw, namespace: traefik}", "hostnames: []", "http://any-host.localhost/ https://any.x/"},
-		{"two parents, one Gateway", "{name: gw, namespace: traefik, sectionName: web}, {name: gw, namespace: traefik, sectionName: web2}", "hostnames: [a.x]", "http://a.x/"},
+		{"two parents, one Gateway", "{name: gw, namespace: traefik, sectionName: web}, {name: gw, namespace: traefik, sectionName: web2}",
+			"hostnames: [a.x]", "http://a.x/"},
 		{"a parent of another kind", "{kind: Service, group: '', name: s}", "hostnames: [a.x]", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -116,7 +126,8 @@ func TestAMatchThatNoRequestCanProveSaysWhy(t *testing.T) {
 		"matches: [{method: POST}], " + to:                                                "a POST might change something",
 		"matches: [{}]":                                                                   "neither a backend nor a redirect",
 	} {
-		request := Requests([]gatewayv1.HTTPRoute{route(t, "hostnames: [a.x], rules: [{"+match+"}]")}, []gatewayv1.Gateway{parse[gatewayv1.Gateway](t, web)})[0]
+		routes := []gatewayv1.HTTPRoute{route(t, "hostnames: [a.x], rules: [{"+match+"}]")}
+		request := Requests(routes, []gatewayv1.Gateway{parse[gatewayv1.Gateway](t, web)})[0]
 		if !strings.Contains(request.Unproven, want) {
 			t.Errorf("%s: %q", match, request.Unproven)
 		}

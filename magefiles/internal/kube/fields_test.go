@@ -18,11 +18,11 @@ func managed(t *testing.T, managers map[string]string) *unstructured.Unstructure
 	var entries []metav1.ManagedFieldsEntry
 	for _, name := range slices.Sorted(maps.Keys(managers)) {
 		manager, subresource, _ := strings.Cut(name, "/")
-		entries = append(entries, metav1.ManagedFieldsEntry{Manager: manager, Subresource: subresource, Operation: metav1.ManagedFieldsOperationApply, FieldsType: "FieldsV1"})
-		entries[len(entries)-1].FieldsV1 = &metav1.FieldsV1{}
-		if err := json.Unmarshal([]byte(managers[name]), entries[len(entries)-1].FieldsV1); err != nil {
+		fields := &metav1.FieldsV1{}
+		if err := json.Unmarshal([]byte(managers[name]), fields); err != nil {
 			t.Fatal(err)
 		}
+		entries = append(entries, metav1.ManagedFieldsEntry{Manager: manager, Subresource: subresource, FieldsV1: fields})
 	}
 	u.SetManagedFields(entries)
 	return u
@@ -35,7 +35,9 @@ func TestOnlyTheManagersOwnFieldsCount(t *testing.T) {
 		want     bool
 	}{
 		{"its own", map[string]string{Manager: deploymentFields}, true},
-		{"beside the controller's", map[string]string{Manager: deploymentFields, "kube-controller-manager/status": `{"f:status":{"f:replicas":{}}}`, "kubectl": `{"f:metadata":{}}`}, true},
+		{"beside the controller's", map[string]string{
+			Manager: deploymentFields, "kube-controller-manager/status": `{"f:status":{"f:replicas":{}}}`, "kubectl": `{"f:metadata":{}}`,
+		}, true},
 		{"beside its own of a status", map[string]string{Manager: deploymentFields, Manager + "/status": `{"f:status":{}}`}, true},
 		{"somebody else's", map[string]string{"kubectl": deploymentFields}, false},
 		{"its own of a status only", map[string]string{Manager + "/status": deploymentFields}, false},
@@ -182,8 +184,10 @@ func TestWhatCannotStartIsSaidInitContainersFirst(t *testing.T) {
 		return `{name: ` + name + `, image: "i:1", state: {waiting: {reason: ` + reason + `, message: why}}}`
 	}
 	for _, test := range []struct{ statuses, want string }{
-		{"initContainerStatuses: [" + waiting("init", "CreateContainerConfigError") + "], containerStatuses: [" + waiting("c", "ImagePullBackOff") + "]", "Pod/ns/p, container init: CreateContainerConfigError: why; see kubectl logs -n ns p"},
-		{"containerStatuses: [" + waiting("a", "PodInitializing") + ", " + waiting("c", "InvalidImageName") + "]", "Pod/ns/p cannot have image i:1: InvalidImageName: why"},
+		{"initContainerStatuses: [" + waiting("init", "CreateContainerConfigError") + "], containerStatuses: [" + waiting("c", "ImagePullBackOff") + "]",
+			"Pod/ns/p, container init: CreateContainerConfigError: why; see kubectl logs -n ns p"},
+		{"containerStatuses: [" + waiting("a", "PodInitializing") + ", " + waiting("c", "InvalidImageName") + "]",
+			"Pod/ns/p cannot have image i:1: InvalidImageName: why"},
 		{"containerStatuses: [{name: c, state: {running: {}}}]", ""},
 		{"phase: Pending", ""},
 		{"containerStatuses: wrong", ""},
@@ -198,7 +202,7 @@ func TestWhatCannotStartIsSaidInitContainersFirst(t *testing.T) {
 func TestWhatKeepsAnObjectFromGoingIsNamed(t *testing.T) {
 	for text, want := range map[string]string{
 		"{}": "its contents",
-		"{metadata: {finalizers: [a/b, c]}, status: {conditions: [{type: X, status: 'True', message: 2 pods remain}, {type: Y, status: 'False', message: no}]}}": "the finalizers a/b, c; 2 pods remain",
+		"{metadata: {finalizers: [a/b, c]}, status: {conditions: [{type: X, status: 'True', message: 2 pods remain}, {type: Y, status: 'False'}]}}": "the finalizers a/b, c; 2 pods remain",
 	} {
 		if got := keptBy(&unstructured.Unstructured{Object: object(t, text)}); got != want {
 			t.Errorf("%q", got)

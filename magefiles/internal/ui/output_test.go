@@ -59,7 +59,8 @@ func TestALineIsCutWithAMarkAndOnlyWhereItIsTooLong(t *testing.T) {
 		width int
 		want  string
 	}{
-		{"abcde", 5, "abcde"}, {"abcdef", 5, "abcd…"}, {"äöüßé!", 5, "äöüß…"}, {"ab\ncdefg", 5, "ab"}, {"abc", 1, "…"}, {"abc", 0, "abc"}, {"", 5, ""},
+		{"abcde", 5, "abcde"}, {"abcdef", 5, "abcd…"}, {"äöüßé!", 5, "äöüß…"},
+		{"ab\ncdefg", 5, "ab"}, {"abc", 1, "…"}, {"abc", 0, "abc"}, {"", 5, ""},
 	} {
 		if got := clip(test.line, test.width); got != test.want {
 			t.Errorf("%q at %d: %q", test.line, test.width, got)
@@ -126,7 +127,8 @@ func TestAMachineReadsJSONAndNothingElse(t *testing.T) {
 			}
 		}
 	}
-	if !slices.Equal(keys, []string{"step", "check", "note", "n"}) || !strings.Contains(out.String(), `"<a> & b"`) || strings.Contains(out.String(), "\x1b") {
+	if !slices.Equal(keys, []string{"step", "check", "note", "n"}) ||
+		!strings.Contains(out.String(), `"<a> & b"`) || strings.Contains(out.String(), "\x1b") {
 		t.Errorf("%s", out)
 	}
 	people, plain := newUI(Options{})
@@ -149,7 +151,8 @@ func TestTheWaterfallsBarsAreWhereTheirTimesAre(t *testing.T) {
 		cells := width - nameWidth - secondWidth - 4
 		bar := func(i int) []rune { return []rune(lines[i])[nameWidth+1 : nameWidth+1+cells] }
 		first, second, once, paused := string(bar(1)), string(bar(2)), string(bar(3)), string(bar(4))
-		if strings.Count(first, "█") != cells/2 || !strings.HasPrefix(first, "█") || !strings.HasSuffix(second, "█") || strings.Count(first+second, "█") != cells {
+		if strings.Count(first, "█") != cells/2 || !strings.HasPrefix(first, "█") ||
+			!strings.HasSuffix(second, "█") || strings.Count(first+second, "█") != cells {
 			t.Errorf("width %d: one must begin where the other ends:\n%s\n%s", width, first, second)
 		}
 		if strings.Count(once, "█") != 1 {
