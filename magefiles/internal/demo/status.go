@@ -108,7 +108,7 @@ func (d *Demo) statusOfContents(row func(what, name, state string)) error {
 	}
 	requests := gateway.Requests(d.inputs.httpRoutes, d.knownGateways(s))
 	checks := d.requestChecks(d.run, s)[:len(requests)]
-	for i, finding := range d.judgeAll(checks) {
+	for i, finding := range judgeAll(checks, nil) {
 		row("URL", requests[i].URL(d.port(requests[i].Scheme)), finding.Message)
 	}
 	return d.statusOfPods(row)

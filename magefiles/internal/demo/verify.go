@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -84,19 +85,30 @@ func list[T any](ctx context.Context, client *kube.Client, kind schema.GroupVers
 	return kube.As[T](objects)
 }
 
-// readyPods returns the names of the pods that each Service sends requests to.
+// readyPods returns the names of the pods that each Service sends requests to: those of its EndpointSlices, which follow some time
+// after a pod's deletion.
 func readyPods(ctx context.Context, client *kube.Client) (map[string][]string, error) {
-	slices, err := list[discoveryv1.EndpointSlice](ctx, client, sliceKind)
-	pods := map[string][]string{}
+	var slices []discoveryv1.EndpointSlice
+	var pods []corev1.Pod
+	reads, ctx := errgroup.WithContext(ctx)
+	reads.Go(func() (err error) { slices, err = list[discoveryv1.EndpointSlice](ctx, client, sliceKind); return err })
+	reads.Go(func() (err error) { pods, err = list[corev1.Pod](ctx, client, podKind); return err })
+	err := reads.Wait()
+	leaving := map[string]bool{}
+	for _, pod := range pods {
+		leaving[pod.Namespace+"/"+pod.Name] = pod.DeletionTimestamp != nil
+	}
+	ready := map[string][]string{}
 	for _, slice := range slices {
 		service := gateway.Backend{Namespace: slice.Namespace, Name: slice.Labels[discoveryv1.LabelServiceName]}.String()
 		for _, endpoint := range slice.Endpoints {
-			if endpoint.TargetRef != nil && endpoint.TargetRef.Kind == "Pod" && (endpoint.Conditions.Ready == nil || *endpoint.Conditions.Ready) {
-				pods[service] = append(pods[service], endpoint.TargetRef.Name)
+			pod := endpoint.TargetRef
+			if pod != nil && pod.Kind == "Pod" && !leaving[pod.Namespace+"/"+pod.Name] && (endpoint.Conditions.Ready == nil || *endpoint.Conditions.Ready) {
+				ready[service] = append(ready[service], pod.Name)
 			}
 		}
 	}
-	return pods, err
+	return ready, err
 }
 
 // conditionChecks are those of the classes, gateways and routes of the manifests, whatever else the cluster has.
@@ -167,40 +179,49 @@ func (d *Demo) knownGateways(s *state) []gatewayv1.Gateway {
 	return append(slices.Clone(d.inputs.gateways), s.gateways...)
 }
 
-// enoughRequests is how many requests must do to see every pod of a Service once: Traefik takes them in turn.
-func enoughRequests(pods int) int { return max(20, 2*pods) }
-
 // prove sends a request and judges who answers it.
 func (d *Demo) prove(ctx context.Context, request gateway.Request, pods map[string][]string) gateway.Finding {
 	if request.Unproven != "" {
 		return gateway.Finding{OK: true, Message: "not proven: " + request.Unproven}
 	}
-	url := request.URL(d.port(request.Scheme))
-	answer, err := d.probe.Get(ctx, request.Method, url, request.Header, request.Redirect == 0)
-	if err != nil {
-		return gateway.Finding{Message: "no answer: " + err.Error()}
-	}
+	answer, problem := d.ask(ctx, request)
 	switch {
+	case problem != "":
+		return gateway.Finding{Message: problem}
 	case request.Redirect != 0:
 		return gateway.Finding{OK: answer.Status == request.Redirect, Message: fmt.Sprintf("redirected with %d to %s, expected %d", answer.Status, answer.Header.Get("Location"), request.Redirect)}
-	case answer.Unrouted():
-		return gateway.Finding{Message: "404 from Traefik: it has no such route"}
-	case answer.Status >= 500:
-		return gateway.Finding{Message: fmt.Sprintf("%d %s instead of an answer of %s", answer.Status, http.StatusText(answer.Status), backends(request))}
-	case slices.Contains(request.Backends, gateway.Backend{Namespace: namespace, Name: release, Port: dashboardPort}) && (answer.Status != http.StatusOK || !answer.HTML()):
-		return gateway.Finding{Message: fmt.Sprintf("%d %s from %s, expected 200 and the dashboard's page", answer.Status, answer.Header.Get("Content-Type"), answer.URL)}
 	case answer.Field("Hostname") == "":
 		return gateway.Finding{OK: true, Message: strings.TrimSpace(fmt.Sprintf("%d %s", answer.Status, answer.Header.Get("Content-Type")))}
 	}
-	return d.provePods(ctx, request, url, answer, pods)
+	return d.provePods(ctx, request, answer, pods)
+}
+
+// ask sends a request. What is returned beside the answer says why it is not one of the rule's backend.
+func (d *Demo) ask(ctx context.Context, request gateway.Request) (answer *probe.Answer, problem string) {
+	answer, err := d.probe.Get(ctx, request.Method, request.URL(d.port(request.Scheme)), request.Header, request.Redirect == 0)
+	switch {
+	case err != nil:
+		problem = "no answer: " + err.Error()
+	case request.Redirect != 0:
+	case answer.Unrouted():
+		problem = "404 from Traefik: it has no such route"
+	case answer.Status >= 500:
+		problem = fmt.Sprintf("%d %s instead of an answer of %s", answer.Status, http.StatusText(answer.Status), backends(request))
+	case slices.Contains(request.Backends, gateway.Backend{Namespace: namespace, Name: release, Port: dashboardPort}) && (answer.Status != http.StatusOK || !answer.HTML()):
+		problem = fmt.Sprintf("%d %s from %s, expected 200 and the dashboard's page", answer.Status, answer.Header.Get("Content-Type"), answer.URL)
+	}
+	return answer, problem
 }
 
 // dashboardPort is the port of Traefik's Service behind which its dashboard is.
 const dashboardPort = 9000
 
+// enoughRequests is how many must do to see every pod of a Service once.
+func enoughRequests(pods int) int { return max(20, 2*pods) }
+
 // provePods goes on with an application that says which pod it is, as whoami does: each must be one of the rule's Services', and all of
-// these must be seen.
-func (d *Demo) provePods(ctx context.Context, request gateway.Request, url string, answer *probe.Answer, pods map[string][]string) gateway.Finding {
+// these must be seen. Traefik takes them in turn, so as many requests again show whether it still sends some to a pod that is gone.
+func (d *Demo) provePods(ctx context.Context, request gateway.Request, answer *probe.Answer, pods map[string][]string) gateway.Finding {
 	var expected []string
 	for _, backend := range request.Backends {
 		expected = append(expected, pods[backend.String()]...)
@@ -214,18 +235,18 @@ func (d *Demo) provePods(ctx context.Context, request gateway.Request, url strin
 	for sent := 1; ; sent++ {
 		pod := answer.Field("Hostname")
 		if !slices.Contains(expected, pod) {
-			return gateway.Finding{Message: fmt.Sprintf("answered by pod %s, which is none of %s: %s", pod, backends(request), strings.Join(expected, ", "))}
+			return gateway.Finding{Message: fmt.Sprintf("answered by pod %q, which is none of %s: %s", pod, backends(request), strings.Join(expected, ", "))}
 		}
 		seen[pod] = true
-		if len(seen) == len(expected) || request.Weighted {
+		if request.Weighted || len(seen) == len(expected) && sent >= 2*len(expected) {
 			return gateway.Finding{OK: true, Message: fmt.Sprintf("%s: %d of %d pods in %d requests", backends(request), len(seen), len(expected), sent)}
 		}
 		if sent == enoughRequests(len(expected)) {
 			return gateway.Finding{Message: fmt.Sprintf("%s: only %d of %d pods answered %d requests", backends(request), len(seen), len(expected), sent)}
 		}
-		var err error
-		if answer, err = d.probe.Get(ctx, request.Method, url, request.Header, true); err != nil {
-			return gateway.Finding{Message: "no answer: " + err.Error()}
+		var problem string
+		if answer, problem = d.ask(ctx, request); problem != "" {
+			return gateway.Finding{Message: fmt.Sprintf("%s (request %d)", problem, sent+1)}
 		}
 	}
 }
@@ -334,50 +355,90 @@ func waitingFor(problems []string) string {
 	return "waiting for " + problems[0]
 }
 
-// awaitAnswers repeats the requests that are not yet answered as they should be: Traefik serves a route some time after it has accepted
-// it, and tells nobody when.
+// awaitAnswers returns when every request is answered as it should be: Traefik serves a route some time after it has accepted it, and
+// tells nobody when.
 func (d *Demo) awaitAnswers(step *ui.Step) error {
-	started := time.Now()
-	done := map[string]bool{}
-	for pause := 20 * time.Millisecond; ; pause = min(2*pause, 250*time.Millisecond) {
-		s, err := d.readState(d.run)
-		if err != nil {
-			return err
-		}
-		checks := slices.DeleteFunc(d.requestChecks(d.run, s), func(c check) bool { return done[c.what] })
-		var problems []string
-		for i, finding := range d.judgeAll(checks) {
-			if finding.OK {
-				done[checks[i].what] = true
-			} else {
-				problems = append(problems, checks[i].what+": "+finding.Message)
-			}
-		}
-		if len(problems) == 0 {
-			return nil
-		}
-		step.Report(waitingFor(problems))
-		if time.Since(started) > servedWithin {
-			return fmt.Errorf("%s\nmage verify names the hop that is broken", strings.Join(problems, "\n"))
-		}
-		select {
-		case <-time.After(pause):
-		case <-d.run.Done():
-			return fmt.Errorf("%w: %s", context.Cause(d.run), strings.Join(problems, "\n"))
-		}
+	round, err := d.settle(servedWithin, step, func(s *state) []check { return d.requestChecks(d.run, s) })
+	if problems := round.problems(); err == nil && len(problems) > 0 {
+		err = fmt.Errorf("%s\nmage verify names the hop that is broken", strings.Join(problems, "\n"))
 	}
+	return err
 }
 
 // servedWithin is how long Traefik may take to serve routes it has accepted, and a changed Service's pods to take requests.
 const servedWithin = 30 * time.Second
 
-// judgeAll judges checks side by side, and returns the findings in their order.
-func (d *Demo) judgeAll(checks []check) []gateway.Finding {
+// A round is what was found of checks, in their order, and the state they were about.
+type round struct {
+	state    *state
+	checks   []check
+	findings []gateway.Finding
+}
+
+func (r round) problems() []string {
+	var problems []string
+	for i, finding := range r.findings {
+		if !finding.OK {
+			problems = append(problems, r.checks[i].what+": "+finding.Message)
+		}
+	}
+	return problems
+}
+
+// settle judges checks until all hold in one round: what a change that is under way disturbs, such as pods that make room for others,
+// is well again within seconds. Between such rounds only those are repeated that did not hold. What does not hold within the given time
+// stays as it was found last.
+func (d *Demo) settle(within time.Duration, step *ui.Step, checks func(*state) []check) (round, error) {
+	started := time.Now()
+	held := map[string]gateway.Finding{}
+	pause := 20 * time.Millisecond
+	for n := 1; ; n++ {
+		s, err := d.readState(d.run)
+		if err != nil {
+			return round{}, err
+		}
+		whole := len(held) == 0
+		r := round{state: s, checks: checks(s)}
+		r.findings = judgeAll(r.checks, held)
+		problems := r.problems()
+		switch {
+		case len(problems) == 0 && whole:
+			return r, nil
+		case len(problems) == 0:
+			clear(held)
+			continue
+		case n > 1 && time.Since(started) > within:
+			return r, nil
+		}
+		for i, finding := range r.findings {
+			if finding.OK {
+				held[r.checks[i].what] = finding
+			}
+		}
+		step.Report(waitingFor(problems))
+		select {
+		case <-time.After(pause):
+		case <-d.run.Done():
+			return r, fmt.Errorf("%w: %s", context.Cause(d.run), strings.Join(problems, "\n"))
+		}
+		pause = min(2*pause, 250*time.Millisecond)
+	}
+}
+
+// judgeAll judges checks side by side, and returns the findings in their order. Those that held is told of are taken from there.
+func judgeAll(checks []check, held map[string]gateway.Finding) []gateway.Finding {
 	findings := make([]gateway.Finding, len(checks))
 	var judging errgroup.Group
 	judging.SetLimit(16)
-	for i := range checks {
-		judging.Go(func() error { findings[i] = checks[i].judge(); return nil })
+	for i, c := range checks {
+		judging.Go(func() error {
+			finding, ok := held[c.what]
+			if !ok {
+				finding = c.judge()
+			}
+			findings[i] = finding
+			return nil
+		})
 	}
 	_ = judging.Wait()
 	return findings
@@ -400,19 +461,20 @@ func (d *Demo) verify(step *ui.Step) (failed, total int, err error) {
 	if err := d.lookAtCluster(); err != nil {
 		return 0, 0, err
 	}
-	s, err := d.readState(d.run)
+	step.Report("checking conditions and sending requests")
+	round, err := d.settle(patience, step, func(s *state) []check {
+		return append(d.conditionChecks(s), d.requestChecks(d.run, s)...)
+	})
 	if err != nil {
 		return 0, 0, err
 	}
-	step.Report("checking conditions and sending requests")
-	checks := append(d.conditionChecks(s), d.requestChecks(d.run, s)...)
-	findings := d.judgeAll(checks)
-	d.distrust(checks, findings)
+	checks := round.checks
+	d.distrust(checks, round.findings)
 	said := map[string]bool{}
-	for i, finding := range findings {
+	for i, finding := range round.findings {
 		level, hint := ui.OK, ""
 		if !finding.OK {
-			level, hint = ui.Error, d.hint(checks[i], finding, s)
+			level, hint = ui.Error, d.hint(checks[i], finding, round.state)
 			failed++
 			if said[hint] {
 				hint = "as above"
