@@ -10,16 +10,23 @@ import (
 	"strings"
 	"time"
 
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/kind/pkg/apis/config/v1alpha4"
 	"sigs.k8s.io/kind/pkg/cluster"
 
+	"kindgate/magefiles/internal/kube"
 	"kindgate/magefiles/internal/result"
 )
 
@@ -166,18 +173,24 @@ func (c *Cluster) awaitRemoval(ctx context.Context, report func(string)) error {
 	if err != nil {
 		return err
 	}
-	for {
+	return poll(ctx, fmt.Sprintf("the old nodes of cluster %s to be removed", c.options.Name), func() (bool, error) {
 		nodes, err := e.nodes(ctx, c.options.Name)
-		if err != nil || !slices.ContainsFunc(nodes, func(node container) bool { return node.State == "removing" }) {
-			return err
+		removing := slices.ContainsFunc(nodes, func(node container) bool { return node.State == "removing" })
+		if removing {
+			report("waiting for the old nodes to be removed")
 		}
-		report("waiting for the old nodes to be removed")
-		select {
-		case <-time.After(200 * time.Millisecond):
-		case <-ctx.Done():
-			return fmt.Errorf("%w while waiting for the old nodes of cluster %s to be removed", context.Cause(ctx), c.options.Name)
-		}
+		return !removing, err
+	})
+}
+
+// poll asks again and again until ask is done. It is for what cannot be watched: the engines have no events in common, and an API server
+// that does not answer yet has none.
+func poll(ctx context.Context, waitingFor string, ask func() (done bool, err error)) error {
+	err := wait.PollUntilContextCancel(ctx, 150*time.Millisecond, true, func(context.Context) (bool, error) { return ask() })
+	if ctx.Err() != nil {
+		return fmt.Errorf("%w while waiting for %s", context.Cause(ctx), waitingFor)
 	}
+	return err
 }
 
 func (c *Cluster) startNodes(ctx context.Context, e engine) error {
@@ -225,7 +238,10 @@ func (c *Cluster) resume(ctx context.Context, e engine, report func(string)) (wh
 		if apierrors.IsNotFound(err) {
 			report("having the kubelet register the node again")
 			_, _ = e.exec(ctx, c.NodeName(), "systemctl restart kubelet")
-			node, err = c.waitNode(ctx, clientset)
+			if err := c.awaitRegistered(ctx, c.connect(client)); err != nil {
+				return false, err
+			}
+			node, err = clientset.CoreV1().Nodes().Get(ctx, c.NodeName(), metav1.GetOptions{})
 		}
 	}
 	if err != nil {
@@ -233,7 +249,8 @@ func (c *Cluster) resume(ctx context.Context, e engine, report func(string)) (wh
 	}
 	if started := time.Now(); c.making.result == result.Repaired {
 		// What the API server says of pods is from before the stop until the kubelet has reported again.
-		if err := c.waitKubelet(ctx, clientset, started, report); err != nil {
+		report("waiting for the kubelet to report")
+		if err := c.awaitKubelet(ctx, c.connect(client), started); err != nil {
 			return false, err
 		}
 	}
@@ -254,35 +271,55 @@ func (c *Cluster) completed(ctx context.Context, clientset kubernetes.Interface)
 	return err == nil && len(nodes.Items) >= len(c.options.Config.Nodes)-1, err
 }
 
-// waitNode waits until the control plane's node is registered.
-func (c *Cluster) waitNode(ctx context.Context, clientset kubernetes.Interface) (*corev1.Node, error) {
-	for {
-		node, err := clientset.CoreV1().Nodes().Get(ctx, c.NodeName(), metav1.GetOptions{})
-		if !apierrors.IsNotFound(err) {
-			return node, err
-		}
-		select {
-		case <-time.After(100 * time.Millisecond):
-		case <-ctx.Done():
-			return nil, fmt.Errorf("%w while waiting for Node/%s to register", context.Cause(ctx), c.NodeName())
-		}
+// await waits until check is done with the object of a resource that the control plane's node has: its Node, or its Lease.
+func (c *Cluster) await(ctx context.Context, cfg *rest.Config, resource schema.GroupVersionResource, namespace string,
+	check func(*unstructured.Unstructured) (waitingFor string, done bool)) error {
+	client, err := dynamic.NewForConfig(cfg)
+	if err != nil {
+		return err
 	}
+	return kube.Watch(ctx, client.Resource(resource).Namespace(namespace), func(objects []*unstructured.Unstructured) (string, bool, error) {
+		for _, object := range objects {
+			if object.GetName() == c.NodeName() {
+				waitingFor, done := check(object)
+				return waitingFor, done, nil
+			}
+		}
+		return fmt.Sprintf("%s/%s to appear", resource.Resource, c.NodeName()), false, nil
+	})
 }
 
-// waitKubelet waits until the node's kubelet has renewed its lease, which it does every 10 s, and at its start.
-func (c *Cluster) waitKubelet(ctx context.Context, clientset kubernetes.Interface, since time.Time, report func(string)) error {
-	report("waiting for the kubelet to report")
-	for {
-		lease, err := clientset.CoordinationV1().Leases(corev1.NamespaceNodeLease).Get(ctx, c.NodeName(), metav1.GetOptions{})
-		if err == nil && lease.Spec.RenewTime != nil && lease.Spec.RenewTime.After(since.Add(-time.Second)) {
-			return nil
+var (
+	nodeResource  = corev1.SchemeGroupVersion.WithResource("nodes")
+	leaseResource = coordinationv1.SchemeGroupVersion.WithResource("leases")
+)
+
+// awaitRegistered waits until the control plane's node is registered.
+func (c *Cluster) awaitRegistered(ctx context.Context, cfg *rest.Config) error {
+	return c.await(ctx, cfg, nodeResource, "", func(*unstructured.Unstructured) (string, bool) { return "", true })
+}
+
+// awaitKubelet waits until the node's kubelet has renewed its lease, which it does every 10 s, and at its start.
+func (c *Cluster) awaitKubelet(ctx context.Context, cfg *rest.Config, since time.Time) error {
+	return c.await(ctx, cfg, leaseResource, corev1.NamespaceNodeLease, func(lease *unstructured.Unstructured) (string, bool) {
+		text, _, _ := unstructured.NestedString(lease.Object, "spec", "renewTime")
+		renewed, err := time.Parse(time.RFC3339, text)
+		return "the kubelet of " + c.NodeName() + " to report", err == nil && renewed.After(since.Add(-time.Second))
+	})
+}
+
+// awaitReady waits until the control plane's node can take pods.
+func (c *Cluster) awaitReady(ctx context.Context, cfg *rest.Config) error {
+	return c.await(ctx, cfg, nodeResource, "", func(u *unstructured.Unstructured) (string, bool) {
+		var node corev1.Node
+		_ = runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, &node)
+		for _, condition := range node.Status.Conditions {
+			if condition.Type == corev1.NodeReady {
+				return "Node/" + node.Name + " to be Ready: " + condition.Message, condition.Status == corev1.ConditionTrue
+			}
 		}
-		select {
-		case <-time.After(100 * time.Millisecond):
-		case <-ctx.Done():
-			return fmt.Errorf("%w while waiting for the kubelet of %s to report", context.Cause(ctx), c.NodeName())
-		}
-	}
+		return "Node/" + node.Name + " to be Ready", false
+	})
 }
 
 // waitAPI waits until the API server answers an administrator, which a starting one does some time after it listens.
@@ -294,25 +331,20 @@ func (c *Cluster) waitAPI(ctx context.Context, client *rest.Config) (*kubernetes
 		return nil, err
 	}
 	last := errors.New("no answer yet")
-	for {
+	err = poll(ctx, fmt.Sprintf("the API server of cluster %s", c.options.Name), func() (bool, error) {
 		look, cancel := context.WithTimeout(ctx, quickly)
+		defer cancel()
 		_, err := clientset.CoreV1().Namespaces().Get(look, metav1.NamespaceSystem, metav1.GetOptions{})
-		cancel()
-		if err == nil {
-			return kubernetes.NewForConfig(c.connect(client))
-		}
 		if ctx.Err() == nil {
 			last = err
 		}
-		select {
-		case <-time.After(100 * time.Millisecond):
-		case <-c.making.failed:
-			return nil, c.making.err
-		case <-ctx.Done():
-			return nil, fmt.Errorf("%w while waiting for the API server of cluster %s: %w\nLook at: %s logs %s. If nothing in the cluster matters, teardown and up make a new one.",
-				context.Cause(ctx), c.options.Name, last, c.engineName(), c.NodeName())
-		}
+		return err == nil, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w\nLook at: %s logs %s. If nothing in the cluster matters, teardown and up make a new one.",
+			err, last, c.engineName(), c.NodeName())
 	}
+	return kubernetes.NewForConfig(c.connect(client))
 }
 
 // complete does what is left when the API server answers: the user's context, the annotation that says so, and a node that is Ready.
@@ -330,7 +362,7 @@ func (c *Cluster) complete(ctx context.Context, client *rest.Config) error {
 			return fmt.Errorf("Node/%s: %w", c.NodeName(), err)
 		}
 	}
-	if err := c.waitNodeReady(ctx, clientset); err != nil {
+	if err := c.awaitReady(ctx, client); err != nil {
 		return err
 	}
 	close(c.making.done)
@@ -347,29 +379,6 @@ func (c *Cluster) putContext(raw string) error {
 		return fmt.Errorf("the context %s was not written (%w); kind export kubeconfig --name %s --kubeconfig FILE does that", c.kubeconfig.context, err, c.options.Name)
 	}
 	return nil
-}
-
-func (c *Cluster) waitNodeReady(ctx context.Context, clientset *kubernetes.Clientset) error {
-	for {
-		node, err := clientset.CoreV1().Nodes().Get(ctx, c.NodeName(), metav1.GetOptions{})
-		reason := "it is not there"
-		if err == nil {
-			for _, condition := range node.Status.Conditions {
-				if condition.Type != corev1.NodeReady {
-					continue
-				}
-				if condition.Status == corev1.ConditionTrue {
-					return nil
-				}
-				reason = condition.Message
-			}
-		}
-		select {
-		case <-time.After(100 * time.Millisecond):
-		case <-ctx.Done():
-			return fmt.Errorf("%w while waiting for Node/%s to be Ready: %s", context.Cause(ctx), c.NodeName(), reason)
-		}
-	}
 }
 
 // nodeClient reads the administrator's credentials from the node.
@@ -462,16 +471,12 @@ func (c *Cluster) create(ctx context.Context, report func(string)) error {
 
 // followCreation announces the stages that kind's one call goes through.
 func (c *Cluster) followCreation(ctx context.Context, e engine) error {
-	for {
+	err := poll(ctx, "the nodes", func() (bool, error) {
 		nodes, err := e.nodes(ctx, c.options.Name)
-		if err == nil && len(nodes) >= len(c.options.Config.Nodes) && !anyNot(nodes, "running") {
-			break
-		}
-		select {
-		case <-time.After(200 * time.Millisecond):
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
+		return err == nil && len(nodes) >= len(c.options.Config.Nodes) && !anyNot(nodes, "running"), nil
+	})
+	if err != nil {
+		return err
 	}
 	close(c.making.node)
 	if _, err := e.exec(ctx, c.NodeName(), `until [ -s /etc/kubernetes/admin.conf ]; do sleep 0.1; done`); err != nil {

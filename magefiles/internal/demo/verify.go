@@ -299,53 +299,41 @@ func (d *Demo) awaitServed(step *ui.Step) error {
 	return d.awaitAnswers(step)
 }
 
-// awaitConditions watches the objects of a kind until all conditions hold.
+// awaitConditions watches the objects of a kind until all conditions hold, or until one that is wrong has been so for long enough.
 func (d *Demo) awaitConditions(client *kube.Client, kind schema.GroupVersionKind, step *ui.Step) error {
 	s, err := d.readState(d.run)
 	if err != nil {
 		return err
 	}
-	bad := time.Time{}
-	for {
-		turn, cancel := context.WithTimeout(d.run, patience/4) // a bad sign may stay as it is: look at the clock now and then
-		var problems []string
-		err := client.Until(turn, kind, "", func(objects []*unstructured.Unstructured) (string, bool, error) {
-			if err := s.replace(kind, objects); err != nil {
-				return "", false, err
-			}
-			problems = nil
-			definite := false
-			for _, c := range d.conditionChecks(s) {
-				if !strings.HasPrefix(c.what, kind.Kind+"/") {
-					continue
-				}
-				if finding := c.judge(); !finding.OK {
-					problems = append(problems, c.what+": "+finding.Message)
-					definite = definite || !finding.Pending
-				}
-			}
-			switch {
-			case !definite:
-				bad = time.Time{}
-			case bad.IsZero():
-				bad = time.Now()
-			}
-			if len(problems) > 0 {
-				step.Report(waitingFor(problems))
-			}
-			return "", len(problems) == 0, nil
-		})
-		expired := turn.Err() != nil
-		cancel()
-		switch {
-		case !expired:
-			return err
-		case d.run.Err() != nil:
-			return fmt.Errorf("%w: %s", context.Cause(d.run), strings.Join(problems, "\n"))
-		case !bad.IsZero() && time.Since(bad) >= patience:
-			return errors.New(strings.Join(problems, "\n"))
+	var bad time.Time // since when a condition is wrong, not just missing
+	return client.Until(d.run, kind, "", func(objects []*unstructured.Unstructured) (string, bool, error) {
+		if err := s.replace(kind, objects); err != nil {
+			return "", false, err
 		}
-	}
+		var problems []string
+		definite := false
+		for _, c := range d.conditionChecks(s) {
+			if !strings.HasPrefix(c.what, kind.Kind+"/") {
+				continue
+			}
+			if finding := c.judge(); !finding.OK {
+				problems = append(problems, c.what+": "+finding.Message)
+				definite = definite || !finding.Pending
+			}
+		}
+		switch {
+		case len(problems) == 0:
+			return "", true, nil
+		case !definite:
+			bad = time.Time{}
+		case bad.IsZero():
+			bad = time.Now()
+		case time.Since(bad) >= patience:
+			return "", false, errors.New(strings.Join(problems, "\n"))
+		}
+		step.Report(waitingFor(problems))
+		return strings.Join(problems, "\n"), false, nil
+	})
 }
 
 func waitingFor(problems []string) string {
@@ -367,6 +355,9 @@ func (d *Demo) awaitAnswers(step *ui.Step) error {
 
 // servedWithin is how long Traefik may take to serve routes it has accepted, and a changed Service's pods to take requests.
 const servedWithin = 30 * time.Second
+
+// settling is how long verify lets a change settle that is under way while it looks.
+const settling = 3 * time.Second
 
 // A round is what was found of checks, in their order, and the state they were about.
 type round struct {
@@ -462,7 +453,7 @@ func (d *Demo) verify(step *ui.Step) (failed, total int, err error) {
 		return 0, 0, err
 	}
 	step.Report("checking conditions and sending requests")
-	round, err := d.settle(patience, step, func(s *state) []check {
+	round, err := d.settle(settling, step, func(s *state) []check {
 		return append(d.conditionChecks(s), d.requestChecks(d.run, s)...)
 	})
 	if err != nil {

@@ -102,7 +102,7 @@ func (c *Client) applyOnce(ctx context.Context, object Object, live *unstructure
 		return "", err
 	}
 	if live != nil && live.GetDeletionTimestamp() != nil {
-		if err := c.waitGone(ctx, client, live); err != nil {
+		if err := waitGone(ctx, client, live); err != nil {
 			return "", err
 		}
 		live = nil

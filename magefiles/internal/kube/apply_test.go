@@ -102,18 +102,6 @@ func TestTheHashIsTheManifestsAloneAndAnAutoscalersReplicasAreLeft(t *testing.T)
 	}
 }
 
-func TestTroubleNamesPodImageAndTheKubeletsMessage(t *testing.T) {
-	for text, want := range map[string]string{
-		`{metadata: {name: p, namespace: ns}, status: {containerStatuses: [{name: c, image: "r/i:1", state: {waiting: {reason: ErrImagePull, message: "no such host"}}}]}}`:                         "Pod/ns/p cannot have image r/i:1: ErrImagePull: no such host",
-		`{metadata: {name: p, namespace: ns}, status: {containerStatuses: [{name: c, state: {waiting: {reason: CrashLoopBackOff, message: "back-off"}}, lastState: {terminated: {exitCode: 3}}}]}}`: "Pod/ns/p, container c: CrashLoopBackOff: back-off (it ended with exit code 3); see kubectl logs -n ns p",
-		`{metadata: {name: p, namespace: ns}, status: {containerStatuses: [{name: c, state: {waiting: {reason: ContainerCreating}}}]}}`:                                                             "",
-	} {
-		if got := startTrouble(&unstructured.Unstructured{Object: object(t, text)}); got != want {
-			t.Errorf("got %q, want %q", got, want)
-		}
-	}
-}
-
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(namespace + "---\n" + deployment))
 	f.Add([]byte("kind: List\napiVersion: v1\nitems: [1]\n"))

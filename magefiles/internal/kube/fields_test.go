@@ -179,37 +179,6 @@ func TestAnAutoscaledWorkloadIsCoveredWithoutItsReplicas(t *testing.T) {
 	}
 }
 
-func TestWhatCannotStartIsSaidInitContainersFirst(t *testing.T) {
-	waiting := func(name, reason string) string {
-		return `{name: ` + name + `, image: "i:1", state: {waiting: {reason: ` + reason + `, message: why}}}`
-	}
-	for _, test := range []struct{ statuses, want string }{
-		{"initContainerStatuses: [" + waiting("init", "CreateContainerConfigError") + "], containerStatuses: [" + waiting("c", "ImagePullBackOff") + "]",
-			"Pod/ns/p, container init: CreateContainerConfigError: why; see kubectl logs -n ns p"},
-		{"containerStatuses: [" + waiting("a", "PodInitializing") + ", " + waiting("c", "InvalidImageName") + "]",
-			"Pod/ns/p cannot have image i:1: InvalidImageName: why"},
-		{"containerStatuses: [{name: c, state: {running: {}}}]", ""},
-		{"phase: Pending", ""},
-		{"containerStatuses: wrong", ""},
-	} {
-		pod := &unstructured.Unstructured{Object: object(t, "{metadata: {name: p, namespace: ns}, status: {"+test.statuses+"}}")}
-		if got := startTrouble(pod); got != test.want {
-			t.Errorf("%s: %q", test.statuses, got)
-		}
-	}
-}
-
-func TestWhatKeepsAnObjectFromGoingIsNamed(t *testing.T) {
-	for text, want := range map[string]string{
-		"{}": "its contents",
-		"{metadata: {finalizers: [a/b, c]}, status: {conditions: [{type: X, status: 'True', message: 2 pods remain}, {type: Y, status: 'False'}]}}": "the finalizers a/b, c; 2 pods remain",
-	} {
-		if got := keptBy(&unstructured.Unstructured{Object: object(t, text)}); got != want {
-			t.Errorf("%q", got)
-		}
-	}
-}
-
 func TestTheLineIsTheObjectsWhateverStandsBeforeIt(t *testing.T) {
 	for name, before := range map[string]string{
 		"manifests/f.yaml:1": "", "manifests/f.yaml:2": "---\n", "manifests/f.yaml:4": "# a comment\n\n---\n", "manifests/f.yaml:3": "--- # the first\n# a comment\n",

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/kubectl/pkg/polymorphichelpers"
@@ -34,28 +36,44 @@ func (c *Client) everywhere(ctx context.Context, kind schema.GroupVersionKind, n
 	return c.resource(ctx, kind, namespace)
 }
 
-// Until watches the objects of a kind in a namespace (all for an empty one) and calls check with all of them, in the order of their
-// names, first and after every change, until it reports that it is done or returns an error. A deadline's error says what check last
-// said it was waiting for.
-func (c *Client) Until(ctx context.Context, kind schema.GroupVersionKind, namespace string,
-	check func([]*unstructured.Unstructured) (waitingFor string, done bool, err error)) error {
+// A Check looks at all objects that are watched, in the order of their names, and says what it is waiting for unless it is done.
+type Check = func(objects []*unstructured.Unstructured) (waitingFor string, done bool, err error)
+
+// Until is Watch for the objects of a kind in a namespace, all for an empty one.
+func (c *Client) Until(ctx context.Context, kind schema.GroupVersionKind, namespace string, check Check) error {
 	client, err := c.everywhere(ctx, kind, namespace)
 	if err != nil {
 		return err
 	}
-	waitingFor := "a first look at " + kind.Kind
+	return Watch(ctx, client, check)
+}
+
+// Watch calls check first, after every change of the objects, and every second, as time may count too, until it reports that it is done
+// or returns an error. An API server that fails for a while is waited for. A deadline's error says what check last said it was waiting
+// for.
+func Watch(ctx context.Context, client dynamic.ResourceInterface, check Check) error {
+	waitingFor := "a first look"
 	for ctx.Err() == nil {
-		done, err := watchOnce(ctx, client, func(objects []*unstructured.Unstructured) (bool, error) {
-			reason, done, err := check(objects)
-			waitingFor = reason
+		done, err := watchOnce(ctx, client, func(objects []*unstructured.Unstructured) (done bool, err error) {
+			waitingFor, done, err = check(objects)
 			return done, err
 		})
-		if done || err != nil && ctx.Err() == nil && !apierrors.IsGone(err) && !apierrors.IsResourceExpired(err) {
+		switch {
+		case done, err != nil && ctx.Err() == nil && !passing(err):
 			return err
+		case err != nil && ctx.Err() == nil:
+			waitingFor = "the API server: " + err.Error()
 		}
 		_ = sleep(ctx, 50*time.Millisecond) // the server ended the watch: look again, but do not spin
 	}
 	return fmt.Errorf("%w while waiting for %s", context.Cause(ctx), waitingFor)
+}
+
+// passing tells whether an error of a list or a watch may be gone at the next.
+func passing(err error) bool {
+	return apierrors.IsGone(err) || apierrors.IsResourceExpired(err) || apierrors.IsTimeout(err) || apierrors.IsServerTimeout(err) ||
+		apierrors.IsTooManyRequests(err) || apierrors.IsServiceUnavailable(err) || apierrors.IsInternalError(err) ||
+		utilnet.IsConnectionRefused(err) || utilnet.IsConnectionReset(err) || utilnet.IsProbableEOF(err)
 }
 
 // watchOnce lists and then follows the objects until check is done or the server ends the watch.
@@ -87,27 +105,33 @@ func watchOnce(ctx context.Context, client dynamic.ResourceInterface, check func
 	}
 }
 
-// together is how long after a change others are waited for: many at once are worth one look.
-const together = 10 * time.Millisecond
+const (
+	// together is how long after a change others are waited for: many at once are worth one look.
+	together = 10 * time.Millisecond
+	// lookAgain is when there is a look without any change.
+	lookAgain = time.Second
+)
 
-// takeAll waits for a change and takes in all that come together with it. It returns false when there will be no more.
+// takeAll waits for a change, but not for ever, and takes in all that come together with it. It returns false when there will be no
+// more.
 func takeAll(ctx context.Context, events <-chan watch.Event, objects map[string]*unstructured.Unstructured) (open bool, err error) {
-	var over <-chan time.Time
-	for {
+	over := time.NewTimer(lookAgain)
+	defer over.Stop()
+	for taken := 0; ; taken++ {
 		select {
 		case <-ctx.Done():
 			return false, nil
-		case <-over:
+		case <-over.C:
 			return true, nil
 		case event, open := <-events:
 			if !open {
-				return over != nil, nil
+				return taken > 0, nil
 			}
 			if err := take(event, objects); err != nil {
 				return false, err
 			}
-			if over == nil {
-				over = time.After(together)
+			if taken == 0 {
+				over.Reset(together)
 			}
 		}
 	}
@@ -135,20 +159,16 @@ func sorted(objects map[string]*unstructured.Unstructured) []*unstructured.Unstr
 }
 
 // waitGone waits until an object that is being deleted is gone. A deadline's error says what keeps it.
-func (c *Client) waitGone(ctx context.Context, client dynamic.ResourceInterface, live *unstructured.Unstructured) error {
-	for {
-		now, err := client.Get(ctx, live.GetName(), metav1.GetOptions{})
-		if apierrors.IsNotFound(err) || err == nil && now.GetUID() != live.GetUID() {
-			return nil
+func waitGone(ctx context.Context, client dynamic.ResourceInterface, live *unstructured.Unstructured) error {
+	return Watch(ctx, client, func(objects []*unstructured.Unstructured) (string, bool, error) {
+		for _, now := range objects {
+			if now.GetUID() == live.GetUID() {
+				return fmt.Sprintf("it to be gone: it is being deleted since %s and kept by %s; remove what keeps it, then run again",
+					now.GetDeletionTimestamp().Format(time.TimeOnly), keptBy(now)), false, nil
+			}
 		}
-		if err == nil {
-			live = now
-		}
-		if sleep(ctx, 100*time.Millisecond) != nil {
-			return fmt.Errorf("%w: it is being deleted since %s and kept by %s; remove what keeps it, then run again",
-				context.Cause(ctx), live.GetDeletionTimestamp().Format(time.TimeOnly), keptBy(live))
-		}
-	}
+		return "", true, nil
+	})
 }
 
 func keptBy(live *unstructured.Unstructured) string {
@@ -229,49 +249,44 @@ func (c *Client) rollout(ctx context.Context, object Object, viewer polymorphich
 		return err
 	}
 	// The pods are watched beside the workload: what it waits for is only said there.
-	pods, stopPods := context.WithCancelCause(ctx)
-	defer stopPods(nil)
-	failed := make(chan error, 1)
-	var trouble atomic.Value
-	trouble.Store("")
+	workload, abort := context.WithCancelCause(ctx)
+	pods, stop := context.WithCancel(ctx)
+	defer abort(nil)
+	defer stop()
+	var last atomic.Value
+	last.Store("")
 	go func() {
-		failed <- c.watchPods(pods, object.GetNamespace(), selector, patience, func(pod string) {
-			trouble.Store(pod)
-			report(pod)
-		})
-	}()
-
-	finished := make(chan error, 1)
-	workload, stopWorkload := context.WithCancelCause(ctx)
-	defer stopWorkload(nil)
-	go func() {
-		finished <- c.Until(workload, object.GroupVersionKind(), object.GetNamespace(), func(live []*unstructured.Unstructured) (string, bool, error) {
-			for _, u := range live {
-				if u.GetName() != object.GetName() {
-					continue
-				}
-				message, done, err := viewer.Status(u, 0)
-				message = strings.TrimSpace(message)
-				if !done {
-					report(message)
-				}
-				return message, done, err
+		err := c.watchPods(pods, object.GetNamespace(), selector, patience, func(pod string) {
+			last.Store(pod)
+			if pod != "" {
+				report(pod)
 			}
-			return "it to appear", false, nil
 		})
+		if pods.Err() == nil {
+			abort(err)
+		}
 	}()
-	select {
-	case err := <-finished:
-		if pod := trouble.Load().(string); err != nil && pod != "" {
-			return fmt.Errorf("%w; %s", err, pod)
+	err = c.Until(workload, object.GroupVersionKind(), object.GetNamespace(), func(live []*unstructured.Unstructured) (string, bool, error) {
+		for _, u := range live {
+			if u.GetName() != object.GetName() {
+				continue
+			}
+			message, done, err := viewer.Status(u, 0)
+			message = strings.TrimSpace(message)
+			if pod := last.Load().(string); pod != "" {
+				message += "; " + pod
+			}
+			if !done {
+				report(message)
+			}
+			return message, done, err
 		}
-		return err
-	case err := <-failed:
-		if err == nil {
-			err = <-finished
-		}
-		return err
+		return "it to appear", false, nil
+	})
+	if err != nil && ctx.Err() == nil && workload.Err() != nil {
+		return context.Cause(workload)
 	}
+	return err
 }
 
 func podSelector(object Object) (labels.Selector, error) {
@@ -286,48 +301,77 @@ func podSelector(object Object) (labels.Selector, error) {
 	return metav1.LabelSelectorAsSelector(&selector)
 }
 
-// watchPods returns an error when a pod has not been able to start for longer than patience, nil when ctx ends.
-func (c *Client) watchPods(ctx context.Context, namespace string, selector labels.Selector, patience time.Duration, report func(string)) error {
+// watchPods returns an error when a pod has not been able to start for longer than patience, or when ctx ends. It tells say what keeps
+// pods from starting, or that nothing does.
+func (c *Client) watchPods(ctx context.Context, namespace string, selector labels.Selector, patience time.Duration, say func(string)) error {
 	since := map[string]time.Time{}
-	for ctx.Err() == nil {
-		// A pod's message may stay as it is while patience runs out: look again then, whether or not anything has changed.
-		turn, cancel := context.WithTimeout(ctx, patience)
-		err := c.Until(turn, corev1.SchemeGroupVersion.WithKind("Pod"), namespace, func(live []*unstructured.Unstructured) (string, bool, error) {
-			var worst error
-			for _, u := range live {
-				if !selector.Matches(labels.Set(u.GetLabels())) || u.GetDeletionTimestamp() != nil {
-					continue
-				}
-				trouble := startTrouble(u)
-				if trouble == "" {
-					delete(since, u.GetName())
-					continue
-				}
-				report(trouble)
-				if _, seen := since[u.GetName()]; !seen {
-					since[u.GetName()] = time.Now()
-				}
-				if time.Since(since[u.GetName()]) >= patience {
-					worst = errors.New(trouble)
-				}
+	return c.Until(ctx, podKind, namespace, func(live []*unstructured.Unstructured) (string, bool, error) {
+		said := ""
+		for _, u := range live {
+			if !selector.Matches(labels.Set(u.GetLabels())) || u.GetDeletionTimestamp() != nil {
+				continue
 			}
-			return "", false, worst
-		})
-		expired := turn.Err() != nil
-		cancel()
-		if !expired {
-			return err
+			var pod corev1.Pod
+			if err := runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, &pod); err != nil {
+				return "", false, err
+			}
+			trouble := startTrouble(&pod)
+			if trouble == "" {
+				delete(since, pod.Name)
+				said = cmp.Or(said, c.pulling(ctx, &pod))
+				continue
+			}
+			said = trouble
+			if since[pod.Name].IsZero() {
+				since[pod.Name] = time.Now()
+			}
+			if time.Since(since[pod.Name]) >= patience {
+				return "", false, errors.New(trouble)
+			}
+		}
+		say(said)
+		return said, false, nil
+	})
+}
+
+var (
+	podKind   = corev1.SchemeGroupVersion.WithKind("Pod")
+	eventKind = corev1.SchemeGroupVersion.WithKind("Event")
+)
+
+// pulling says which image a pod waits for; the kubelet tells of that by events only. It is empty for a pod that waits for none.
+func (c *Client) pulling(ctx context.Context, pod *corev1.Pod) string {
+	creating := slices.ContainsFunc(append(slices.Clone(pod.Status.InitContainerStatuses), pod.Status.ContainerStatuses...), func(status corev1.ContainerStatus) bool {
+		return status.State.Waiting != nil && status.State.Waiting.Reason == "ContainerCreating"
+	})
+	if !creating || pod.Status.StartTime == nil || time.Since(pod.Status.StartTime.Time) < 2*time.Second {
+		return ""
+	}
+	client, err := c.everywhere(ctx, eventKind, pod.Namespace)
+	if err != nil {
+		return ""
+	}
+	events, err := client.List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.uid=" + string(pod.UID)})
+	if err != nil {
+		return ""
+	}
+	message := ""
+	for _, event := range events.Items {
+		switch reason, _, _ := unstructured.NestedString(event.Object, "reason"); reason {
+		case "Pulling":
+			message, _, _ = unstructured.NestedString(event.Object, "message")
+		case "Pulled", "Failed":
+			return ""
 		}
 	}
-	return nil
+	if message == "" {
+		return ""
+	}
+	return fmt.Sprintf("Pod/%s/%s: %s", pod.Namespace, pod.Name, message)
 }
 
 // startTrouble says why a pod's container cannot start, in the kubelet's words, or nothing.
-func startTrouble(u *unstructured.Unstructured) string {
-	var pod corev1.Pod
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, &pod); err != nil {
-		return ""
-	}
+func startTrouble(pod *corev1.Pod) string {
 	for _, status := range append(slices.Clone(pod.Status.InitContainerStatuses), pod.Status.ContainerStatuses...) {
 		waiting := status.State.Waiting
 		if waiting == nil {

@@ -1,19 +1,25 @@
 package trial
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"kindgate/magefiles/internal/sandbox"
 )
 
-// moments is at how many moments of a cold run each way of ending it is tried.
-const moments = 20
+// moments is at how many moments of a cold run each way of ending it is tried, restarts at how many the engine is restarted.
+const (
+	moments  = 20
+	restarts = 3
+)
 
 // fault is a kind of damage, how often it was tried, and what the next up made of it.
 type fault struct {
@@ -23,8 +29,8 @@ type fault struct {
 	problems         []string
 }
 
-// Soak interrupts and kills up at moments spread over a cold run, and restarts the container engine, each time followed by an up that
-// must succeed without deleting a cluster that was complete. It prints a table of faults, tries and recoveries.
+// Soak interrupts and kills up at moments spread over a cold run, and restarts the container engine during one and after it, each time
+// followed by an up that must succeed without deleting a cluster that was complete. It prints a table of faults, tries and recoveries.
 func Soak(ctx context.Context, options Options) error {
 	s, err := sandbox.New("kindgate-soak", options.Root, options.Binary)
 	if err != nil {
@@ -36,18 +42,29 @@ func Soak(ctx context.Context, options Options) error {
 		return err
 	}
 	cold := time.Since(start)
-	killed, interrupted := &fault{name: "SIGKILL during up from nothing"}, &fault{name: "SIGINT during up from nothing"}
-	for i := range moments {
-		at := cold * time.Duration(2*i+1) / (2 * moments)
-		options.Print(fmt.Sprintf("%2d of %d: ended after %.1fs", i+1, moments, at.Seconds()))
-		endedAt(ctx, s, killed, at, sandbox.Kill)
-		endedAt(ctx, s, interrupted, at, sandbox.Interrupt)
+	during := func(f *fault, i, of int, damage func(*exec.Cmd) error) {
+		at := cold * time.Duration(2*i+1) / time.Duration(2*of)
+		options.Print(fmt.Sprintf("%2d of %d: %s after %.1fs", i+1, of, f.name, at.Seconds()))
+		f.during(ctx, s, at, damage)
 	}
-	faults := []*fault{killed, interrupted}
-	if options.Restart != "" {
-		faults = append(faults, options.restarts(ctx, s)...)
-	} else {
-		options.Print("engine restarts are left out: KINDGATE_SOAK_RESTART names no command")
+	restarted, restartedDuring := &fault{name: "engine restarted"}, &fault{name: "engine restarted during up from nothing"}
+	killed, interrupted := &fault{name: "SIGKILL during up from nothing"}, &fault{name: "SIGINT during up from nothing"}
+	faults := []*fault{killed, interrupted, restarted, restartedDuring}
+	restart := func(*exec.Cmd) error { return exec.CommandContext(ctx, "sh", "-c", options.Restart).Run() }
+	for i := range restarts {
+		if options.Restart == "" {
+			options.Print("engine restarts are left out: KINDGATE_SOAK_RESTART names no command")
+			faults = faults[:2]
+			break
+		}
+		during(restartedDuring, i, restarts, restart)
+		options.Print("engine restarted when all is up")
+		complete := completeNode(ctx, s)
+		restarted.recover(ctx, s, "all up", complete, restart(nil))
+	}
+	for i := range moments {
+		during(killed, i, moments, sandbox.Kill)
+		during(interrupted, i, moments, sandbox.Interrupt)
 	}
 	rows := [][]string{{"fault", "tries", "recovered", "slowest recovery"}}
 	var problems []error
@@ -61,80 +78,61 @@ func Soak(ctx context.Context, options Options) error {
 	return errors.Join(problems...)
 }
 
-// endedAt starts from nothing, ends the run at a moment, and sees whether the next one comes through.
-func endedAt(ctx context.Context, s *sandbox.Sandbox, f *fault, at time.Duration, end func(*exec.Cmd) error) {
-	if err := s.Run(ctx, "teardown"); err != nil {
-		f.problems = append(f.problems, err.Error())
-		return
-	}
+// during starts from nothing, does the damage at a moment of the run, and sees whether the next run comes through.
+func (f *fault) during(ctx context.Context, s *sandbox.Sandbox, at time.Duration, damage func(*exec.Cmd) error) {
 	cmd := s.Command(ctx, "up")
-	if err := cmd.Start(); err != nil {
-		f.problems = append(f.problems, err.Error())
+	if err := errors.Join(s.Run(ctx, "teardown"), cmd.Start()); err != nil {
+		f.recover(ctx, s, "the run that is damaged", "", err)
 		return
 	}
-	timer := time.AfterFunc(at, func() { _ = end(cmd) })
-	_ = cmd.Wait()
-	timer.Stop()
-	f.recover(ctx, s, fmt.Sprintf("ended after %.1fs", at.Seconds()))
+	damaged := make(chan error, 1)
+	var complete string
+	timer := time.AfterFunc(at, func() {
+		complete = completeNode(ctx, s)
+		damaged <- damage(cmd)
+	})
+	_ = cmd.Wait() // with what it ends is no matter
+	var err error
+	if !timer.Stop() {
+		err = <-damaged
+	}
+	if errors.Is(err, os.ErrProcessDone) || errors.Is(err, syscall.ESRCH) {
+		err = nil // it was faster than the moment
+	}
+	f.recover(ctx, s, fmt.Sprintf("after %.1fs", at.Seconds()), complete, err)
 }
 
-// recover runs up, which must succeed; a cluster that was complete must still be the same one.
-func (f *fault) recover(ctx context.Context, s *sandbox.Sandbox, what string) {
+// recover runs up, which must succeed. complete is the node of a cluster that was complete before the damage, empty where there was none:
+// it must still be the same. damage is the error that kept the damage from being done.
+func (f *fault) recover(ctx context.Context, s *sandbox.Sandbox, what, complete string, damage error) {
 	f.tries++
-	before, complete := container(s), isComplete(ctx, s)
+	complete = cmp.Or(complete, completeNode(ctx, s))
 	start := time.Now()
-	if err := s.Run(ctx, "up"); err != nil {
-		f.problems = append(f.problems, what+": "+err.Error())
-		return
+	err := errors.Join(damage, s.Run(ctx, "up"))
+	if err == nil && complete != "" && complete != node(s) {
+		err = errors.New("a complete cluster was deleted")
 	}
-	if complete && container(s) != before {
-		f.problems = append(f.problems, what+": a complete cluster was deleted")
+	if err != nil {
+		f.problems = append(f.problems, what+": "+err.Error())
 		return
 	}
 	f.recovered++
 	f.slowest = max(f.slowest, time.Since(start))
 }
 
-func container(s *sandbox.Sandbox) string {
-	out, _ := exec.Command("docker", "ps", "--all", "--quiet", "--no-trunc", "--filter", "name=^"+s.Node()+"$").Output()
-	return strings.TrimSpace(string(out))
-}
-
-// isComplete tells whether the cluster's creation had come to its end.
-func isComplete(ctx context.Context, s *sandbox.Sandbox) bool {
+// completeNode returns the node of a cluster whose creation has come to its end, empty for any other.
+func completeNode(ctx context.Context, s *sandbox.Sandbox) string {
 	out, err := s.Command(ctx, "status").Output()
-	return err == nil && slices.ContainsFunc(strings.Split(string(out), "\n"), func(line string) bool {
+	complete := err == nil && slices.ContainsFunc(strings.Split(string(out), "\n"), func(line string) bool {
 		return strings.HasPrefix(line, "cluster ") && strings.Contains(line, " ready")
 	})
+	if !complete {
+		return ""
+	}
+	return node(s)
 }
 
-// restarts are the faults of the engine: restarted when all is up, and while up runs.
-func (o Options) restarts(ctx context.Context, s *sandbox.Sandbox) []*fault {
-	idle, busy := &fault{name: "engine restarted"}, &fault{name: "engine restarted during up from nothing"}
-	restart := func() error { return exec.CommandContext(ctx, "sh", "-c", o.Restart).Run() }
-	for i := range 3 {
-		o.Print(fmt.Sprintf("engine restarts, %d of 3", i+1))
-		if err := errors.Join(s.Run(ctx, "up"), restart()); err != nil {
-			idle.problems = append(idle.problems, err.Error())
-			continue
-		}
-		idle.recover(ctx, s, "all up")
-
-		if err := s.Run(ctx, "teardown"); err != nil {
-			busy.problems = append(busy.problems, err.Error())
-			continue
-		}
-		cmd := s.Command(ctx, "up")
-		if err := cmd.Start(); err != nil {
-			busy.problems = append(busy.problems, err.Error())
-			continue
-		}
-		time.Sleep(time.Duration(3+5*i) * time.Second)
-		if err := restart(); err != nil {
-			busy.problems = append(busy.problems, err.Error())
-		}
-		_ = cmd.Wait()
-		busy.recover(ctx, s, "during up")
-	}
-	return []*fault{idle, busy}
+func node(s *sandbox.Sandbox) string {
+	out, _ := exec.Command("docker", "ps", "--all", "--quiet", "--no-trunc", "--filter", "name=^"+s.Node()+"$").Output()
+	return strings.TrimSpace(string(out))
 }

@@ -1,0 +1,46 @@
+package kube
+
+import (
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
+func TestWhatCannotStartIsSaidInTheKubeletsWordsInitContainersFirst(t *testing.T) {
+	waiting := func(name, reason string) string {
+		return `{name: ` + name + `, image: "r/i:1", state: {waiting: {reason: ` + reason + `, message: why}}}`
+	}
+	for _, test := range []struct{ statuses, want string }{
+		{"initContainerStatuses: [" + waiting("init", "CreateContainerConfigError") + "], containerStatuses: [" + waiting("c", "ImagePullBackOff") + "]",
+			"Pod/ns/p, container init: CreateContainerConfigError: why; see kubectl logs -n ns p"},
+		{"containerStatuses: [" + waiting("a", "PodInitializing") + ", " + waiting("c", "InvalidImageName") + "]",
+			"Pod/ns/p cannot have image r/i:1: InvalidImageName: why"},
+		{"containerStatuses: [{name: c, state: {waiting: {reason: CrashLoopBackOff, message: back-off}}, lastState: {terminated: {exitCode: 3}}}]",
+			"Pod/ns/p, container c: CrashLoopBackOff: back-off (it ended with exit code 3); see kubectl logs -n ns p"},
+		{"containerStatuses: [" + waiting("c", "ContainerCreating") + "]", ""},
+		{"containerStatuses: [{name: c, state: {running: {}}}]", ""},
+		{"phase: Pending", ""},
+	} {
+		var pod corev1.Pod
+		text := "{metadata: {name: p, namespace: ns}, status: {" + test.statuses + "}}"
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object(t, text), &pod); err != nil {
+			t.Fatal(err)
+		}
+		if got := startTrouble(&pod); got != test.want {
+			t.Errorf("%s: %q", test.statuses, got)
+		}
+	}
+}
+
+func TestWhatKeepsAnObjectFromGoingIsNamed(t *testing.T) {
+	for text, want := range map[string]string{
+		"{}": "its contents",
+		"{metadata: {finalizers: [a/b, c]}, status: {conditions: [{type: X, status: 'True', message: 2 pods remain}, {type: Y, status: 'False'}]}}": "the finalizers a/b, c; 2 pods remain",
+	} {
+		if got := keptBy(&unstructured.Unstructured{Object: object(t, text)}); got != want {
+			t.Errorf("%q", got)
+		}
+	}
+}
