@@ -357,7 +357,7 @@ func (d *Demo) awaitAnswers(step *ui.Step) error {
 const servedWithin = 30 * time.Second
 
 // settling is how long verify lets a change settle that is under way while it looks.
-const settling = 3 * time.Second
+const settling = 2 * time.Second
 
 // A round is what was found of checks, in their order, and the state they were about.
 type round struct {

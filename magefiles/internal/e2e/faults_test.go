@@ -24,11 +24,11 @@ import (
 )
 
 func TestANodeThatDoesNotRunIsStartedAgainNotRemade(t *testing.T) {
-	for _, verb := range []string{"stop", "pause", "kill"} {
+	for _, verb := range []string{"stop --time=2", "pause", "kill"} {
 		t.Run(verb, func(t *testing.T) {
 			w := up(t)
 			id := w.docker(t, "inspect", "--format", "{{.Id}}", w.node())
-			w.docker(t, verb, w.node())
+			w.docker(t, append(strings.Fields(verb), w.node())...)
 			if steps := w.steps(t, "up"); steps["cluster"].Result != "repaired" {
 				t.Errorf("%+v, expected repaired", steps["cluster"])
 			}
