@@ -226,7 +226,14 @@ func (c *Cluster) resume(ctx context.Context, e engine, report func(string)) (wh
 		return false, err
 	}
 	report("waiting for the API server")
-	clientset, err := c.waitAPI(ctx, client)
+	clientset, err := c.waitAPI(ctx, e, client)
+	if errors.Is(err, errNoAdministrator) {
+		out, lookErr := e.exec(ctx, c.NodeName(), "kubectl --kubeconfig /etc/kubernetes/super-admin.conf get storageclasses --output name")
+		if lookErr == nil && out == "" {
+			return false, nil // see completed
+		}
+		return false, errors.Join(err, lookErr)
+	}
 	if err != nil {
 		return false, err
 	}
@@ -322,8 +329,15 @@ func (c *Cluster) awaitReady(ctx context.Context, cfg *rest.Config) error {
 	})
 }
 
+// errNoAdministrator is an API server that refuses its administrator for good: kubeadm was ended before it had appointed one, or somebody
+// has dismissed him.
+var errNoAdministrator = errors.New("the API server refuses its administrator: there is no ClusterRoleBinding/kubeadm:cluster-admins")
+
+// refusing is how long an API server that starts may refuse its administrator until it has read its own rules.
+const refusing = 5 * time.Second
+
 // waitAPI waits until the API server answers an administrator, which a starting one does some time after it listens.
-func (c *Cluster) waitAPI(ctx context.Context, client *rest.Config) (*kubernetes.Clientset, error) {
+func (c *Cluster) waitAPI(ctx context.Context, e engine, client *rest.Config) (*kubernetes.Clientset, error) {
 	probe := rest.CopyConfig(client)
 	probe.QPS = -1
 	clientset, err := kubernetes.NewForConfig(probe)
@@ -331,6 +345,7 @@ func (c *Cluster) waitAPI(ctx context.Context, client *rest.Config) (*kubernetes
 		return nil, err
 	}
 	last := errors.New("no answer yet")
+	var refused time.Time
 	err = poll(ctx, fmt.Sprintf("the API server of cluster %s", c.options.Name), func() (bool, error) {
 		look, cancel := context.WithTimeout(ctx, quickly)
 		defer cancel()
@@ -338,8 +353,22 @@ func (c *Cluster) waitAPI(ctx context.Context, client *rest.Config) (*kubernetes
 		if ctx.Err() == nil {
 			last = err
 		}
+		switch {
+		case !apierrors.IsForbidden(err):
+			refused = time.Time{}
+		case refused.IsZero():
+			refused = time.Now()
+		case time.Since(refused) > refusing:
+			if kubeadm, err := e.exec(ctx, c.NodeName(), "pgrep -x kubeadm || true"); err == nil && kubeadm == "" {
+				return false, errNoAdministrator
+			}
+		}
 		return err == nil, nil
 	})
+	if errors.Is(err, errNoAdministrator) {
+		return nil, fmt.Errorf("%w\nThis puts it back: %s exec %s kubectl --kubeconfig /etc/kubernetes/super-admin.conf create clusterrolebinding kubeadm:cluster-admins --clusterrole=cluster-admin --group=kubeadm:cluster-admins",
+			err, c.engineName(), c.NodeName())
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w\nLook at: %s logs %s. If nothing in the cluster matters, teardown and up make a new one.",
 			err, last, c.engineName(), c.NodeName())
@@ -486,7 +515,7 @@ func (c *Cluster) followCreation(ctx context.Context, e engine) error {
 	if err != nil {
 		return err
 	}
-	if _, err := c.waitAPI(ctx, client); err != nil {
+	if _, err := c.waitAPI(ctx, e, client); err != nil {
 		return err
 	}
 	c.making.rest = c.connect(client)

@@ -54,6 +54,7 @@ func TestANodeThatIsHalfMadeOrGoneIsMadeAnew(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait()
+	w.docker(t, "restart", "--time=5", w.node()) // else kubeadm would go on in it
 	contains(t, w.mage(t, "up"), "interrupted")
 	w.answeredBy(t, "whoami.localhost", "/", "whoami-v1")
 

@@ -43,6 +43,9 @@ func Soak(ctx context.Context, options Options) error {
 	}
 	cold := time.Since(start)
 	during := func(f *fault, i, of int, damage func(*exec.Cmd) error) {
+		if ctx.Err() != nil {
+			return
+		}
 		at := cold * time.Duration(2*i+1) / time.Duration(2*of)
 		options.Print(fmt.Sprintf("%2d of %d: %s after %.1fs", i+1, of, f.name, at.Seconds()))
 		f.during(ctx, s, at, damage)
@@ -58,6 +61,9 @@ func Soak(ctx context.Context, options Options) error {
 			break
 		}
 		during(restartedDuring, i, restarts, restart)
+		if ctx.Err() != nil {
+			break
+		}
 		options.Print("engine restarted when all is up")
 		complete := completeNode(ctx, s)
 		restarted.recover(ctx, s, "all up", complete, restart(nil))
@@ -75,7 +81,7 @@ func Soak(ctx context.Context, options Options) error {
 		}
 	}
 	options.table(rows)
-	return errors.Join(problems...)
+	return errors.Join(append(problems, context.Cause(ctx))...)
 }
 
 // during starts from nothing, does the damage at a moment of the run, and sees whether the next run comes through.
@@ -105,10 +111,13 @@ func (f *fault) during(ctx context.Context, s *sandbox.Sandbox, at time.Duration
 // recover runs up, which must succeed. complete is the node of a cluster that was complete before the damage, empty where there was none:
 // it must still be the same. damage is the error that kept the damage from being done.
 func (f *fault) recover(ctx context.Context, s *sandbox.Sandbox, what, complete string, damage error) {
-	f.tries++
 	complete = cmp.Or(complete, completeNode(ctx, s))
 	start := time.Now()
 	err := errors.Join(damage, s.Run(ctx, "up"))
+	if ctx.Err() != nil {
+		return // no try: the user has ended it
+	}
+	f.tries++
 	if err == nil && complete != "" && complete != node(s) {
 		err = errors.New("a complete cluster was deleted")
 	}
