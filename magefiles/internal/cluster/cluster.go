@@ -32,8 +32,8 @@ type Options struct {
 	Kubeconfig string
 	// Provider is docker, podman or nerdctl; empty for the first that is installed.
 	Provider string
-	// BeforeCreate is called before a cluster is made; its error keeps it from being made.
-	BeforeCreate func() error
+	// BeforeCreate is called before a cluster is made in an engine; its error keeps it from being made.
+	BeforeCreate func(Info) error
 	// Connect is applied to the configuration of every client that is made.
 	Connect func(*rest.Config) *rest.Config
 }

@@ -62,7 +62,13 @@ func (e engine) stream(ctx context.Context, in io.Reader, out io.Writer, args ..
 	if ctx.Err() != nil {
 		return fmt.Errorf("%s %s: %w", e, args[0], context.Cause(ctx))
 	}
-	said := strings.TrimSpace(complaint.String())
+	var lines []string
+	for line := range strings.Lines(complaint.String()) {
+		if !strings.Contains(line, "level=warning") { // containerd's, about its own configuration
+			lines = append(lines, line)
+		}
+	}
+	said := strings.TrimSpace(strings.Join(lines, ""))
 	if said == "" {
 		said = err.Error()
 	}
@@ -75,6 +81,8 @@ func (e engine) remedy(said string) string {
 		return fmt.Sprintf("\nThis user may not talk to %s: join its group (sudo usermod -aG docker %s, then log in again), or run as a user who may.", e, os.Getenv("USER"))
 	case strings.Contains(said, "Cannot connect to"), strings.Contains(said, "failed to connect"), strings.Contains(said, "no such host"), strings.Contains(said, "error during connect"):
 		return fmt.Sprintf("\nThe %s engine does not answer: start it (Docker Desktop, or: sudo systemctl start %s), then run again.", e, e)
+	case strings.Contains(said, "no space left on device"):
+		return fmt.Sprintf("\nThe disk with %[1]s's images and nodes is full: %[1]s system df shows what takes it, %[1]s system prune frees what nothing uses.", e)
 	case strings.Contains(said, "not found in $PATH"), strings.Contains(said, "executable file not found"):
 		return fmt.Sprintf("\n%s is not installed; see https://docs.docker.com/get-docker/", e)
 	}
@@ -87,6 +95,8 @@ type Info struct {
 	// CgroupVersion is "1" or "2", empty where the engine does not say.
 	CgroupVersion string
 	Rootless      bool
+	// Root is the folder with its images and containers; on this machine, unless the engine is in a virtual one.
+	Root string
 	// CPUs and MemoryBytes are what the engine can give to containers, in cores and bytes.
 	CPUs        int
 	MemoryBytes int64
@@ -102,6 +112,7 @@ func (e engine) info(ctx context.Context) (Info, error) {
 	}
 	var docker struct {
 		ServerVersion   string
+		DockerRootDir   string
 		CgroupVersion   string
 		NCPU            int
 		MemTotal        int64
@@ -113,12 +124,13 @@ func (e engine) info(ctx context.Context) (Info, error) {
 			MemTotal      int64
 			Security      struct{ Rootless bool }
 		}
+		Store   struct{ GraphRoot string }
 		Version struct{ Version string }
 	}
 	if err := json.Unmarshal([]byte(out), &docker); err != nil {
 		return Info{}, fmt.Errorf("%s info: %w", e, err)
 	}
-	info := Info{Name: string(e), Version: docker.ServerVersion, CgroupVersion: docker.CgroupVersion, CPUs: docker.NCPU, MemoryBytes: docker.MemTotal}
+	info := Info{Name: string(e), Version: docker.ServerVersion, CgroupVersion: docker.CgroupVersion, Root: docker.DockerRootDir, CPUs: docker.NCPU, MemoryBytes: docker.MemTotal}
 	for _, option := range docker.SecurityOptions {
 		info.Rootless = info.Rootless || strings.Contains(option, "rootless")
 	}
@@ -127,6 +139,7 @@ func (e engine) info(ctx context.Context) (Info, error) {
 	}
 	if e == "podman" {
 		info.Version, info.CgroupVersion = docker.Version.Version, strings.TrimPrefix(docker.Host.CgroupVersion, "v")
+		info.Root = docker.Store.GraphRoot
 		info.CPUs, info.MemoryBytes, info.Rootless = docker.Host.CPUs, docker.Host.MemTotal, docker.Host.Security.Rootless
 	}
 	return info, nil

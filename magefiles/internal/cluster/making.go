@@ -454,7 +454,7 @@ func (c *Cluster) create(ctx context.Context, report func(string)) error {
 		return err
 	}
 	if c.options.BeforeCreate != nil {
-		if err := c.options.BeforeCreate(); err != nil {
+		if err := c.options.BeforeCreate(info); err != nil {
 			return err
 		}
 	}

@@ -65,9 +65,9 @@ func New(environ []string) (*Demo, error) {
 	d.inputs, d.wrong = readInputs(config)
 	d.cluster = cluster.New(cluster.Options{
 		Name: config.Cluster, Config: d.inputs.kind, NodeImage: config.NodeImage, Kubeconfig: config.Kubeconfig, Provider: config.Provider,
-		BeforeCreate: func() error {
+		BeforeCreate: func(engine cluster.Info) error {
 			go d.helm().Prefetch() // the chart comes while the node starts
-			return d.checkFree()
+			return d.checkFree(engine)
 		},
 		Connect: func(cfg *rest.Config) *rest.Config { return kube.Patient(d.run, cfg, d.warn) },
 	})

@@ -80,7 +80,7 @@ func (d *Demo) checkMachine(say sayer) {
 		level := least(float64(available), leastMemory, goodMemory)
 		say(level, "memory", fmt.Sprintf("%.1f of %.1f GiB free", gib(available), gib(total)), shortOf(level != ui.OK, "The stack takes about 1 GiB: close something."))
 	}
-	if free, err := machine.Disk(d.run, "."); err == nil {
+	if free, err := freeDisk(d.run, info); err == nil {
 		level := least(float64(free), leastDisk, goodDisk)
 		say(level, "disk", fmt.Sprintf("%.1f GiB free", gib(free)), shortOf(level != ui.OK, "Images and the node take about 2 GiB: docker system prune frees what nothing uses."))
 	}
@@ -92,6 +92,14 @@ func (d *Demo) checkMachine(say sayer) {
 		say(level, "inotify", fmt.Sprintf("%d watches, %d instances", watches, instances), shortOf(level != ui.OK,
 			fmt.Sprintf("With several clusters, pods fail with \"too many open files\". To raise the limits:\nsudo sysctl fs.inotify.max_user_watches=%d\nsudo sysctl fs.inotify.max_user_instances=%d", goodWatches, goodInstances)))
 	}
+}
+
+// freeDisk returns the free bytes where the engine keeps images and nodes; where that is not on this machine, in the current folder.
+func freeDisk(ctx context.Context, engine cluster.Info) (uint64, error) {
+	if free, err := machine.Disk(ctx, engine.Root); engine.Root != "" && err == nil {
+		return free, nil
+	}
+	return machine.Disk(ctx, ".")
 }
 
 func least(have, least, good float64) ui.Level {
@@ -159,7 +167,7 @@ func (d *Demo) holder(port int) (string, bool) {
 }
 
 // checkFree is the cheap part of doctor, before a cluster is made: what would make its making fail late, and with a message of Docker's.
-func (d *Demo) checkFree() error {
+func (d *Demo) checkFree(engine cluster.Info) error {
 	var problems []error
 	for _, variable := range []string{"KINDGATE_HTTP_PORT", "KINDGATE_HTTPS_PORT"} {
 		port := d.ports()[variable]
@@ -167,7 +175,7 @@ func (d *Demo) checkFree() error {
 			problems = append(problems, fmt.Errorf("port %d is taken by %s: end it, or set %s to another port, as %d", port, holder, variable, d.freePort(port)))
 		}
 	}
-	if free, err := machine.Disk(d.run, "."); err == nil && free < leastDisk {
+	if free, err := freeDisk(d.run, engine); err == nil && free < leastDisk {
 		problems = append(problems, fmt.Errorf("only %.1f GiB are free on the disk, and the node needs about 2: docker system prune frees what nothing uses", gib(free)))
 	}
 	return errors.Join(problems...)

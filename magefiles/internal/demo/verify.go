@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -501,15 +502,24 @@ func (d *Demo) hint(c check, finding gateway.Finding, s *state) string {
 	return "look at: " + d.lookAt(c.what)
 }
 
-// warnOfNames tells of hostnames that a browser would not find. It is no failure: the requests were sent to this machine all the same.
+// warnOfNames tells of hostnames that a browser would not find: the first hop of its requests. It is no failure, and no reason to stop at
+// it: verify's own requests need no name.
 func (d *Demo) warnOfNames() {
 	names := gateway.Hostnames(d.inputs.httpRoutes, d.inputs.gateways)
-	if missing := hosts.Unresolved(d.run, systemResolver, names); len(missing) > 0 {
-		if len(missing) > 3 {
-			missing = append(missing[:3], fmt.Sprintf("and %d more", len(missing)-3))
-		}
-		d.ui.Check(ui.Warning, "names", strings.Join(missing, ", ")+" do not lead to this machine", "mage hosts writes them into "+d.config.HostsFile)
+	missing := hosts.Unresolved(d.run, systemResolver, names)
+	if len(missing) == 0 {
+		return
 	}
+	look := "getent hosts " + missing[0]
+	if runtime.GOOS != "linux" {
+		look = "ping " + missing[0]
+	}
+	name := hop{name: "the name", expected: missing[0] + " leads to this machine", look: look + "; go tool mage hosts writes it into " + d.config.HostsFile}
+	found := "the system's resolver does not lead there: a browser will not find it, verify did without"
+	if more := len(missing) - 1; more > 0 {
+		found += fmt.Sprintf(" (and so with %d more)", more)
+	}
+	d.ui.Check(ui.Warning, "names", strings.Join(missing[:min(3, len(missing))], ", "), name.diagnosis(found))
 }
 
 // lookAtCluster connects to the cluster as it is; one that is not up is an error.

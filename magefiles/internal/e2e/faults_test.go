@@ -5,12 +5,14 @@ import (
 	"context"
 	"encoding/pem"
 	"fmt"
+	"net"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -321,6 +323,70 @@ func TestAnAPIServerThatPausesCostsTimeNotTheRun(t *testing.T) {
 	if paused.IsZero() || time.Since(paused) < pause {
 		t.Errorf("the run did not last until the API server was back:\n%s", said.String())
 	}
+	w.answeredBy(t, "whoami.localhost", "/", "whoami-v1")
+}
+
+// A job that does not run still needs its image.
+const filler = `apiVersion: batch/v1
+kind: CronJob
+metadata: {name: filler, namespace: demo}
+spec:
+  schedule: "0 0 1 1 *"
+  suspend: true
+  jobTemplate:
+    spec:
+      template:
+        spec:
+          restartPolicy: Never
+          containers: [{name: filler, image: "kindgate.test/filler:1", command: [none]}]
+`
+
+func TestADiskThatIsFullWhileImagesAreCopiedIsNamedAndTheNextRunGoesOn(t *testing.T) {
+	w := up(t)
+	random := exec.Command("sh", "-c", `dir=$(mktemp -d) && head -c 8388608 /dev/urandom >$dir/f && tar -C $dir -c f | docker import - kindgate.test/filler:1; rm -r $dir`)
+	if out, err := random.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	t.Cleanup(func() { w.docker(t, "image", "rm", "kindgate.test/filler:1") })
+	const content = "/var/lib/containerd/io.containerd.content.v1.content" // where containerd puts what it takes in
+	w.docker(t, "exec", w.node(), "sh", "-c", "mount -t tmpfs -o size=1m tmpfs "+content+" && mkdir -p "+content+"/ingest "+content+"/blobs/sha256")
+	unmount := sync.OnceFunc(func() { w.docker(t, "exec", w.node(), "umount", content) })
+	t.Cleanup(unmount)
+	w.write(t, "manifests/filler.yaml", filler)
+	w.fails(t, []string{"images", w.node(), "no space left on device", "docker system prune"}, "up")
+	w.answeredBy(t, "whoami.localhost", "/", "whoami-v1")
+	unmount()
+	if steps := w.steps(t, "up"); steps["images"].Result != "created" {
+		t.Errorf("%+v, expected created", steps["images"])
+	}
+}
+
+func TestARegistryThatHangsIsNamedAtTheTimeLimit(t *testing.T) {
+	w := up(t)
+	// An address for documentation (RFC 5737), to which the node now sends nothing.
+	drop := []string{"exec", w.node(), "iptables", "-A", "OUTPUT", "-d", "192.0.2.1", "-j", "DROP"}
+	w.docker(t, drop...)
+	t.Cleanup(func() {
+		drop[3] = "-D"
+		w.docker(t, drop...)
+	})
+	w.edit(t, "manifests/whoami-v2.yaml", "traefik/whoami:v1.11.0", "192.0.2.1/whoami:1")
+	w.env["KINDGATE_TIMEOUT"] = "10s"
+	w.fails(t, []string{"KINDGATE_TIMEOUT", "Deployment/demo/whoami-v2", "Pod/demo/whoami-v2-", `Pulling image "192.0.2.1/whoami:1"`}, "up")
+	w.answeredBy(t, "demo.localhost", "/v2", "whoami-v2") // the old pods go on
+}
+
+func TestAChartRepositoryThatHangsIsNamedAtTheTimeLimit(t *testing.T) {
+	w := up(t)
+	listener, err := net.Listen("tcp", "127.0.0.1:0") // connections are taken, and never answered
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	w.env["KINDGATE_TRAEFIK_CHART"], w.env["KINDGATE_TRAEFIK_REPO"] = "", "http://"+listener.Addr().String()
+	w.edit(t, "manifests/traefik-values.yaml", "memory: 64Mi", "memory: 65Mi")
+	w.env["KINDGATE_TIMEOUT"] = "5s"
+	w.fails(t, []string{"traefik", listener.Addr().String(), "cannot be fetched", "KINDGATE_TIMEOUT", "KINDGATE_TRAEFIK_CHART"}, "up")
 	w.answeredBy(t, "whoami.localhost", "/", "whoami-v1")
 }
 

@@ -96,6 +96,18 @@ func TestTheBrokenHopIsNamed(t *testing.T) {
 	}
 }
 
+// The name is the first hop of a browser's requests; those that verify sends do without it.
+func TestANameThatLeadsNowhereIsNamedThoughVerifyPasses(t *testing.T) {
+	w := up(t)
+	w.edit(t, "manifests/httproute-host.yaml", "- whoami.localhost", "- whoami.kindgate.test") // which no system resolves
+	w.mage(t, "routes")
+	out := w.mage(t, "verify")
+	contains(t, out, "whoami.kindgate.test", "expected:", "found:", "look at:", "mage hosts")
+	if hops := brokenHops(out); !slices.Equal(hops, []string{"the name"}) {
+		t.Errorf("the hops %q are named:\n%s", hops, out)
+	}
+}
+
 // brokenHops returns the hops that verify names, each once.
 func brokenHops(out string) []string {
 	var hops []string

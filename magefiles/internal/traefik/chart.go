@@ -2,6 +2,7 @@ package traefik
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -102,7 +103,7 @@ func (t *Traefik) download() (archive []byte, digest string, err error) {
 	case f := <-done:
 		return f.archive, f.digest, f.err
 	case <-t.fetch.Done():
-		return nil, "", t.fetch.Err()
+		return nil, "", context.Cause(t.fetch)
 	}
 }
 
