@@ -199,7 +199,8 @@ func (c *Cluster) getNode(ctx context.Context, client *rest.Config) (*corev1.Nod
 	return clientset.CoreV1().Nodes().Get(ctx, c.NodeName(), metav1.GetOptions{})
 }
 
-func (c *Cluster) engineName() string {
+// EngineName is the command of the container engine, docker where there is none.
+func (c *Cluster) EngineName() string {
 	if e, err := c.engine(); err == nil {
 		return string(e)
 	}

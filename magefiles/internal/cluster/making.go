@@ -367,11 +367,11 @@ func (c *Cluster) waitAPI(ctx context.Context, e engine, client *rest.Config) (*
 	})
 	if errors.Is(err, errNoAdministrator) {
 		return nil, fmt.Errorf("%w\nThis puts it back: %s exec %s kubectl --kubeconfig /etc/kubernetes/super-admin.conf create clusterrolebinding kubeadm:cluster-admins --clusterrole=cluster-admin --group=kubeadm:cluster-admins",
-			err, c.engineName(), c.NodeName())
+			err, c.EngineName(), c.NodeName())
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w\nLook at: %s logs %s. If nothing in the cluster matters, teardown and up make a new one.",
-			err, last, c.engineName(), c.NodeName())
+			err, last, c.EngineName(), c.NodeName())
 	}
 	return kubernetes.NewForConfig(c.connect(client))
 }

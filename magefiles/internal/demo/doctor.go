@@ -82,7 +82,7 @@ func (d *Demo) checkMachine(say sayer) {
 	}
 	if free, err := freeDisk(d.run, info); err == nil {
 		level := least(float64(free), leastDisk, goodDisk)
-		say(level, "disk", fmt.Sprintf("%.1f GiB free", gib(free)), shortOf(level != ui.OK, "Images and the node take about 2 GiB: docker system prune frees what nothing uses."))
+		say(level, "disk", fmt.Sprintf("%.1f GiB free", gib(free)), shortOf(level != ui.OK, "Images and the node take about 2 GiB: "+d.cluster.EngineName()+" system prune frees what nothing uses."))
 	}
 	if watches, instances, ok := machine.Inotify(); ok {
 		level := ui.OK
@@ -176,7 +176,7 @@ func (d *Demo) checkFree(engine cluster.Info) error {
 		}
 	}
 	if free, err := freeDisk(d.run, engine); err == nil && free < leastDisk {
-		problems = append(problems, fmt.Errorf("only %.1f GiB are free on the disk, and the node needs about 2: docker system prune frees what nothing uses", gib(free)))
+		problems = append(problems, fmt.Errorf("only %.1f GiB are free on the disk, and the node needs about 2: %s system prune frees what nothing uses", gib(free), engine.Name))
 	}
 	return errors.Join(problems...)
 }

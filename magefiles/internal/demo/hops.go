@@ -56,7 +56,7 @@ func (d *Demo) hops(ctx context.Context, request gateway.Request, s *state) []ho
 	port := d.port(request.Scheme)
 	nodePort := map[string]int32{"http": httpOnNode, "https": httpsOnNode}[request.Scheme]
 	hops := []hop{
-		{"the port on this machine", fmt.Sprintf("127.0.0.1:%d is published by the node %s", port, d.cluster.NodeName()), "docker port " + d.cluster.NodeName(),
+		{"the port on this machine", fmt.Sprintf("127.0.0.1:%d is published by the node %s", port, d.cluster.NodeName()), d.cluster.EngineName() + " port " + d.cluster.NodeName(),
 			func() (string, bool) { return d.findPort(ctx, port) }},
 		{"Traefik's pod", fmt.Sprintf("a ready pod of DaemonSet/%s/%s that takes the node's port %d", namespace, release, nodePort),
 			d.kubectl("describe pods -n %s", namespace), func() (string, bool) { return d.findTraefik(ctx, nodePort) }},

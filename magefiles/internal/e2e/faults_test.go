@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -65,6 +66,25 @@ func TestANodeThatIsHalfMadeOrGoneIsMadeAnew(t *testing.T) {
 		t.Errorf("after the node was removed: %+v, expected created", steps["cluster"])
 	}
 	w.answeredBy(t, "whoami.localhost", "/", "whoami-v1")
+}
+
+// It answers as one whose making was interrupted, and yet has what users have put into it.
+func TestACompleteClusterThatRefusesItsAdministratorIsNotRemade(t *testing.T) {
+	w := up(t)
+	id := w.docker(t, "inspect", "--format", "{{.Id}}", w.node())
+	_, typed := w.clients(t)
+	if err := typed.RbacV1().ClusterRoleBindings().Delete(context.Background(), "kubeadm:cluster-admins", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	out := w.fails(t, []string{"kubeadm:cluster-admins", "puts it back"}, "up")
+	remedy := regexp.MustCompile(`docker exec .*`).FindString(out)
+	if out, err := exec.Command("sh", "-c", remedy).CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", remedy, err, out)
+	}
+	w.mage(t, "up")
+	if now := w.docker(t, "inspect", "--format", "{{.Id}}", w.node()); now != id {
+		t.Errorf("the node %s was remade as %s", id, now)
+	}
 }
 
 func TestNothingOfTheUsersKubeconfigIsLost(t *testing.T) {

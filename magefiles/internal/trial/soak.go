@@ -12,6 +12,9 @@ import (
 	"syscall"
 	"time"
 
+	"k8s.io/client-go/tools/clientcmd"
+
+	"kindgate/magefiles/internal/cluster"
 	"kindgate/magefiles/internal/sandbox"
 )
 
@@ -65,7 +68,7 @@ func Soak(ctx context.Context, options Options) error {
 			break
 		}
 		options.Print("engine restarted when all is up")
-		complete := completeNode(ctx, s)
+		complete := completeCluster(ctx, s)
 		restarted.recover(ctx, s, "all up", complete, restart(nil))
 	}
 	for i := range moments {
@@ -94,7 +97,7 @@ func (f *fault) during(ctx context.Context, s *sandbox.Sandbox, at time.Duration
 	damaged := make(chan error, 1)
 	var complete string
 	timer := time.AfterFunc(at, func() {
-		complete = completeNode(ctx, s)
+		complete = completeCluster(ctx, s)
 		damaged <- damage(cmd)
 	})
 	_ = cmd.Wait() // with what it ends is no matter
@@ -108,17 +111,17 @@ func (f *fault) during(ctx context.Context, s *sandbox.Sandbox, at time.Duration
 	f.recover(ctx, s, fmt.Sprintf("after %.1fs", at.Seconds()), complete, err)
 }
 
-// recover runs up, which must succeed. complete is the node of a cluster that was complete before the damage, empty where there was none:
-// it must still be the same. damage is the error that kept the damage from being done.
+// recover runs up, which must succeed. complete is the cluster that was complete before the damage, empty where there was none: it must
+// still be there. damage is the error that kept the damage from being done.
 func (f *fault) recover(ctx context.Context, s *sandbox.Sandbox, what, complete string, damage error) {
-	complete = cmp.Or(complete, completeNode(ctx, s))
+	complete = cmp.Or(complete, completeCluster(ctx, s))
 	start := time.Now()
 	err := errors.Join(damage, s.Run(ctx, "up"))
 	if ctx.Err() != nil {
 		return // no try: the user has ended it
 	}
 	f.tries++
-	if err == nil && complete != "" && complete != node(s) {
+	if err == nil && complete != "" && complete != authority(s) {
 		err = errors.New("a complete cluster was deleted")
 	}
 	if err != nil {
@@ -129,8 +132,8 @@ func (f *fault) recover(ctx context.Context, s *sandbox.Sandbox, what, complete 
 	f.slowest = max(f.slowest, time.Since(start))
 }
 
-// completeNode returns the node of a cluster whose creation has come to its end, empty for any other.
-func completeNode(ctx context.Context, s *sandbox.Sandbox) string {
+// completeCluster tells the cluster whose creation has come to its end from any other; it is empty where there is none.
+func completeCluster(ctx context.Context, s *sandbox.Sandbox) string {
 	out, err := s.Command(ctx, "status").Output()
 	complete := err == nil && slices.ContainsFunc(strings.Split(string(out), "\n"), func(line string) bool {
 		return strings.HasPrefix(line, "cluster ") && strings.Contains(line, " ready")
@@ -138,10 +141,14 @@ func completeNode(ctx context.Context, s *sandbox.Sandbox) string {
 	if !complete {
 		return ""
 	}
-	return node(s)
+	return authority(s)
 }
 
-func node(s *sandbox.Sandbox) string {
-	out, _ := exec.Command("docker", "ps", "--all", "--quiet", "--no-trunc", "--filter", "name=^"+s.Node()+"$").Output()
-	return strings.TrimSpace(string(out))
+// authority is the cluster's certificate authority, which each has for itself.
+func authority(s *sandbox.Sandbox) string {
+	config, err := clientcmd.LoadFromFile(s.Env["KINDGATE_KUBECONFIG"])
+	if err != nil || config.Clusters[cluster.Context(s.Name)] == nil {
+		return ""
+	}
+	return string(config.Clusters[cluster.Context(s.Name)].CertificateAuthorityData)
 }
