@@ -72,6 +72,8 @@ type Cluster struct {
 	engine     func() (engine, error)
 	making     *making
 	start      sync.Once
+	asking     sync.Mutex
+	info       *Info // what the engine said, nil until it has been asked
 }
 
 // New touches nothing; the engine and the API server are asked when they are first needed.
@@ -93,7 +95,16 @@ func (c *Cluster) Info(ctx context.Context) (Info, error) {
 	if err != nil {
 		return Info{}, err
 	}
-	return e.info(ctx)
+	c.asking.Lock()
+	defer c.asking.Unlock()
+	if c.info == nil {
+		info, err := e.info(ctx)
+		if err != nil {
+			return Info{}, err
+		}
+		c.info = &info
+	}
+	return *c.info, nil
 }
 
 // signatureAnnotation on the control plane's node says that the cluster's creation was completed, and from what.

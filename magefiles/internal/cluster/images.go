@@ -48,6 +48,10 @@ func (c *Cluster) LoadImages(ctx context.Context, refs []string, progress func(c
 	if err != nil {
 		return nil, err
 	}
+	info, err := c.Info(ctx)
+	if err != nil {
+		return nil, err
+	}
 	local, total := e.localImages(ctx, refs)
 	var loaded []string
 	for _, node := range nodes {
@@ -63,7 +67,7 @@ func (c *Cluster) LoadImages(ctx context.Context, refs []string, progress func(c
 		if len(lacking) == 0 {
 			continue
 		}
-		if err := e.copyImages(ctx, lacking, node.Name, func(copied int64) { progress(copied, total) }); err != nil {
+		if err := e.copyImages(ctx, info, lacking, node.Name, func(copied int64) { progress(copied, total) }); err != nil {
 			return loaded, fmt.Errorf("images into node %s: %w", node.Name, err)
 		}
 		loaded = lacking
@@ -72,7 +76,7 @@ func (c *Cluster) LoadImages(ctx context.Context, refs []string, progress func(c
 }
 
 // waitContainerd lets a shell line begin when containerd answers, some tenths of a second after the container has started.
-const waitContainerd = `n=0; until ctr version >/dev/null 2>&1; do n=$((n+1)); [ $n -lt 300 ] || exit 1; sleep 0.1; done; `
+const waitContainerd = `n=0; until [ -S /run/containerd/containerd.sock ] && ctr version >/dev/null 2>&1; do n=$((n+1)); [ $n -lt 300 ] || exit 1; sleep 0.1; done; `
 
 // localImages returns those of refs that the engine has, and the sum of their sizes in bytes.
 func (e engine) localImages(ctx context.Context, refs []string) (local []string, total int64) {
@@ -90,12 +94,12 @@ func (e engine) localImages(ctx context.Context, refs []string) (local []string,
 }
 
 // copyImages streams images from the engine into a node's containerd.
-func (e engine) copyImages(ctx context.Context, refs []string, node string, progress func(int64)) error {
+func (e engine) copyImages(ctx context.Context, info Info, refs []string, node string, progress func(int64)) error {
 	save := append([]string{"save"}, refs...)
 	if e == "podman" {
 		save = append([]string{"save", "--multi-image-archive"}, refs...) // without it, the second is a further name of the first
 	}
-	if info, err := e.info(ctx); err == nil && info.containerd {
+	if info.containerd {
 		// That store lists platforms whose content it lacks, which an import of all would miss:
 		// https://github.com/kubernetes-sigs/kind/issues/3795.
 		save = append([]string{"save", "--platform", "linux/" + runtime.GOARCH}, refs...)

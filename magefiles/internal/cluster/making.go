@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -145,8 +146,13 @@ func (c *Cluster) converge(ctx context.Context, report func(string)) error {
 	if observation.State == Stopped {
 		report("starting the node again")
 		m.result, m.detail = result.Repaired, "was stopped, started again"
-		if err := c.startNodes(ctx, e); err != nil {
+		left, err := c.startNodes(ctx, e)
+		if err != nil {
 			return err
+		}
+		if !left {
+			m.result, m.detail = result.Created, ""
+			return c.create(ctx, report)
 		}
 	}
 	whole, err := c.resume(ctx, e, report)
@@ -193,21 +199,31 @@ func poll(ctx context.Context, waitingFor string, ask func() (done bool, err err
 	return err
 }
 
-func (c *Cluster) startNodes(ctx context.Context, e engine) error {
-	nodes, err := e.nodes(ctx, c.options.Name)
-	if err != nil {
-		return err
-	}
-	for _, node := range nodes {
-		verb := map[string]string{"paused": "unpause", "stopped": "start"}[node.State]
-		if verb == "" {
-			continue
+// startNodes starts what does not run. It returns false where no node is left: an engine lists a container while it makes it, but cannot
+// start it yet, and takes it back when the run that wanted it was killed.
+func (c *Cluster) startNodes(ctx context.Context, e engine) (left bool, err error) {
+	err = poll(ctx, fmt.Sprintf("the nodes of cluster %s to be there as a whole", c.options.Name), func() (bool, error) {
+		nodes, err := e.nodes(ctx, c.options.Name)
+		left = len(nodes) > 0
+		if err != nil {
+			return false, err
 		}
-		if _, err := e.run(ctx, verb, node.Name); err != nil {
-			return explainPort(err)
+		for _, node := range nodes {
+			verb := map[string]string{"paused": "unpause", "stopped": "start"}[node.State]
+			if verb == "" {
+				continue
+			}
+			_, err := e.run(ctx, verb, node.Name)
+			if err != nil && strings.Contains(strings.ToLower(err.Error()), "no such container") {
+				return false, nil
+			}
+			if err != nil {
+				return false, explainPort(err)
+			}
 		}
-	}
-	return nil
+		return true, nil
+	})
+	return left, err
 }
 
 // resume connects to a cluster whose nodes run. It returns false for one that was never completed: kubeadm has not come to write what
@@ -426,7 +442,7 @@ func (c *Cluster) ForKind() (*cluster.Provider, *v1alpha4.Cluster, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	info, err := e.info(context.Background())
+	info, err := c.Info(context.Background())
 	if err != nil {
 		return nil, nil, err
 	}
@@ -449,7 +465,7 @@ func (c *Cluster) create(ctx context.Context, report func(string)) error {
 	if err != nil {
 		return err
 	}
-	info, err := e.info(ctx)
+	info, err := c.Info(ctx)
 	if err != nil {
 		return err
 	}
@@ -465,9 +481,9 @@ func (c *Cluster) create(ctx context.Context, report func(string)) error {
 	defer os.RemoveAll(scratch)
 	creation, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	created := make(chan error, 1)
+	created, nodesRun := make(chan error, 1), make(chan struct{})
 	go func() {
-		err := c.kindProvider(e, report).Create(c.options.Name,
+		err := c.kindProvider(e, afterNodes(report, sync.OnceFunc(func() { close(nodesRun) }))).Create(c.options.Name,
 			cluster.CreateWithV1Alpha4Config(c.config(info)),
 			cluster.CreateWithNodeImage(c.options.NodeImage),
 			cluster.CreateWithKubeconfigPath(filepath.Join(scratch, "kubeconfig")),
@@ -478,7 +494,7 @@ func (c *Cluster) create(ctx context.Context, report func(string)) error {
 		}
 		created <- err
 	}()
-	if err := c.followCreation(creation, e); err != nil {
+	if err := c.followCreation(creation, e, nodesRun); err != nil {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -498,14 +514,26 @@ func (c *Cluster) create(ctx context.Context, report func(string)) error {
 	return c.complete(ctx, c.making.rest)
 }
 
+// afterNodes is report, which also calls run when kind announces the phase that follows the one in which it makes the nodes.
+func afterNodes(report func(string), run func()) func(string) {
+	making := false
+	return func(phase string) {
+		report(phase)
+		switch {
+		case strings.HasPrefix(phase, "preparing nodes"):
+			making = true
+		case making:
+			run()
+		}
+	}
+}
+
 // followCreation announces the stages that kind's one call goes through.
-func (c *Cluster) followCreation(ctx context.Context, e engine) error {
-	err := poll(ctx, "the nodes", func() (bool, error) {
-		nodes, err := e.nodes(ctx, c.options.Name)
-		return err == nil && len(nodes) >= len(c.options.Config.Nodes) && !anyNot(nodes, "running"), nil
-	})
-	if err != nil {
-		return err
+func (c *Cluster) followCreation(ctx context.Context, e engine, nodesRun chan struct{}) error {
+	select {
+	case <-nodesRun:
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 	close(c.making.node)
 	if _, err := e.exec(ctx, c.NodeName(), `until [ -s /etc/kubernetes/admin.conf ]; do sleep 0.1; done`); err != nil {
