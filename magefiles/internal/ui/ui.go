@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -44,7 +45,8 @@ type Step struct {
 	ui            *UI
 	spans         []span
 	phase         string
-	said          time.Time // when a phase was last printed as a plain line
+	told          []string  // the phases that were printed as plain lines,
+	said          time.Time // and when the last of them was
 	copied, total int64
 	result        string
 	detail        string
@@ -82,10 +84,10 @@ func (s *Step) Report(phase string) {
 	}
 	s.phase, s.total = phase, 0
 	waiting := strings.HasPrefix(strings.ToLower(phase), "waiting")
-	if s.ui.options.Live || s.ui.options.JSON || waiting && time.Since(s.said) < betweenWaits {
+	if s.ui.options.Live || s.ui.options.JSON || waiting && time.Since(s.said) < betweenWaits || slices.Contains(s.told, phase) {
 		return
 	}
-	s.said = time.Now()
+	s.told, s.said = append(s.told, phase), time.Now()
 	fmt.Fprintf(s.ui.out, "· %-9s %s\n", s.Name, phase)
 }
 
