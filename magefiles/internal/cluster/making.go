@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -85,6 +86,33 @@ func (c *Cluster) API(ctx context.Context) (*rest.Config, error) {
 		return nil, err
 	}
 	return c.making.rest, nil
+}
+
+// Services waits until pods can reach Services, for which kube-proxy must run. A pod that asks before, as for the API server, asks the
+// network outside, and may wait 30 s for an answer. In a cluster that was there before, there is nothing to wait for, nor to report.
+func (c *Cluster) Services(ctx context.Context, report func(string)) error {
+	cfg, err := c.API(ctx)
+	if err != nil || c.making.result == result.Unchanged || c.options.Config.Networking.KubeProxyMode == "none" {
+		return err
+	}
+	report("waiting for kube-proxy")
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	go func() {
+		select {
+		case <-c.making.failed:
+			stop(c.making.err)
+		case <-ctx.Done():
+		}
+	}()
+	err = c.await(ctx, cfg, daemonSetResource, metav1.NamespaceSystem, "kube-proxy", func(set *unstructured.Unstructured) (string, bool) {
+		ready, _, _ := unstructured.NestedInt64(set.Object, "status", "numberReady")
+		return "kube-proxy", ready > 0
+	})
+	if err != nil {
+		return fmt.Errorf("DaemonSet/%s/kube-proxy: %w", metav1.NamespaceSystem, err)
+	}
+	return nil
 }
 
 // Done waits until the cluster is complete. It returns what was done, a detail for the user, and what is different from how the
@@ -294,8 +322,8 @@ func (c *Cluster) completed(ctx context.Context, clientset kubernetes.Interface)
 	return err == nil && len(nodes.Items) >= len(c.options.Config.Nodes)-1, err
 }
 
-// await waits until check is done with the object of a resource that the control plane's node has: its Node, or its Lease.
-func (c *Cluster) await(ctx context.Context, cfg *rest.Config, resource schema.GroupVersionResource, namespace string,
+// await waits until check is done with the named object of a resource.
+func (c *Cluster) await(ctx context.Context, cfg *rest.Config, resource schema.GroupVersionResource, namespace, name string,
 	check func(*unstructured.Unstructured) (waitingFor string, done bool)) error {
 	client, err := dynamic.NewForConfig(cfg)
 	if err != nil {
@@ -303,28 +331,29 @@ func (c *Cluster) await(ctx context.Context, cfg *rest.Config, resource schema.G
 	}
 	return kube.Watch(ctx, client.Resource(resource).Namespace(namespace), func(objects []*unstructured.Unstructured) (string, bool, error) {
 		for _, object := range objects {
-			if object.GetName() == c.NodeName() {
+			if object.GetName() == name {
 				waitingFor, done := check(object)
 				return waitingFor, done, nil
 			}
 		}
-		return fmt.Sprintf("%s/%s to appear", resource.Resource, c.NodeName()), false, nil
+		return fmt.Sprintf("%s/%s to appear", resource.Resource, name), false, nil
 	})
 }
 
 var (
-	nodeResource  = corev1.SchemeGroupVersion.WithResource("nodes")
-	leaseResource = coordinationv1.SchemeGroupVersion.WithResource("leases")
+	daemonSetResource = appsv1.SchemeGroupVersion.WithResource("daemonsets")
+	nodeResource      = corev1.SchemeGroupVersion.WithResource("nodes")
+	leaseResource     = coordinationv1.SchemeGroupVersion.WithResource("leases")
 )
 
 // awaitRegistered waits until the control plane's node is registered.
 func (c *Cluster) awaitRegistered(ctx context.Context, cfg *rest.Config) error {
-	return c.await(ctx, cfg, nodeResource, "", func(*unstructured.Unstructured) (string, bool) { return "", true })
+	return c.await(ctx, cfg, nodeResource, "", c.NodeName(), func(*unstructured.Unstructured) (string, bool) { return "", true })
 }
 
 // awaitKubelet waits until the node's kubelet has renewed its lease, which it does every 10 s, and at its start.
 func (c *Cluster) awaitKubelet(ctx context.Context, cfg *rest.Config, since time.Time) error {
-	return c.await(ctx, cfg, leaseResource, corev1.NamespaceNodeLease, func(lease *unstructured.Unstructured) (string, bool) {
+	return c.await(ctx, cfg, leaseResource, corev1.NamespaceNodeLease, c.NodeName(), func(lease *unstructured.Unstructured) (string, bool) {
 		text, _, _ := unstructured.NestedString(lease.Object, "spec", "renewTime")
 		renewed, err := time.Parse(time.RFC3339, text)
 		return "the kubelet of " + c.NodeName() + " to report", err == nil && renewed.After(since.Add(-time.Second))
@@ -333,7 +362,7 @@ func (c *Cluster) awaitKubelet(ctx context.Context, cfg *rest.Config, since time
 
 // awaitReady waits until the control plane's node can take pods.
 func (c *Cluster) awaitReady(ctx context.Context, cfg *rest.Config) error {
-	return c.await(ctx, cfg, nodeResource, "", func(u *unstructured.Unstructured) (string, bool) {
+	return c.await(ctx, cfg, nodeResource, "", c.NodeName(), func(u *unstructured.Unstructured) (string, bool) {
 		var node corev1.Node
 		_ = runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, &node)
 		for _, condition := range node.Status.Conditions {

@@ -195,6 +195,9 @@ func (d *Demo) InstallTraefik(ctx context.Context) error {
 				return "", "", err
 			}
 		}
+		if err := d.cluster.Services(d.run, step.Report); err != nil {
+			return "", "", err
+		}
 		step.Report("installing the chart")
 		released, res, err := d.helm().Reconcile(d.run, cfg, stored)
 		if err != nil {
@@ -283,7 +286,12 @@ func (d *Demo) awaitRollout(objects []kube.Object, inNamespace string, step *ui.
 
 // ApplyApps applies every object of the manifests that is not the Gateway API's. AwaitApps waits for what they run.
 func (d *Demo) ApplyApps(ctx context.Context) error {
-	return d.part("apps", func(step *ui.Step) (result.Result, string, error) { return d.apply(d.inputs.apps) })
+	return d.part("apps", func(step *ui.Step) (result.Result, string, error) {
+		if err := d.cluster.Services(d.run, step.Report); err != nil {
+			return "", "", err
+		}
+		return d.apply(d.inputs.apps)
+	})
 }
 
 func (d *Demo) apply(objects []kube.Object) (result.Result, string, error) {
