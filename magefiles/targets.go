@@ -23,8 +23,8 @@ import (
 //	  └─ hosts
 //
 // begin starts the cluster's creation, api is reached while kind is still at work on it; install, deploy and attach hand objects over,
-// and the targets they belong to wait for what becomes of them; what starts pods waits for kube-proxy first. Every target waits for the whole cluster (left out above). verify,
-// status, doctor and teardown stand alone.
+// and the targets they belong to wait for what becomes of them; what starts pods waits for kube-proxy first. Every target waits for the
+// whole cluster (left out above). verify, status, doctor and teardown stand alone.
 
 // Default is what mage runs without a target.
 var Default = Up
