@@ -86,8 +86,8 @@ func list[T any](ctx context.Context, client *kube.Client, kind schema.GroupVers
 	return kube.As[T](objects)
 }
 
-// readyPods returns the names of the pods that each Service sends requests to: those of its EndpointSlices, which follow some time
-// after a pod's deletion.
+// readyPods returns the names of the pods that each Service sends requests to: the ready ones of its EndpointSlices, without those that
+// are being deleted, which the slices lose some time later.
 func readyPods(ctx context.Context, client *kube.Client) (map[string][]string, error) {
 	var slices []discoveryv1.EndpointSlice
 	var pods []corev1.Pod
@@ -347,8 +347,8 @@ func waitingFor(problems []string) string {
 // awaitAnswers returns when every request is answered as it should be: Traefik serves a route some time after it has accepted it, and
 // tells nobody when.
 func (d *Demo) awaitAnswers(step *ui.Step) error {
-	round, err := d.settle(servedWithin, step, func(s *state) []check { return d.requestChecks(d.run, s) })
-	if problems := round.problems(); err == nil && len(problems) > 0 {
+	last, err := d.settle(servedWithin, step, func(s *state) []check { return d.requestChecks(d.run, s) })
+	if problems := last.problems(); err == nil && len(problems) > 0 {
 		err = fmt.Errorf("%s\nmage verify names the hop that is broken", strings.Join(problems, "\n"))
 	}
 	return err
@@ -454,19 +454,19 @@ func (d *Demo) verify(step *ui.Step) (failed, total int, err error) {
 		return 0, 0, err
 	}
 	step.Report("checking conditions and sending requests")
-	round, err := d.settle(settling, step, func(s *state) []check {
+	last, err := d.settle(settling, step, func(s *state) []check {
 		return append(d.conditionChecks(s), d.requestChecks(d.run, s)...)
 	})
 	if err != nil {
 		return 0, 0, err
 	}
-	checks := round.checks
-	d.distrust(checks, round.findings)
+	checks := last.checks
+	d.distrust(checks, last.findings)
 	said := map[string]bool{}
-	for i, finding := range round.findings {
+	for i, finding := range last.findings {
 		level, hint := ui.OK, ""
 		if !finding.OK {
-			level, hint = ui.Error, d.hint(checks[i], finding, round.state)
+			level, hint = ui.Error, d.hint(checks[i], finding, last.state)
 			failed++
 			if said[hint] {
 				hint = "as above"
