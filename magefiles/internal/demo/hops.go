@@ -21,8 +21,10 @@ type hop struct {
 }
 
 // diagnosis is the first hop that does not hold, in lines for the user.
-func (h hop) diagnosis(found string) string {
-	return fmt.Sprintf("The hop that is broken: %s\n  expected: %s\n  found:    %s\n  look at:  %s", h.name, h.expected, found, h.look)
+func (h hop) diagnosis(found string) string { return "The hop that is broken: " + h.lines(found) }
+
+func (h hop) lines(found string) string {
+	return fmt.Sprintf("%s\n  expected: %s\n  found:    %s\n  look at:  %s", h.name, h.expected, found, h.look)
 }
 
 // firstBroken walks a request's way from the outside in, and returns what to say about the first hop that does not hold. finding is

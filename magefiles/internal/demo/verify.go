@@ -515,11 +515,11 @@ func (d *Demo) warnOfNames() {
 		look = "ping " + missing[0]
 	}
 	name := hop{name: "the name", expected: missing[0] + " leads to this machine", look: look + "; go tool mage hosts writes it into " + d.config.HostsFile}
-	found := "the system's resolver does not lead there: a browser will not find it, verify did without"
+	found := "the system's resolver does not lead there (verify did without it)"
 	if more := len(missing) - 1; more > 0 {
 		found += fmt.Sprintf(" (and so with %d more)", more)
 	}
-	d.ui.Check(ui.Warning, "names", strings.Join(missing[:min(3, len(missing))], ", "), name.diagnosis(found))
+	d.ui.Check(ui.Warning, "names", strings.Join(missing[:min(3, len(missing))], ", "), "A browser stops at the first hop: "+name.lines(found))
 }
 
 // lookAtCluster connects to the cluster as it is; one that is not up is an error.
