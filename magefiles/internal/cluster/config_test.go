@@ -3,14 +3,18 @@ package cluster
 import (
 	"strings"
 	"testing"
-
-	"sigs.k8s.io/kind/pkg/apis/config/v1alpha4"
 )
 
 const head = "kind: Cluster\napiVersion: kind.x-k8s.io/v1alpha4\n"
 
 func TestParseConfigMapsThePortsThatTheUserHasSet(t *testing.T) {
-	config, err := ParseConfig([]byte(head+"nodes:\n- role: control-plane\n  extraPortMappings:\n  - {containerPort: 443, hostPort: 443, protocol: UDP}\n  - {containerPort: 80, hostPort: 80, listenAddress: 127.0.0.1}\n"), "f", 8080, 8443)
+	const mappings = `nodes:
+- role: control-plane
+  extraPortMappings:
+  - {containerPort: 443, hostPort: 443, protocol: UDP}
+  - {containerPort: 80, hostPort: 80, listenAddress: 127.0.0.1}
+`
+	config, err := ParseConfig([]byte(head+mappings), "f", 8080, 8443)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -20,40 +24,80 @@ func TestParseConfigMapsThePortsThatTheUserHasSet(t *testing.T) {
 	}
 }
 
-func TestParseConfigNamesEveryMistakeWithItsLine(t *testing.T) {
-	_, err := ParseConfig([]byte(head+"nodes:\n- role: control-plane\n  extraPortMapping: []\nnetworkin: {}\n"), "kind/cluster.yaml", 80, 443)
-	if err == nil || !strings.Contains(err.Error(), "kind/cluster.yaml:5: field extraPortMapping not found") || !strings.Contains(err.Error(), "kind/cluster.yaml:6: field networkin not found") {
-		t.Error(err)
-	}
-	if _, err := ParseConfig([]byte("kind: Deployment\n"), "f", 80, 443); err == nil || !strings.Contains(err.Error(), "kind: Cluster") {
-		t.Error(err)
+func TestParseConfigNamesEveryMistakeWithFileAndLine(t *testing.T) {
+	for text, wants := range map[string][]string{
+		head + "nodes:\n- role: control-plane\n  extraPortMapping: []\nnetworkin: {}\n": {
+			"kind/cluster.yaml:5: field extraPortMapping not found", "kind/cluster.yaml:6: field networkin not found",
+		},
+		head + "nodes: [\n":        {"kind/cluster.yaml:"},
+		head + "a: b: c\n":         {"kind/cluster.yaml:3: mapping values"},
+		head + "nodes: 3\n":        {"kind/cluster.yaml:3: cannot unmarshal"},
+		head + "name: a\nname: b":  {"kind/cluster.yaml:4: "},
+		"":                         {"kind/cluster.yaml: it must have kind: Cluster"},
+		"just text":                {"kind/cluster.yaml:1: cannot unmarshal"},
+		"kind: Deployment\n":       {"kind/cluster.yaml: it must have kind: Cluster", `not "Deployment" and ""`},
+		"kind: Cluster\nname: k\n": {`not "Cluster" and ""`},
+	} {
+		_, err := ParseConfig([]byte(text), "kind/cluster.yaml", 80, 443)
+		for _, want := range wants {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%q: %v", text, err)
+			}
+		}
 	}
 }
 
-func TestDifferencesAreSaidInTheUsersWords(t *testing.T) {
-	parse := func(text string, port int) *v1alpha4.Cluster {
+// everything has a value of every sort that kind's configuration knows.
+const everything = `name: k
+networking: {ipFamily: dual, apiServerPort: 6443, podSubnet: 10.0.0.0/16, dnsSearch: [], disableDefaultCNI: true}
+featureGates: {A: true}
+runtimeConfig: {api/all: "true"}
+kubeadmConfigPatches: ["kind: KubeletConfiguration"]
+kubeadmConfigPatchesJSON6902: [{group: kubeadm.k8s.io, version: v1beta4, kind: ClusterConfiguration, patch: "[]"}]
+containerdConfigPatches: ["x = 1"]
+nodes:
+- role: control-plane
+  labels: {a: b}
+  extraMounts: [{hostPath: /a, containerPath: /b, propagation: HostToContainer}]
+  extraPortMappings: [{containerPort: 80, hostPort: 1, listenAddress: 127.0.0.1}, {containerPort: 53, hostPort: 53, protocol: UDP}]
+- {role: worker, image: "kindest/node:v1.37.0"}
+`
+
+func TestEachDifferenceIsSaidOnceInTheUsersWordsAndNoneIsFoundInTheSame(t *testing.T) {
+	of := func(image, text string, port int) signature {
+		t.Helper()
 		config, err := ParseConfig([]byte(head+text), "f", port, 443)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return config
+		return signature{image, config}
 	}
-	made := signature{"", parse("", 80)}.String()
+	changed := func(old, new string) signature { return of("a", strings.Replace(everything, old, new, 1), 80) }
 	for _, test := range []struct {
-		now  signature
-		want string
+		made, now signature
+		want      string
 	}{
-		{signature{"", parse("", 80)}, ""},
-		{signature{"", parse("", 8080)}, "the ports were 127.0.0.1:80→80 127.0.0.1:443→443, are now 127.0.0.1:8080→80 127.0.0.1:443→443"},
-		{signature{"kindest/node:v1.37.0", parse("", 80)}, "the node image was kind's default, is now kindest/node:v1.37.0"},
-		{signature{"", parse("networking: {ipFamily: ipv6}\n", 80)}, "kind/cluster.yaml has changed"},
+		{of("", "", 80), of("", "", 80), ""},
+		{of("", "", 80), of("", "", 8080),
+			"the ports were 127.0.0.1:80→80 127.0.0.1:443→443, are now 127.0.0.1:8080→80 127.0.0.1:443→443"},
+		{of("", "", 80), of("kindest/node:v1.37.0", "", 80), "the node image was kind's default, is now kindest/node:v1.37.0"},
+		{of("", "", 80), of("", "networking: {ipFamily: ipv6}\n", 80), "kind/cluster.yaml has changed"},
+		{of("a", everything, 80), of("a", everything, 80), ""},
+		{of("a", everything, 80), changed("role: worker,", "role: control-plane,"), "kind/cluster.yaml has changed"},
+		{of("a", everything, 80), changed("A: true", "A: false"), "kind/cluster.yaml has changed"},
+		{of("a", everything, 80), changed("hostPort: 53", "hostPort: 54"),
+			"the ports were 127.0.0.1:80→80 :53→53 127.0.0.1:443→443, are now 127.0.0.1:80→80 :54→53 127.0.0.1:443→443"},
+		{of("a", everything, 80), changed("- {role: worker", "- {role: worker}\n- {role: worker"), "kind/cluster.yaml has changed"},
+		{of("a", everything, 80), of("", "", 80), "the node image was a, is now kind's default|kind/cluster.yaml has changed"},
 	} {
-		if got := strings.Join(test.now.differences(made), "|"); got != test.want {
+		if got := strings.Join(test.now.differences(test.made.String()), "|"); got != test.want {
 			t.Errorf("got %q, want %q", got, test.want)
 		}
 	}
-	if got := (signature{"", parse("", 80)}).differences("made by somebody else"); got != nil {
-		t.Error(got)
+	for _, unknown := range []string{"made by somebody else", "", "{}", "null", `{"image":"a"}`, "["} {
+		if got := of("a", "", 80).differences(unknown); got != nil {
+			t.Errorf("%q: %q", unknown, got)
+		}
 	}
 }
 

@@ -1,41 +1,117 @@
 package demo
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
 
 func TestNoSettingIsNeeded(t *testing.T) {
 	config, err := ReadConfig([]string{"PATH=/bin", "KINDGATE_TIMEOUT=", "NO_COLOR=1"})
-	if err != nil || config.Cluster != "kindgate" || config.HTTPPort != 80 || config.HTTPSPort != 443 || config.Timeout != 5*time.Minute || !config.NoColor {
+	if err != nil || config.Cluster != "kindgate" || config.HTTPPort != 80 || config.HTTPSPort != 443 ||
+		config.Timeout != 5*time.Minute || !config.NoColor {
 		t.Errorf("%v: %+v", err, config)
 	}
 }
 
-func TestEveryBadSettingIsNamedWithItsValueAndWhatIsAllowed(t *testing.T) {
-	bad := map[string]string{
-		"CLUSTER": "Not_A_Name", "HTTP_PORT": "0", "HTTPS_PORT": "65536", "NODE_IMAGE": "a b", "TRAEFIK_REPO": "ftp://x", "TRAEFIK_VERSION": "latest",
-		"TRAEFIK_DIGEST": "sha256:12", "TIMEOUT": "5", "OUTPUT": "xml", "BENCH_FORMAT": "html", "TIMEOUTS": "5m",
+func TestEverySettingReachesItsField(t *testing.T) {
+	config, err := ReadConfig([]string{
+		"KINDGATE_CLUSTER=c", "KINDGATE_HTTP_PORT=8080", "KINDGATE_HTTPS_PORT=8443", "KINDGATE_NODE_IMAGE=n",
+		"KINDGATE_TRAEFIK_CHART=./chart", "KINDGATE_TRAEFIK_REPO=https://x", "KINDGATE_TRAEFIK_VERSION=1.2.3",
+		"KINDGATE_TRAEFIK_DIGEST=" + strings.Repeat("0", 64), "KINDGATE_HOSTS_FILE=h", "KINDGATE_KUBECONFIG=k=v",
+		"KINDGATE_TIMEOUT=90s", "KINDGATE_OUTPUT=json", "KINDGATE_BENCH_FORMAT=markdown", "KINDGATE_SOAK_RESTART=a b=c",
+		"KIND_EXPERIMENTAL_PROVIDER=podman", "NO_COLOR=", "XKINDGATE_CLUSTER=x", "=", "KINDGATE", "",
+	})
+	want := Config{"c", 8080, 8443, "n", "./chart", "https://x", "1.2.3", strings.Repeat("0", 64), "h", "k=v",
+		90 * time.Second, "json", "markdown", "a b=c", false, "podman"}
+	if err != nil || config != want {
+		t.Errorf("%v\ngot  %+v\nwant %+v", err, config, want)
 	}
-	var environ []string
-	for name, value := range bad {
-		environ = append(environ, prefix+name+"="+value)
-	}
-	_, err := ReadConfig(environ)
-	if err == nil {
-		t.Fatal("no error")
-	}
-	for name, value := range bad {
-		if name != "TIMEOUTS" && !strings.Contains(err.Error(), prefix+name+`="`+value+`": it must be `) {
-			t.Errorf("%s is missing in:\n%v", name, err)
+}
+
+func TestEverySettingIsTakenAtTheBoundsOfWhatIsAllowedAndNamedWithItsValueBeyondThem(t *testing.T) {
+	for name, values := range map[string]struct{ good, bad []string }{
+		"CLUSTER": {[]string{"k", "a-b.c9", strings.Repeat("a", 50)},
+			[]string{"Not_A_Name", "-k", "k-", ".", "k ", "k\n", "ä", strings.Repeat("a", 51)}},
+		"HTTP_PORT":  {[]string{"1", "65535"}, []string{"0", "-1", "65536", "80.0", " 80", "0x50", "99999999999999999999"}},
+		"HTTPS_PORT": {[]string{"1", "65535"}, []string{"0", "65536", "443/tcp"}},
+		"NODE_IMAGE": {[]string{"", "kindest/node:v1.37.0", "localhost:5000/n@sha256:" + strings.Repeat("0", 64)},
+			[]string{"-v", "a b", "a\n"}},
+		"TRAEFIK_REPO":    {[]string{"http://x", "https://x/y"}, []string{"x", "oci://x", "ftp://x", "https:///charts"}},
+		"TRAEFIK_VERSION": {[]string{"39.0.7", "v39.0.7", "1.2.3-rc.1+b"}, []string{"latest", "39", "39.0", "^39.0.7", "39.0.x", "39.0.7-"}},
+		"TRAEFIK_DIGEST": {[]string{"", strings.Repeat("0a", 32)},
+			[]string{strings.Repeat("0A", 32), strings.Repeat("0", 63), "sha256:0", "sha256:12"}},
+		"TIMEOUT":      {[]string{"1s", "1h30m", "1000ms"}, []string{"999ms", "-5m", "5", "5 m"}},
+		"OUTPUT":       {[]string{"text", "json"}, []string{"xml", "JSON", "text\n", "text|json"}},
+		"BENCH_FORMAT": {[]string{"text", "markdown"}, []string{"json", "html"}},
+	} {
+		for _, value := range values.good {
+			if _, err := ReadConfig([]string{prefix + name + "=" + value}); err != nil {
+				t.Error(err)
+			}
+		}
+		for _, value := range values.bad {
+			_, err := ReadConfig([]string{prefix + name + "=" + value})
+			if want := fmt.Sprintf("%s%s=%q: it must be ", prefix, name, value); err == nil || !strings.HasPrefix(err.Error(), want) ||
+				strings.Contains(err.Error(), "\n") {
+				t.Errorf("%s=%q: one problem is expected: %v", name, value, err)
+			}
 		}
 	}
-	if !strings.Contains(err.Error(), "KINDGATE_TIMEOUTS: there is no such setting; is KINDGATE_TIMEOUT meant?") {
-		t.Error(err)
+}
+
+func TestTheNearestSettingIsNamedForOneThatDoesNotExist(t *testing.T) {
+	for wrong, nearest := range map[string]string{
+		"CLUSTR": "CLUSTER", "HTTPPORT": "HTTP_PORT", "HTTPS_PROT": "HTTPS_PORT", "TREAFIK_CHART": "TRAEFIK_CHART",
+		"HOSTFILE": "HOSTS_FILE", "TIMEOUTS": "TIMEOUT", "cluster": "CLUSTER",
+	} {
+		_, err := ReadConfig([]string{prefix + wrong + "=x"})
+		if err == nil || err.Error() != prefix+wrong+": there is no such setting; is "+prefix+nearest+" meant?" {
+			t.Error(err)
+		}
 	}
-	if _, err := ReadConfig([]string{"KINDGATE_HTTP_PORT=8080", "KINDGATE_HTTPS_PORT=8080"}); err == nil || !strings.Contains(err.Error(), "must differ") {
-		t.Error(err)
+}
+
+func TestTheTwoPortsMustDiffer(t *testing.T) {
+	for _, environ := range [][]string{{"KINDGATE_HTTP_PORT=443"}, {"KINDGATE_HTTP_PORT=8080", "KINDGATE_HTTPS_PORT=8080"}} {
+		if _, err := ReadConfig(environ); err == nil || !strings.Contains(err.Error(), "must differ") {
+			t.Errorf("%v: %v", environ, err)
+		}
+	}
+}
+
+func TestAllThatIsWrongIsSaidAtOnceAndInTheSameOrderEveryTime(t *testing.T) {
+	environ := []string{"KINDGATE_X=1", "KINDGATE_OUTPUT=x", "KINDGATE_HTTP_PORT=443", "KINDGATE_Y=1", "KINDGATE_TIMEOUT=x"}
+	want := []string{
+		"KINDGATE_HTTP_PORT and KINDGATE_HTTPS_PORT are both 443", `KINDGATE_OUTPUT="x": it must be `, `KINDGATE_TIMEOUT="x": it must be `,
+		"KINDGATE_X: there is no such setting", "KINDGATE_Y: there is no such setting",
+	}
+	_, err := ReadConfig(environ)
+	if err == nil || !slices.EqualFunc(strings.Split(err.Error(), "\n"), want, strings.HasPrefix) {
+		t.Fatal(err)
+	}
+	for range 20 { // as maps have no order
+		if _, again := ReadConfig(environ); again.Error() != err.Error() {
+			t.Fatalf("%v\n\n%v", err, again)
+		}
+	}
+}
+
+func TestOnlyAMissingRightIsNoFailureOfTheHostsFile(t *testing.T) {
+	for err, want := range map[error]bool{
+		nil: false, errors.New("full"): false, fs.ErrNotExist: false,
+		fs.ErrPermission: true, &os.PathError{Op: "open", Path: "hosts", Err: syscall.EACCES}: true,
+		errors.New("open hosts: read-only file system"): true,
+	} {
+		if got := mayNot(err); got != want {
+			t.Errorf("%v: %v", err, got)
+		}
 	}
 }
 

@@ -46,9 +46,12 @@ func TestAGatewayIsProgrammedWhenEachListenerIsAndItHasAnAddress(t *testing.T) {
 		{"an older generation", judged(2, "Accepted", "Programmed"), listener, "a", false, true, "generation 2, the object is at 3"},
 		{"unknown", judged(3, "Accepted=Unknown"), nil, "a", false, true, "Accepted is Unknown (Why): because"},
 		{"refused", judged(3, "Accepted=False"), nil, "a", false, false, "Accepted is False (Why): because"},
-		{"a listener's fault", judged(3, "Accepted=False"), judged(3, "Accepted=False"), "a", false, false, "listener web: Accepted is False (Why): because"},
-		{"a listener's fault of an older generation", judged(3, "Accepted=False"), judged(2, "Accepted=False"), "a", false, false, "Accepted is False"},
-		{"a listener's certificate", whole, judged(3, "Accepted", "Programmed", "ResolvedRefs=False"), "a", false, false, "listener web: ResolvedRefs is False"},
+		{"a listener's fault", judged(3, "Accepted=False"), judged(3, "Accepted=False"), "a", false, false,
+			"listener web: Accepted is False (Why): because"},
+		{"a listener's fault of an older generation", judged(3, "Accepted=False"), judged(2, "Accepted=False"), "a", false, false,
+			"Accepted is False"},
+		{"a listener's certificate", whole, judged(3, "Accepted", "Programmed", "ResolvedRefs=False"), "a", false, false,
+			"listener web: ResolvedRefs is False"},
 		{"a listener without a status", whole, nil, "a", false, true, "listener web"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -72,9 +75,31 @@ func TestAClassIsJudgedByItsAcceptance(t *testing.T) {
 	says(t, Class(&class), true, false, "Accepted")
 }
 
+func TestARoutesConditionsCountOnlyAtItsCurrentGeneration(t *testing.T) {
+	for _, test := range []struct {
+		name        string
+		conditions  []metav1.Condition
+		ok, pending bool
+		message     string
+	}{
+		{"none", nil, false, true, "no condition Accepted yet"},
+		{"both", judged(2, "Accepted", "ResolvedRefs"), true, false, "Accepted, ResolvedRefs"},
+		{"of an older generation", judged(1, "Accepted", "ResolvedRefs"), false, true, "generation 1, the object is at 2"},
+		{"not resolved", judged(2, "Accepted", "ResolvedRefs=False"), false, false,
+			"ResolvedRefs is False (Why): because (parent Gateway/traefik/gw)"},
+		{"unknown", judged(2, "Accepted=Unknown"), false, true, "Accepted is Unknown"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := route(t, "hostnames: [a.x]")
+			r.Status.Parents = []gatewayv1.RouteParentStatus{{ParentRef: r.Spec.ParentRefs[0], Conditions: test.conditions}}
+			says(t, Attached(&r, gatewaysOf(t, web)), test.ok, test.pending, test.message)
+		})
+	}
+}
+
 func TestARouteMustBeAcceptedByEachOfItsParents(t *testing.T) {
 	own := strings.NewReplacer("namespace: traefik", "namespace: demo", "name: web,", "name: other,").Replace(web)
-	gateways := []gatewayv1.Gateway{parse[gatewayv1.Gateway](t, web), parse[gatewayv1.Gateway](t, own)}
+	gateways := gatewaysOf(t, web, own)
 	good := judged(2, "Accepted", "ResolvedRefs")
 	parents := func(refs string) []gatewayv1.ParentReference {
 		return parse[[]gatewayv1.ParentReference](t, refs)
@@ -93,6 +118,8 @@ func TestARouteMustBeAcceptedByEachOfItsParents(t *testing.T) {
 		{"another listener", "[{name: gw, sectionName: other}]", "[{name: gw}]", false, true, "Gateway/demo/gw, listener other"},
 		{"a listener that is not there", "[{name: gw, sectionName: web}]", "[{name: gw, sectionName: web}]", false, false,
 			"does not exist: the Gateway has the listeners other"},
+		{"a Gateway that is not there", "[{name: nowhere, namespace: traefik}]", "[]", false, false,
+			"Gateway/traefik/nowhere does not exist"},
 		{"another kind", "[{kind: Service, group: '', name: s}]", "[{kind: Service, group: '', name: s}]", true, false, "Accepted"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -104,7 +131,4 @@ func TestARouteMustBeAcceptedByEachOfItsParents(t *testing.T) {
 			says(t, Attached(&r, gateways), test.ok, test.pending, test.message)
 		})
 	}
-	r := route(t, "hostnames: [a.x]")
-	r.Status.Parents = []gatewayv1.RouteParentStatus{{ParentRef: r.Spec.ParentRefs[0], Conditions: judged(2, "Accepted", "ResolvedRefs=False")}}
-	says(t, Attached(&r, gateways), false, false, "ResolvedRefs is False (Why): because (parent Gateway/traefik/gw)")
 }

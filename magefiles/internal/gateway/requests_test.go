@@ -6,24 +6,63 @@ import (
 	"testing"
 
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+	"sigs.k8s.io/yaml"
 )
 
-// lines are the requests of routes with the given specs, "-" for one that cannot be proven.
-func lines(t *testing.T, gateway string, specs ...string) string {
+func parse[T any](t *testing.T, text string) T {
 	t.Helper()
-	var routes []gatewayv1.HTTPRoute
-	for _, spec := range specs {
-		routes = append(routes, route(t, spec))
+	var object T
+	if err := yaml.UnmarshalStrict([]byte(text), &object); err != nil {
+		t.Fatal(err)
 	}
+	return object
+}
+
+// web has one listener, many one of every sort.
+const (
+	web = `{metadata: {namespace: traefik, name: gw}, spec: {gatewayClassName: traefik, listeners: [
+	{name: web, port: 8000, protocol: HTTP}]}}`
+	many = `{metadata: {namespace: traefik, name: gw}, spec: {gatewayClassName: traefik, listeners: [
+	{name: web, port: 8000, protocol: HTTP}, {name: websecure, port: 8443, protocol: HTTPS, hostname: '*.x'},
+	{name: web2, port: 8001, protocol: HTTP}, {name: tls, port: 8444, protocol: TLS, hostname: t.y}]}}`
+)
+
+func gatewaysOf(t *testing.T, texts ...string) []gatewayv1.Gateway {
+	t.Helper()
+	var gateways []gatewayv1.Gateway
+	for _, text := range texts {
+		gateways = append(gateways, parse[gatewayv1.Gateway](t, text))
+	}
+	return gateways
+}
+
+func route(t *testing.T, spec string) gatewayv1.HTTPRoute {
+	t.Helper()
+	const head = "{metadata: {namespace: demo, name: r, generation: 2}, spec: {parentRefs: [{name: gw, namespace: traefik}], "
+	return parse[gatewayv1.HTTPRoute](t, head+spec+"}}")
+}
+
+func routes(t *testing.T, specs ...string) []gatewayv1.HTTPRoute {
+	t.Helper()
+	var all []gatewayv1.HTTPRoute
+	for _, spec := range specs {
+		all = append(all, route(t, spec))
+	}
+	return all
+}
+
+// lines are the requests of routes, "-" for one that cannot be proven.
+func lines(t *testing.T, gateway string, routes ...gatewayv1.HTTPRoute) []string {
+	t.Helper()
 	var all []string
-	for _, request := range Requests(routes, []gatewayv1.Gateway{parse[gatewayv1.Gateway](t, gateway)}) {
+	for _, request := range Requests(routes, gatewaysOf(t, gateway)) {
 		line := request.Line(map[string]int{"http": 80, "https": 443}[request.Scheme])
 		if request.Unproven != "" {
 			line = "-"
 		}
 		all = append(all, line)
 	}
-	return strings.Join(all, " ")
+	return all
 }
 
 const to = "backendRefs: [{name: s, port: 80}]"
@@ -33,23 +72,27 @@ func on(hostnames, matches string) string {
 	return "hostnames: [" + hostnames + "], rules: [{matches: [" + matches + "], " + to + "}]"
 }
 
-// many has a listener of every sort.
-const many = `{metadata: {namespace: traefik, name: gw}, spec: {gatewayClassName: traefik, listeners: [
-	{name: web, port: 8000, protocol: HTTP}, {name: websecure, port: 8443, protocol: HTTPS, hostname: '*.x'},
-	{name: web2, port: 8001, protocol: HTTP}, {name: tls, port: 8444, protocol: TLS, hostname: t.y}]}}`
-
-func TestARequestIsNotTakenByAnotherRoutesMatch(t *testing.T) {
+func TestEachHostAndMatchGetsARequestThatOnlyItAnswers(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		specs []string
 		want  string
 	}{
+		{"hosts", []string{"hostnames: [a.x, b.x], rules: [{" + to + "}]"}, "http://a.x/ http://b.x/"},
+		{"paths", []string{on("a.x", "{path: {value: /v1}}, {path: {type: Exact, value: /v2}}")}, "http://a.x/v1 http://a.x/v2"},
+		{"no host", []string{"rules: [{" + to + "}]"}, "http://any-host.localhost/"},
+		{"a wildcard", []string{"hostnames: ['*.x'], rules: [{" + to + "}]"}, "http://any.x/"},
+		{"header, query and method", []string{on("a.x", "{method: HEAD, headers: [{name: h, value: v}], queryParams: [{name: q, value: w}]}")},
+			"HEAD http://a.x/?q=w [h: v]"},
+		{"a match that is wholly taken", []string{on("a.x", "{path: {type: Exact, value: /p}}, {path: {type: Exact, value: /p}}")},
+			"http://a.x/p -"},
 		{"a longer prefix", []string{on("a.x", "{}"), on("a.x", "{path: {value: /v1}}")}, "http://a.x/ http://a.x/v1"},
 		{"an exact root", []string{on("a.x", "{}"), on("a.x", "{path: {type: Exact, value: /}}")}, "http://a.x/kindgate-probe http://a.x/"},
 		{"the same match of an earlier route", []string{on("a.x", "{}"), on("a.x", "{}")}, "http://a.x/ -"},
 		{"a wildcard beside a name", []string{on("'*.x'", "{}"), on("any.x", "{}")}, "- http://any.x/"},
 		{"any host beside a name", []string{on("", "{}"), on("a.x", "{}")}, "http://any-host.localhost/ http://a.x/"},
-		{"a prefix is one of whole segments", []string{on("a.x", "{path: {value: /p}}, {path: {type: Exact, value: /p}}, {path: {value: /p/kindgate}}")},
+		{"a prefix is one of whole segments",
+			[]string{on("a.x", "{path: {value: /p}}, {path: {type: Exact, value: /p}}, {path: {value: /p/kindgate}}")},
 			"http://a.x/p/kindgate-probe http://a.x/p http://a.x/p/kindgate"},
 		{"a header more", []string{on("a.x", "{headers: [{name: h, value: v}]}, {headers: [{name: h, value: v}, {name: i, value: w}]}")},
 			"http://a.x/ [h: v] http://a.x/ [h: v] [i: w]"},
@@ -58,7 +101,7 @@ func TestARequestIsNotTakenByAnotherRoutesMatch(t *testing.T) {
 			"- http://a.x/kindgate-probe"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if got := lines(t, web, test.specs...); got != test.want {
+			if got := strings.Join(lines(t, web, routes(t, test.specs...)...), " "); got != test.want {
 				t.Errorf("got  %s\nwant %s", got, test.want)
 			}
 		})
@@ -68,7 +111,7 @@ func TestARequestIsNotTakenByAnotherRoutesMatch(t *testing.T) {
 func TestARouteIsServedByTheListenersThatTakeHTTPAndItsNames(t *testing.T) {
 	for _, test := range []struct{ name, parents, spec, want string }{
 		{"each scheme once", "{name: gw, namespace: traefik}", "hostnames: [a.x, b.y]", "http://a.x/ https://a.x/ http://b.y/"},
-		{"a listener by its name", "{name: gw, namespace: traefik, sectionName: websecure}", "hostnames: [a.x, b.y]", "https://a.x/"},
+		{"a listener by its name", "{name: gw, namespace: traefik, sectionName: websecure}", "hostnames: [a.x, b.y, x]", "https://a.x/"},
 		{"a listener by its port", "{name: gw, namespace: traefik, port: 8001}", "hostnames: [a.x]", "http://a.x/"},
 		{"the listener's name is the narrower one", "{name: gw, namespace: traefik, sectionName: websecure}", "hostnames: ['*.x', '*.b.x']",
 			"https://any.x/ https://any.b.x/"},
@@ -80,24 +123,63 @@ func TestARouteIsServedByTheListenersThatTakeHTTPAndItsNames(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			r := route(t, test.spec+", rules: [{"+to+"}]")
 			r.Spec.ParentRefs = parse[[]gatewayv1.ParentReference](t, "["+test.parents+"]")
-			var urls []string
-			for _, request := range Requests([]gatewayv1.HTTPRoute{r}, []gatewayv1.Gateway{parse[gatewayv1.Gateway](t, many)}) {
-				urls = append(urls, request.URL(map[string]int{"http": 80, "https": 443}[request.Scheme]))
-			}
+			got := lines(t, many, r)
 			want := strings.Fields(test.want)
-			slices.Sort(urls)
+			slices.Sort(got)
 			slices.Sort(want)
-			if !slices.Equal(urls, want) {
-				t.Errorf("got  %v\nwant %v", urls, want)
+			if !slices.Equal(got, want) {
+				t.Errorf("got  %v\nwant %v", got, want)
 			}
 		})
 	}
 }
 
-func TestTheNamesOfARouteAreKnownBeforeItsGatewayIsThere(t *testing.T) {
-	routes := []gatewayv1.HTTPRoute{route(t, "hostnames: [b.x, a.x, '*.x']"), route(t, "hostnames: [a.x]"), route(t, "rules: []")}
-	if got := strings.Join(Hostnames(routes, nil), " "); got != "a.x b.x" {
+func TestTheNamesOfARouteAreThoseItsListenersAllowAndAllBeforeItsGatewayIsThere(t *testing.T) {
+	bounded := gatewaysOf(t, strings.Replace(web, "name: web,", "name: web, hostname: '*.x',", 1))
+	all := routes(t, "hostnames: [b.x, a.x, '*.x']", "hostnames: [a.x, a.y, x]", "rules: []")
+	if got := strings.Join(Hostnames(all, bounded), " "); got != "a.x b.x" {
 		t.Error(got)
+	}
+	if got := strings.Join(Hostnames(all, nil), " "); got != "a.x a.y b.x x" {
+		t.Error(got)
+	}
+}
+
+func TestARequestKnowsItsBackendsItsRedirectAndItsWeights(t *testing.T) {
+	spec := `hostnames: [a.x], rules: [
+		{backendRefs: [{name: s, port: 80, weight: 9}, {name: o, namespace: other, port: 81, weight: 1}, {name: none, port: 80, weight: 0}]},
+		{matches: [{path: {value: /old}}], filters: [{type: RequestRedirect, requestRedirect: {statusCode: 301}}]}]`
+	requests := Requests(routes(t, spec), gatewaysOf(t, web))
+	b := requests[0].Backends
+	if len(b) != 2 || b[0].String() != "Service/demo/s" || b[1].String() != "Service/other/o" || !requests[0].Weighted {
+		t.Errorf("%+v", requests[0])
+	}
+	if requests[1].Redirect != 301 || len(requests[1].Backends) != 0 {
+		t.Errorf("%+v", requests[1])
+	}
+}
+
+func TestAMatchThatNoRequestCanProveSaysWhy(t *testing.T) {
+	for match, want := range map[string]string{
+		"matches: [{path: {type: RegularExpression, value: /p.*}}], " + to:                "its path is a regular expression",
+		"matches: [{method: DELETE}], " + to:                                              "a DELETE might change something",
+		"matches: [{headers: [{type: RegularExpression, name: h, value: v}]}], " + to:     "a header by a regular expression",
+		"matches: [{queryParams: [{type: RegularExpression, name: q, value: v}]}], " + to: "a query parameter by a regular expression",
+		"matches: [{method: POST}], " + to:                                                "a POST might change something",
+		"matches: [{}]":                                                                   "neither a backend nor a redirect",
+	} {
+		request := Requests(routes(t, "hostnames: [a.x], rules: [{"+match+"}]"), gatewaysOf(t, web))[0]
+		if !strings.Contains(request.Unproven, want) {
+			t.Errorf("%s: %q", match, request.Unproven)
+		}
+	}
+}
+
+func TestTheControlsHostIsOneThatNoRouteHas(t *testing.T) {
+	for spec, want := range map[string]bool{"hostnames: [a.localhost]": true, "hostnames: ['*.localhost']": false, "rules: []": false} {
+		if _, ok := Unrouted(routes(t, spec), gatewaysOf(t, web)); ok != want {
+			t.Errorf("%s: %v", spec, ok)
+		}
 	}
 }
 
@@ -111,25 +193,11 @@ func TestAURLHasThePortOnlyWhereItIsNotTheSchemes(t *testing.T) {
 		{Request{Scheme: "http", Host: "a.x", Path: "/"}, 8080, "http://a.x:8080/"},
 		{Request{Scheme: "https", Host: "a.x", Path: "/"}, 443, "https://a.x/"},
 		{Request{Scheme: "https", Host: "a.x", Path: "/"}, 80, "https://a.x:80/"},
-		{Request{Scheme: "http", Host: "a.x", Path: "/a b?", Query: map[string]string{"q": "1&2", "p": "ü"}}, 80, "http://a.x/a%20b%3F?p=%C3%BC&q=1%262"},
+		{Request{Scheme: "http", Host: "a.x", Path: "/a b?", Query: map[string]string{"q": "1&2", "p": "ü"}}, 80,
+			"http://a.x/a%20b%3F?p=%C3%BC&q=1%262"},
 	} {
 		if got := test.request.URL(test.port); got != test.want {
 			t.Errorf("got %s, want %s", got, test.want)
-		}
-	}
-}
-
-func TestAMatchThatNoRequestCanProveSaysWhy(t *testing.T) {
-	for match, want := range map[string]string{
-		"matches: [{headers: [{type: RegularExpression, name: h, value: v}]}], " + to:     "a header by a regular expression",
-		"matches: [{queryParams: [{type: RegularExpression, name: q, value: v}]}], " + to: "a query parameter by a regular expression",
-		"matches: [{method: POST}], " + to:                                                "a POST might change something",
-		"matches: [{}]":                                                                   "neither a backend nor a redirect",
-	} {
-		routes := []gatewayv1.HTTPRoute{route(t, "hostnames: [a.x], rules: [{"+match+"}]")}
-		request := Requests(routes, []gatewayv1.Gateway{parse[gatewayv1.Gateway](t, web)})[0]
-		if !strings.Contains(request.Unproven, want) {
-			t.Errorf("%s: %q", match, request.Unproven)
 		}
 	}
 }

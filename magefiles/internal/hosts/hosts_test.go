@@ -14,38 +14,64 @@ import (
 
 const block = "# BEGIN kindgate k\n127.0.0.1 a.localhost\n127.0.0.1 b.localhost\n# END kindgate k\n"
 
-func TestEditKeepsEverythingButItsOwnBlock(t *testing.T) {
-	names := []string{"a.localhost", "b.localhost"}
-	for _, test := range []struct{ name, before, after string }{
-		{"an empty file", "", block},
-		{"a file without a block", "127.0.0.1 localhost\n", "127.0.0.1 localhost\n" + block},
-		{"a file without a last line end", "127.0.0.1 localhost", "127.0.0.1 localhost\n" + block},
-		{"a block in the middle", "x\n# BEGIN kindgate k\nold\n# END kindgate k\ny\n", "x\n" + block + "y\n"},
-		{"two blocks", block + "x\n" + block, block + "x\n"},
-		{"another cluster's block", "# BEGIN kindgate other\n1.2.3.4 c\n# END kindgate other\n", "# BEGIN kindgate other\n1.2.3.4 c\n# END kindgate other\n" + block},
-		{"CRLF", "127.0.0.1 localhost\r\n", "127.0.0.1 localhost\r\n" + strings.ReplaceAll(block, "\n", "\r\n")},
-		{"the wanted block", "x\n" + block, "x\n" + block},
+const other = "# BEGIN kindgate other\n1.2.3.4 c\n# END kindgate other\n"
+
+func TestEditChangesNothingButItsOwnBlockWhichStaysWhereItIs(t *testing.T) {
+	const ab = "a.localhost b.localhost"
+	one := begin("k") + "\n127.0.0.1 x.localhost\n" + end("k") + "\n"
+	for _, test := range []struct{ name, names, before, after string }{
+		{"an empty file", ab, "", block},
+		{"a file without a block", ab, "127.0.0.1 localhost\n", "127.0.0.1 localhost\n" + block},
+		{"a file without a last line end", ab, "127.0.0.1 localhost", "127.0.0.1 localhost\n" + block},
+		{"a block in the middle", ab, "x\n# BEGIN kindgate k\nold\n# END kindgate k\ny\n", "x\n" + block + "y\n"},
+		{"two blocks", ab, block + "x\n" + block, block + "x\n"},
+		{"another cluster's block", ab, other, other + block},
+		{"CRLF", ab, "127.0.0.1 localhost\r\n", "127.0.0.1 localhost\r\n" + strings.ReplaceAll(block, "\n", "\r\n")},
+		{"the wanted block", ab, "x\n" + block, "x\n" + block},
+		{"fewer names", "x.localhost", "first\n" + block + "between\n" + other + "last", "first\n" + one + "between\n" + other + "last"},
+		{"more names", ab, "first\n" + one + "between\n" + other + "last", "first\n" + block + "between\n" + other + "last"},
+		{"no names any more", "", "x\n" + block + "y\n", "x\ny\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			names := strings.Fields(test.names)
 			after, err := Edit([]byte(test.before), "k", names)
-			if err != nil || string(after) != test.after {
+			if err != nil || string(after) != test.after || !slices.Equal(Block(after, "k"), names) {
 				t.Errorf("%v, got %q, want %q", err, after, test.after)
 			}
 		})
 	}
 }
 
-func TestEditTakesTheBlockAwayWithoutATrace(t *testing.T) {
-	after, err := Edit([]byte("x\n"+block+"y\n"), "k", nil)
-	if err != nil || string(after) != "x\ny\n" {
-		t.Errorf("%v, %q", err, after)
+func TestBlockReadsWhatAUserHasWrittenIntoItAndNoOtherClusters(t *testing.T) {
+	text := "127.0.0.1 outside\n" + other + begin("k") + "\r\n# a comment\r\n\r\n127.0.0.1\ta  b\r\n::1 c\r\n127.0.0.1\r\n" +
+		end("k") + "\r\n127.0.0.1 outside\r\n"
+	for cluster, want := range map[string][]string{"k": {"a", "b", "c"}, "other": {"c"}} {
+		if got := Block([]byte(text), cluster); !slices.Equal(got, want) {
+			t.Error(cluster, got)
+		}
 	}
 }
 
-func TestABrokenFenceIsAnErrorWithItsLine(t *testing.T) {
-	for _, text := range []string{"x\n# BEGIN kindgate k\n1.1.1.1 theirs\n", "x\n# END kindgate k\n", "x\n# BEGIN kindgate k\n# BEGIN kindgate k\n# END kindgate k\n"} {
-		if _, err := Edit([]byte(text), "k", []string{"a"}); err == nil || !strings.Contains(err.Error(), "line 2") {
+// written is a hosts file with the given text.
+func written(t *testing.T, text string, mode fs.FileMode) File {
+	t.Helper()
+	file := File{filepath.Join(t.TempDir(), "hosts"), "k"}
+	if err := os.WriteFile(file.Path, []byte(text), mode); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func TestAFileWithABrokenFenceIsNamedWithTheLineAndLeftAsItIs(t *testing.T) {
+	for _, text := range []string{
+		"x\n# BEGIN kindgate k\n1.1.1.1 theirs\n", "x\n# END kindgate k\n", "x\n# BEGIN kindgate k\n# BEGIN kindgate k\n# END kindgate k\n",
+	} {
+		file := written(t, text, 0o644)
+		if _, err := file.Set([]string{"a"}); err == nil || !strings.Contains(err.Error(), file.Path+", line 2: ") {
 			t.Errorf("%q: %v", text, err)
+		}
+		if after, _ := os.ReadFile(file.Path); string(after) != text {
+			t.Errorf("%q became %q", text, after)
 		}
 	}
 }
@@ -76,15 +102,31 @@ func TestSetKeepsModeAndSymbolicLinkAndIsIdempotent(t *testing.T) {
 	}
 }
 
-func TestSetRefusesAReadOnlyFile(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "hosts")
-	if err := os.WriteFile(path, []byte("x\n"), 0o444); err != nil {
-		t.Fatal(err)
+func TestAFileThatIsNotThereHasNoNamesAndIsMadeOnlyForSome(t *testing.T) {
+	file := File{filepath.Join(t.TempDir(), "hosts"), "k"}
+	if names, err := file.Names(); names != nil || err != nil {
+		t.Error(names, err)
 	}
-	if _, err := (File{path, "k"}).Set([]string{"a"}); !errors.Is(err, fs.ErrPermission) {
+	if changed, err := file.Set(nil); changed || err != nil {
+		t.Error(changed, err)
+	}
+	if _, err := os.Stat(file.Path); !errors.Is(err, fs.ErrNotExist) {
+		t.Error("it was made for no names", err)
+	}
+	if changed, err := file.Set([]string{"a.localhost", "b.localhost"}); !changed || err != nil {
+		t.Fatal(changed, err)
+	}
+	if text, _ := os.ReadFile(file.Path); string(text) != block {
+		t.Errorf("%q", text)
+	}
+}
+
+func TestSetRefusesAReadOnlyFile(t *testing.T) {
+	file := written(t, "x\n", 0o444)
+	if _, err := file.Set([]string{"a"}); !errors.Is(err, fs.ErrPermission) {
 		t.Error(err)
 	}
-	if text, _ := os.ReadFile(path); string(text) != "x\n" {
+	if text, _ := os.ReadFile(file.Path); string(text) != "x\n" {
 		t.Errorf("%q", text)
 	}
 }
@@ -106,7 +148,9 @@ func TestUnresolvedIsWhatDoesNotLeadToLoopbackOnly(t *testing.T) {
 }
 
 func FuzzEdit(f *testing.F) {
-	for _, seed := range []string{"", "127.0.0.1 localhost\n", block, "x\r\n", "# BEGIN kindgate k\n", "# END kindgate k", "x\n" + block + block} {
+	for _, seed := range []string{
+		"", "127.0.0.1 localhost\n", block, "x\r\n", "# BEGIN kindgate k\n", "# END kindgate k", "x\n" + block + block,
+	} {
 		f.Add([]byte(seed), "a.localhost b.localhost")
 	}
 	f.Fuzz(func(t *testing.T, text []byte, words string) {
@@ -146,4 +190,28 @@ func outside(text []byte) string {
 		}
 	}
 	return strings.TrimRight(strings.Join(lines, ""), "\r\n")
+}
+
+func FuzzAddingAndTakingAwayGivesBackTheText(f *testing.F) {
+	for _, seed := range []string{"", "127.0.0.1 localhost", "a\r\nb", "\n\n", "x\r", "#\n # BEGIN kindgate other\n", "\xff\xfe", block} {
+		f.Add([]byte(seed))
+	}
+	names := []string{"a.localhost", "b.localhost"}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if bytes.Contains(text, []byte("kindgate k")) {
+			return // perhaps a fence: FuzzEdit's
+		}
+		with, err := Edit(text, "k", names)
+		if err != nil {
+			t.Fatalf("%q: %v", text, err)
+		}
+		if !bytes.HasPrefix(with, text) || !slices.Equal(Block(with, "k"), names) {
+			t.Fatalf("%q became %q", text, with)
+		}
+		without, err := Edit(with, "k", nil)
+		added := bytes.TrimPrefix(without, text) // a last line end, where the file had none
+		if err != nil || !bytes.HasPrefix(without, text) || len(bytes.TrimLeft(added, "\r\n")) > 0 || len(added) > 2 {
+			t.Fatalf("%q came back as %q (%v)", text, without, err)
+		}
+	})
 }

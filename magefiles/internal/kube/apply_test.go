@@ -2,6 +2,9 @@ package kube
 
 import (
 	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -16,6 +19,12 @@ func object(t *testing.T, text string) map[string]any {
 		t.Fatal(err)
 	}
 	return content
+}
+
+// manifest is an object as Decode has it, from nowhere.
+func manifest(t *testing.T, text string) Object {
+	t.Helper()
+	return Object{&unstructured.Unstructured{Object: object(t, text)}, ""}
 }
 
 const deployment = `
@@ -34,7 +43,23 @@ spec:
 
 // deploymentFields is what the API server says an applier of the above owns.
 const deploymentFields = `{"f:metadata":{"f:labels":{"f:app":{}}},"f:spec":{"f:replicas":{},"f:template":{"f:spec":{"f:containers":{
-	"k:{\"name\":\"main\"}":{".":{},"f:image":{},"f:name":{},"f:ports":{"k:{\"containerPort\":80,\"protocol\":\"TCP\"}":{".":{},"f:containerPort":{}}}}}}}}}`
+  "k:{\"name\":\"main\"}":{".":{},"f:image":{},"f:name":{},"f:ports":{
+    "k:{\"containerPort\":80,\"protocol\":\"TCP\"}":{".":{},"f:containerPort":{}}}}}}}}}`
+
+const httpRoute = `
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: r, namespace: n, creationTimestamp: null, annotations: {a: b}}
+spec:
+  parentRefs: [{name: gw}]
+  hostnames: [a.localhost]
+  rules:
+  - matches: [{path: {value: /v1}}]
+    backendRefs: [{name: s, port: 80, weight: 1000000}]
+`
+
+// routeFields is what it says of the above: lists that have one owner as a whole.
+const routeFields = `{"f:metadata":{"f:annotations":{"f:a":{}}},"f:spec":{"f:parentRefs":{},"f:hostnames":{},"f:rules":{}}}`
 
 func TestAnObjectIsCoveredWhileItsManagerOwnsEveryField(t *testing.T) {
 	for _, test := range []struct {
@@ -44,25 +69,106 @@ func TestAnObjectIsCoveredWhileItsManagerOwnsEveryField(t *testing.T) {
 		{"as applied", deployment, deploymentFields, true},
 		{"replicas taken by somebody", deployment, `{"f:metadata":{"f:labels":{"f:app":{}}},"f:spec":{"f:template":{}}}`, false},
 		{"a label taken", deployment, `{"f:metadata":{"f:labels":{"f:other":{}}},"f:spec":{}}`, false},
-		{"a container removed", deployment, `{"f:metadata":{"f:labels":{}},"f:spec":{"f:replicas":{},"f:template":{"f:spec":{"f:containers":{"k:{\"name\":\"other\"}":{}}}}}}`, false},
+		{"a container removed", deployment, strings.ReplaceAll(deploymentFields, "main", "other"), false},
 		{"nothing owned", deployment, `{}`, false},
-		{"a list with one owner", "spec: {rules: [{a: 1}], hostnames: [x]}", `{"f:spec":{"f:rules":{},"f:hostnames":{}}}`, true},
+		{"lists with one owner each", httpRoute, routeFields, true},
+		{"such a list taken, as by kubectl edit", httpRoute, strings.Replace(routeFields, `,"f:rules":{}`, "", 1), false},
+		{"an annotation taken", httpRoute, strings.Replace(routeFields, `"f:a"`, `"f:b"`, 1), false},
+		{"nothing owned but metadata", httpRoute, `{"f:metadata":{"f:annotations":{"f:a":{}}}}`, false},
 		{"a set", "metadata: {finalizers: [x]}", `{"f:metadata":{"f:finalizers":{".":{},"v:\"x\"":{}}}}`, true},
 		{"a set without the value", "metadata: {finalizers: [y]}", `{"f:metadata":{"f:finalizers":{".":{},"v:\"x\"":{}}}}`, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			var fields map[string]any
-			if err := json.Unmarshal([]byte(test.fields), &fields); err != nil {
-				t.Fatal(err)
-			}
-			if got := covers(object(t, test.object), fields); got != test.want {
+			if got := covers(object(t, test.object), object(t, test.fields)); got != test.want {
 				t.Errorf("got %v", got)
 			}
 		})
 	}
 }
 
-func TestWithinForgivesWhatAServerAddsOrLeavesOut(t *testing.T) {
+// managed is an object with managedFields of the given managers, "name/subresource" with a tree of FieldsV1 each.
+func managed(t *testing.T, managers map[string]string) *unstructured.Unstructured {
+	t.Helper()
+	live := manifest(t, deployment)
+	var entries []metav1.ManagedFieldsEntry
+	for _, name := range slices.Sorted(maps.Keys(managers)) {
+		manager, subresource, _ := strings.Cut(name, "/")
+		fields := &metav1.FieldsV1{}
+		if err := json.Unmarshal([]byte(managers[name]), fields); err != nil {
+			t.Fatal(err)
+		}
+		entries = append(entries, metav1.ManagedFieldsEntry{Manager: manager, Subresource: subresource, FieldsV1: fields})
+	}
+	live.SetManagedFields(entries)
+	return live.Unstructured
+}
+
+func TestOnlyTheManagersOwnFieldsCount(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		managers map[string]string
+		want     bool
+	}{
+		{"its own", map[string]string{Manager: deploymentFields}, true},
+		{"beside the controller's", map[string]string{
+			Manager: deploymentFields, "kube-controller-manager/status": `{"f:status":{"f:replicas":{}}}`, "kubectl": `{"f:metadata":{}}`,
+		}, true},
+		{"beside its own of a status", map[string]string{Manager: deploymentFields, Manager + "/status": `{"f:status":{}}`}, true},
+		{"somebody else's", map[string]string{"kubectl": deploymentFields}, false},
+		{"its own of a status only", map[string]string{Manager + "/status": deploymentFields}, false},
+		{"nobody's", nil, false},
+	} {
+		if got := covers(object(t, deployment), ownedFields(managed(t, test.managers), Manager)); got != test.want {
+			t.Errorf("%s: %v", test.name, got)
+		}
+	}
+}
+
+// dns is a Service as manifests have it: TCP is left to the default, which is a part of the key under which the server lists a port.
+const dns = `
+apiVersion: v1
+kind: Service
+metadata: {name: dns, namespace: n}
+spec:
+  selector: {app: dns}
+  ports:
+  - {name: tcp, port: 53, targetPort: 5353}
+  - {name: udp, port: 53, targetPort: 5353, protocol: UDP}
+`
+
+func TestEachItemOfAListIsLookedUpUnderItsOwnKeys(t *testing.T) {
+	const (
+		tcp = `"k:{\"port\":53,\"protocol\":\"TCP\"}":{".":{},"f:name":{},"f:port":{},"f:targetPort":{}}`
+		udp = `"k:{\"port\":53,\"protocol\":\"UDP\"}":{".":{},"f:name":{},"f:port":{},"f:protocol":{},"f:targetPort":{}}`
+	)
+	for _, test := range []struct {
+		name, ports string
+		want        bool
+	}{
+		{"both", tcp + "," + udp, true},
+		{"another port too", tcp + "," + udp + `,"k:{\"port\":54,\"protocol\":\"TCP\"}":{".":{}}`, true},
+		{"UDP's was removed", tcp, false},
+		{"UDP's targetPort was taken", tcp + "," + strings.Replace(udp, `,"f:targetPort":{}`, "", 1), false},
+		{"TCP's targetPort was taken", strings.Replace(tcp, `,"f:targetPort":{}`, "", 1) + "," + udp, false},
+	} {
+		fields := object(t, `{"f:spec":{"f:selector":{},"f:ports":{`+test.ports+`}}}`)
+		for range 50 { // as maps have no order
+			if got := covers(object(t, dns), fields); got != test.want {
+				t.Errorf("%s: %v", test.name, got)
+				break
+			}
+		}
+	}
+}
+
+func TestAnItemsKeyMayBeALargeNumber(t *testing.T) {
+	fields := object(t, `{"k:{\"id\":1000000}":{".":{},"f:id":{}}}`)
+	if _, ok := ownedItem(map[string]any{"id": int64(1000000)}, fields); !ok { // int64, as Decode has numbers
+		t.Error("it is not found under its key")
+	}
+}
+
+func TestWithinForgivesWhatAServerAddsOrLeavesOutAndNothingElse(t *testing.T) {
 	for _, test := range []struct {
 		want, live string
 		ok         bool
@@ -70,25 +176,62 @@ func TestWithinForgivesWhatAServerAddsOrLeavesOut(t *testing.T) {
 		{"a: 1", "{a: 1, b: 2}", true},
 		{"a: {b: x}", "{a: {b: x, c: y}}", true},
 		{"a: [{n: 1}]", "{a: [{n: 1, d: 2}]}", true},
-		{"a: [1]", "{a: [1, 2]}", false},
 		{"{a: 0, b: false, c: '', d: {}, e: []}", "{}", true},
 		{"a: 1", "{}", false},
-		{"a: 1", "{a: 2}", false},
+		{httpRoute, strings.ReplaceAll(httpRoute, "{path: {value: /v1}}", "{path: {type: PathPrefix, value: /v1}}"), true},
 	} {
 		if got := within(object(t, test.want), object(t, test.live)); got != test.ok {
 			t.Errorf("%s in %s: %v", test.want, test.live, got)
 		}
 	}
+	for old, changed := range map[string]string{
+		"weight: 1000000": "weight: 1000001", "/v1": "/v2", "[a.localhost]": "[]", "hostnames": "others", "{name: s,": "{name: other,",
+		"a: b": "a: 'true'", "[{name: gw}]": "[{name: gw}, {name: gw2}]", "[{path: {value: /v1}}]": "null",
+	} {
+		if within(object(t, httpRoute), object(t, strings.Replace(httpRoute, old, changed, 1))) {
+			t.Errorf("%s is not seen", changed)
+		}
+	}
 }
 
-func TestTheHashIsTheManifestsAloneAndAnAutoscalersReplicasAreLeft(t *testing.T) {
-	o := Object{&unstructured.Unstructured{Object: object(t, deployment)}, ""}
+func TestWhatIsSentHasNothingThatOnlyAServerWrites(t *testing.T) {
+	exported := object(t, deployment+"status: {replicas: 2}\n")
+	metadata := exported["metadata"].(map[string]any)
+	for _, field := range []string{"creationTimestamp", "resourceVersion", "uid"} {
+		metadata[field] = "x"
+	}
+	metadata["generation"], metadata["managedFields"], metadata["annotations"] = int64(3), []any{}, map[string]any{"mine": "kept"}
+	before, _ := json.Marshal(exported)
+	want, hash, err := wanted(Object{&unstructured.Unstructured{Object: exported}, ""}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if after, _ := json.Marshal(exported); string(after) != string(before) {
+		t.Error("the manifest's object itself was changed")
+	}
+	got := slices.Sorted(maps.Keys(want.Object["metadata"].(map[string]any)))
+	if !slices.Equal(got, []string{"annotations", "labels", "name", "namespace"}) || want.Object["status"] != nil {
+		t.Errorf("%v", want.Object)
+	}
+	if a := want.GetAnnotations(); a["mine"] != "kept" || a[manifestAnnotation] != hash || len(hash) != 64 {
+		t.Errorf("%v", a)
+	}
+	metadata["annotations"] = map[string]any{"mine": "changed"}
+	if _, other, _ := wanted(Object{&unstructured.Unstructured{Object: exported}, ""}, nil); other == hash {
+		t.Error("a changed manifest has the same hash")
+	}
+}
+
+func TestAnAutoscalersReplicasAreLeftToItAndChangeNoHash(t *testing.T) {
+	o := manifest(t, deployment)
 	_, hash, err := wanted(o, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	live := &unstructured.Unstructured{Object: object(t, deployment)}
-	live.SetManagedFields([]metav1.ManagedFieldsEntry{{Manager: "kube-controller-manager", Subresource: "scale"}})
+	live := managed(t, map[string]string{
+		Manager:                         strings.Replace(deploymentFields, `"f:replicas":{},`, "", 1),
+		"kube-controller-manager/scale": `{"f:spec":{"f:replicas":{}}}`,
+	})
 	scaled, again, err := wanted(o, live)
 	if err != nil || again != hash {
 		t.Errorf("%v: the hash changed with the live object", err)
@@ -96,22 +239,13 @@ func TestTheHashIsTheManifestsAloneAndAnAutoscalersReplicasAreLeft(t *testing.T)
 	if _, found, _ := unstructured.NestedFieldNoCopy(scaled.Object, "spec", "replicas"); found {
 		t.Error("the replicas are fought over")
 	}
-	live.SetManagedFields([]metav1.ManagedFieldsEntry{{Manager: "kubectl", Subresource: "scale"}})
-	if byHand, _, _ := wanted(o, live); byHand.Object["spec"].(map[string]any)["replicas"] == nil {
+	owned := ownedFields(live, Manager)
+	owned["f:metadata"] = object(t, `{"f:annotations":{"f:`+manifestAnnotation+`":{}},"f:labels":{}}`)
+	if !covers(scaled.Object, owned) || covers(o.Object, owned) {
+		t.Error("the replicas still count")
+	}
+	byHand, _, _ := wanted(o, managed(t, map[string]string{"kubectl/scale": `{"f:spec":{"f:replicas":{}}}`}))
+	if byHand.Object["spec"].(map[string]any)["replicas"] == nil {
 		t.Error("a person's kubectl scale is taken for an autoscaler's")
 	}
-}
-
-func FuzzDecode(f *testing.F) {
-	f.Add([]byte(namespace + "---\n" + deployment))
-	f.Add([]byte("kind: List\napiVersion: v1\nitems: [1]\n"))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		objects, err := Decode(data, "f")
-		for _, o := range objects {
-			if err == nil && (o.GetKind() == "" || o.GetName() == "") {
-				t.Errorf("%q gave an object without kind or name", data)
-			}
-		}
-		Images(objects)
-	})
 }

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -19,7 +20,8 @@ const namespace = "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: shop\n"
 
 func TestReadDirReturnsEveryObjectWithItsPlace(t *testing.T) {
 	objects, err := read(t, map[string]string{
-		"a.yaml":      "# first\n" + namespace + "---\n---\napiVersion: v1\nkind: Service\nmetadata: {name: shop, namespace: shop}\nspec:\n  ports:\n  - port: 80\n",
+		"a.yaml": "# first\n" + namespace +
+			"---\n---\napiVersion: v1\nkind: Service\nmetadata: {name: shop, namespace: shop}\nspec:\n  ports:\n  - port: 80\n",
 		"b.yml":       "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: ConfigMap, metadata: {name: c}}\n",
 		"sub/c.yaml":  "apiVersion: example.com/v1\nkind: Thing\nmetadata: {name: t}\nanything: goes\n",
 		"values.yaml": "deployment: {kind: DaemonSet}\n",
@@ -32,7 +34,8 @@ func TestReadDirReturnsEveryObjectWithItsPlace(t *testing.T) {
 	for _, o := range objects {
 		got = append(got, o.Name()+" "+o.Source)
 	}
-	want := "Namespace/shop manifests/a.yaml:2|Service/shop/shop manifests/a.yaml:8|ConfigMap/c manifests/b.yml:1|Thing/t manifests/sub/c.yaml:1"
+	want := "Namespace/shop manifests/a.yaml:2|Service/shop/shop manifests/a.yaml:8|" +
+		"ConfigMap/c manifests/b.yml:1|Thing/t manifests/sub/c.yaml:1"
 	if strings.Join(got, "|") != want {
 		t.Errorf("got  %s\nwant %s", strings.Join(got, "|"), want)
 	}
@@ -66,4 +69,56 @@ func TestReadDirNamesEverythingThatIsWrong(t *testing.T) {
 			t.Errorf("missing %q in:\n%v", want, err)
 		}
 	}
+}
+
+func TestTheLineIsTheObjectsWhateverStandsBeforeIt(t *testing.T) {
+	for name, before := range map[string]string{
+		"manifests/f.yaml:1": "", "manifests/f.yaml:2": "---\n", "manifests/f.yaml:4": "# a comment\n\n---\n",
+		"manifests/f.yaml:3": "--- # the first\n# a comment\n",
+		"manifests/f.yaml:6": namespace + "---\n", "manifests/f.yaml:8": "---\n" + namespace + "---\n# x\n",
+	} {
+		for _, end := range []string{"\n", "\r\n"} {
+			text := strings.ReplaceAll(before+strings.Replace(namespace, "shop", "other", 1), "\n", end)
+			objects, err := Decode([]byte(text), "manifests/f.yaml")
+			if err != nil || len(objects) == 0 || objects[len(objects)-1].Source != name {
+				t.Errorf("%q: %v %v, want %s", text, objects, err, name)
+			}
+			broken := strings.Replace(text, "name: other", "nam: other", 1)
+			if _, err := Decode([]byte(broken), "manifests/f.yaml"); err == nil || !strings.Contains(err.Error(), name+": ") {
+				t.Errorf("%q: %v, want %s", broken, err, name)
+			}
+		}
+	}
+}
+
+func TestAByteOrderMarkDoesNoHarm(t *testing.T) {
+	if objects, err := Decode([]byte("\uFEFF"+namespace), "f"); err != nil || len(objects) != 1 || objects[0].GetAPIVersion() != "v1" {
+		t.Errorf("%v %v", objects, err)
+	}
+}
+
+func TestImagesAreTheContainersOfAnyWorkloadOnceEach(t *testing.T) {
+	pods := `spec: {template: {spec: {initContainers: [{image: b}], containers: [{image: a}, {image: b}, {name: none}]}}}`
+	objects := []Object{
+		manifest(t, pods),
+		manifest(t, "spec: {jobTemplate: {"+pods+"}}"),
+		manifest(t, "{data: {image: x}, containers: text, spec: {containers: [text, {image: 3}, {image: c}]}}"),
+	}
+	if got := Images(objects); !slices.Equal(got, []string{"a", "b", "c"}) {
+		t.Error(got)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add([]byte(namespace + "---\n" + deployment))
+	f.Add([]byte("kind: List\napiVersion: v1\nitems: [1]\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		objects, err := Decode(data, "f")
+		for _, o := range objects {
+			if err == nil && (o.GetKind() == "" || o.GetName() == "") {
+				t.Errorf("%q gave an object without kind or name", data)
+			}
+		}
+		Images(objects)
+	})
 }
