@@ -218,8 +218,8 @@ func (c *Cluster) EngineName() string {
 	return "docker"
 }
 
-// Delete removes the cluster's nodes and the user's context. It returns false when there was nothing.
-func (c *Cluster) Delete(ctx context.Context) (deleted bool, err error) {
+// Delete removes the cluster's nodes and the user's context, and tells report so. It returns false when there was nothing.
+func (c *Cluster) Delete(ctx context.Context, report func(string)) (deleted bool, err error) {
 	e, err := c.engine()
 	if err != nil {
 		return false, err
@@ -229,6 +229,7 @@ func (c *Cluster) Delete(ctx context.Context) (deleted bool, err error) {
 		return false, err
 	}
 	if len(nodes) > 0 {
+		report("deleting the nodes")
 		if err := c.deleteNodes(ctx, e); err != nil {
 			return false, err
 		}

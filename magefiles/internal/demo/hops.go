@@ -122,8 +122,6 @@ func (d *Demo) findPort(ctx context.Context, port int) (string, bool) {
 	return "nothing listens there: the cluster was made with other ports, see kind/cluster.yaml and KINDGATE_HTTP_PORT", false
 }
 
-var podKind = corev1.SchemeGroupVersion.WithKind("Pod")
-
 // findTraefik looks for a ready pod of the release on the node whose ports are this machine's.
 func (d *Demo) findTraefik(ctx context.Context, nodePort int32) (string, bool) {
 	client, err := d.kube()

@@ -2,7 +2,6 @@ package demo
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -11,32 +10,7 @@ import (
 	"kindgate/magefiles/internal/cluster"
 	"kindgate/magefiles/internal/crds"
 	"kindgate/magefiles/internal/gateway"
-	"kindgate/magefiles/internal/result"
-	"kindgate/magefiles/internal/ui"
 )
-
-// Teardown deletes the cluster, its context in the kubeconfig, and the block in the hosts file.
-func (d *Demo) Teardown(ctx context.Context) error {
-	if err := d.lock(); err != nil {
-		return d.failed("teardown", err)
-	}
-	clusterErr := d.step("cluster", func(step *ui.Step) (result.Result, string, error) {
-		step.Report("deleting the nodes")
-		deleted, err := d.cluster.Delete(d.run)
-		if !deleted && err == nil {
-			return "absent", "there was no cluster " + d.config.Cluster, nil
-		}
-		return "deleted", "", err
-	})
-	hostsErr := d.step("hosts", func(*ui.Step) (result.Result, string, error) {
-		have, err := d.hosts.Names()
-		if err != nil || len(have) == 0 {
-			return result.Unchanged, "no names of ours in " + d.config.HostsFile, err
-		}
-		return d.writeHosts(nil, false)
-	})
-	return errors.Join(clusterErr, hostsErr)
-}
 
 // Status prints what there is, and changes nothing.
 func (d *Demo) Status(ctx context.Context) error {

@@ -114,7 +114,7 @@ func (o Options) kindCreate(s *sandbox.Sandbox) error {
 }
 
 func (o Options) kindDelete(ctx context.Context, s *sandbox.Sandbox) error {
-	_, err := kindgate.New(kindgate.Options{Name: s.Name, Kubeconfig: filepath.Join(s.Dir, "kind-kubeconfig")}).Delete(ctx)
+	_, err := kindgate.New(kindgate.Options{Name: s.Name, Kubeconfig: filepath.Join(s.Dir, "kind-kubeconfig")}).Delete(ctx, func(string) {})
 	return err
 }
 

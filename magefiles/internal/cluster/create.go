@@ -1,0 +1,167 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"sigs.k8s.io/kind/pkg/apis/config/v1alpha4"
+	"sigs.k8s.io/kind/pkg/cluster"
+)
+
+// ForKind returns kind's provider and the configuration as create gives it to kind, for those who want to do the same by kind alone.
+func (c *Cluster) ForKind() (*cluster.Provider, *v1alpha4.Cluster, error) {
+	e, err := c.engine()
+	if err != nil {
+		return nil, nil, err
+	}
+	info, err := c.Info(context.Background())
+	if err != nil {
+		return nil, nil, err
+	}
+	return c.kindProvider(e, nil), c.config(info), nil
+}
+
+// config is the configuration with what the host needs.
+func (c *Cluster) config(info Info) *v1alpha4.Cluster {
+	config := c.options.Config.DeepCopy()
+	if info.CgroupVersion == "1" {
+		config.KubeadmConfigPatches = append(config.KubeadmConfigPatches, failCgroupV1)
+	}
+	return config
+}
+
+// create makes the cluster with kind. kind's call cannot be interrupted: when ctx ends, it is left to itself, and the next run finds
+// and remakes what it leaves.
+func (c *Cluster) create(ctx context.Context, report func(string)) error {
+	e, err := c.engine()
+	if err != nil {
+		return err
+	}
+	info, err := c.Info(ctx)
+	if err != nil {
+		return err
+	}
+	if c.options.BeforeCreate != nil {
+		if err := c.options.BeforeCreate(info); err != nil {
+			return err
+		}
+	}
+	scratch, err := os.MkdirTemp("", "kindgate-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(scratch)
+	creation, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	created, nodesRun := make(chan error, 1), make(chan struct{})
+	go func() {
+		err := c.kindProvider(e, afterNodes(report, sync.OnceFunc(func() { close(nodesRun) }))).Create(c.options.Name,
+			cluster.CreateWithV1Alpha4Config(c.config(info)),
+			cluster.CreateWithNodeImage(c.options.NodeImage),
+			cluster.CreateWithKubeconfigPath(filepath.Join(scratch, "kubeconfig")),
+			cluster.CreateWithRetain(true), // what a failure leaves is removed below, with more care
+		)
+		if err != nil {
+			stop(err)
+		}
+		created <- err
+	}()
+	if err := c.followCreation(creation, e, nodesRun); err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if failure := <-created; failure != nil {
+			err = c.explainCreate(ctx, e, failure) // kind has more to say than those who were waiting for it
+		}
+		return errors.Join(err, c.deleteNodes(ctx, e))
+	}
+	select {
+	case err := <-created:
+		if err != nil {
+			return errors.Join(c.explainCreate(ctx, e, err), c.deleteNodes(ctx, e))
+		}
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	return c.complete(ctx, c.making.rest)
+}
+
+// afterNodes is report, which also calls run when kind announces the phase that follows the one in which it makes the nodes.
+func afterNodes(report func(string), run func()) func(string) {
+	making := false
+	return func(phase string) {
+		report(phase)
+		switch {
+		case strings.HasPrefix(phase, "preparing nodes"):
+			making = true
+		case making:
+			run()
+		}
+	}
+}
+
+// followCreation announces the stages that kind's one call goes through.
+func (c *Cluster) followCreation(ctx context.Context, e engine, nodesRun chan struct{}) error {
+	select {
+	case <-nodesRun:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	close(c.making.node)
+	if _, err := e.exec(ctx, c.NodeName(), `until [ -s /etc/kubernetes/admin.conf ]; do sleep 0.1; done`); err != nil {
+		return err
+	}
+	client, err := c.nodeClient(e)
+	if err != nil {
+		return err
+	}
+	if _, err := c.waitAPI(ctx, e, client); err != nil {
+		return err
+	}
+	c.making.rest = c.connect(client)
+	close(c.making.api)
+	return nil
+}
+
+// explainCreate says what the user can do about an error of kind's.
+func (c *Cluster) explainCreate(ctx context.Context, e engine, err error) error {
+	message := err.Error()
+	switch {
+	case strings.Contains(message, "failed to pull image"), strings.Contains(message, "pull access denied"):
+		image := c.options.NodeImage
+		if image == "" {
+			image = "kind's default node image"
+		}
+		have := "none"
+		if out, err := e.run(ctx, "images", "--format", "{{.Repository}}:{{.Tag}}", "kindest/node"); err == nil && strings.TrimSpace(out) != "" {
+			have = strings.Join(strings.Fields(out), ", ")
+		}
+		return fmt.Errorf("%s is not here and cannot be pulled: %s\nkindest/node images that are here: %s. KINDGATE_NODE_IMAGE=IMAGE uses one of them.", image, lastLine(err), have)
+	}
+	return explainPort(err)
+}
+
+// explainPort says which setting moves a port that is taken.
+func explainPort(err error) error {
+	message := err.Error()
+	if strings.Contains(message, "port is already allocated") || strings.Contains(message, "address already in use") || strings.Contains(message, "ports are not available") {
+		return fmt.Errorf("a host port is taken: %s\nKINDGATE_HTTP_PORT and KINDGATE_HTTPS_PORT move the ports.", lastLine(err))
+	}
+	if output := kindOutput(err); output != "" {
+		return fmt.Errorf("%w\n%s", err, output)
+	}
+	return err
+}
+
+func lastLine(err error) string {
+	lines := strings.Split(strings.TrimSpace(kindOutput(err)), "\n")
+	if last := strings.TrimSpace(lines[len(lines)-1]); last != "" {
+		return last
+	}
+	return strings.TrimSpace(err.Error())
+}

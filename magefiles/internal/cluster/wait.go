@@ -1,0 +1,132 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+
+	"kindgate/magefiles/internal/kube"
+)
+
+// poll asks again and again until ask is done. It is for what cannot be watched: the engines have no events in common, and an API server
+// that does not answer yet has none.
+func poll(ctx context.Context, waitingFor string, ask func() (done bool, err error)) error {
+	err := wait.PollUntilContextCancel(ctx, 150*time.Millisecond, true, func(context.Context) (bool, error) { return ask() })
+	if ctx.Err() != nil {
+		return fmt.Errorf("%w while waiting for %s", context.Cause(ctx), waitingFor)
+	}
+	return err
+}
+
+// await waits until check is done with the named object of a resource.
+func (c *Cluster) await(ctx context.Context, cfg *rest.Config, resource schema.GroupVersionResource, namespace, name string,
+	check func(*unstructured.Unstructured) (waitingFor string, done bool)) error {
+	client, err := dynamic.NewForConfig(cfg)
+	if err != nil {
+		return err
+	}
+	return kube.Watch(ctx, client.Resource(resource).Namespace(namespace), func(objects []*unstructured.Unstructured) (string, bool, error) {
+		for _, object := range objects {
+			if object.GetName() == name {
+				waitingFor, done := check(object)
+				return waitingFor, done, nil
+			}
+		}
+		return fmt.Sprintf("%s/%s to appear", resource.Resource, name), false, nil
+	})
+}
+
+var (
+	daemonSetResource = appsv1.SchemeGroupVersion.WithResource("daemonsets")
+	nodeResource      = corev1.SchemeGroupVersion.WithResource("nodes")
+	leaseResource     = coordinationv1.SchemeGroupVersion.WithResource("leases")
+)
+
+// awaitRegistered waits until the control plane's node is registered.
+func (c *Cluster) awaitRegistered(ctx context.Context, cfg *rest.Config) error {
+	return c.await(ctx, cfg, nodeResource, "", c.NodeName(), func(*unstructured.Unstructured) (string, bool) { return "", true })
+}
+
+// awaitKubelet waits until the node's kubelet has renewed its lease, which it does every 10 s, and at its start.
+func (c *Cluster) awaitKubelet(ctx context.Context, cfg *rest.Config, since time.Time) error {
+	return c.await(ctx, cfg, leaseResource, corev1.NamespaceNodeLease, c.NodeName(), func(lease *unstructured.Unstructured) (string, bool) {
+		text, _, _ := unstructured.NestedString(lease.Object, "spec", "renewTime")
+		renewed, err := time.Parse(time.RFC3339, text)
+		return "the kubelet of " + c.NodeName() + " to report", err == nil && renewed.After(since.Add(-time.Second))
+	})
+}
+
+// awaitReady waits until the control plane's node can take pods.
+func (c *Cluster) awaitReady(ctx context.Context, cfg *rest.Config) error {
+	return c.await(ctx, cfg, nodeResource, "", c.NodeName(), func(u *unstructured.Unstructured) (string, bool) {
+		var node corev1.Node
+		_ = runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, &node)
+		for _, condition := range node.Status.Conditions {
+			if condition.Type == corev1.NodeReady {
+				return "Node/" + node.Name + " to be Ready: " + condition.Message, condition.Status == corev1.ConditionTrue
+			}
+		}
+		return "Node/" + node.Name + " to be Ready", false
+	})
+}
+
+// errNoAdministrator is an API server that refuses its administrator for good: kubeadm was ended before it had appointed one, or somebody
+// has dismissed him.
+var errNoAdministrator = errors.New("the API server refuses its administrator: there is no ClusterRoleBinding/kubeadm:cluster-admins")
+
+// refusing is how long an API server that starts may refuse its administrator until it has read its own rules.
+const refusing = 5 * time.Second
+
+// waitAPI waits until the API server answers an administrator, which a starting one does some time after it listens.
+func (c *Cluster) waitAPI(ctx context.Context, e engine, client *rest.Config) (*kubernetes.Clientset, error) {
+	probe := rest.CopyConfig(client)
+	probe.QPS = -1
+	clientset, err := kubernetes.NewForConfig(probe)
+	if err != nil {
+		return nil, err
+	}
+	last := errors.New("no answer yet")
+	var refused time.Time
+	err = poll(ctx, fmt.Sprintf("the API server of cluster %s", c.options.Name), func() (bool, error) {
+		look, cancel := context.WithTimeout(ctx, quickly)
+		defer cancel()
+		_, err := clientset.CoreV1().Namespaces().Get(look, metav1.NamespaceSystem, metav1.GetOptions{})
+		if ctx.Err() == nil {
+			last = err
+		}
+		switch {
+		case !apierrors.IsForbidden(err):
+			refused = time.Time{}
+		case refused.IsZero():
+			refused = time.Now()
+		case time.Since(refused) > refusing:
+			if kubeadm, err := e.exec(ctx, c.NodeName(), "pgrep -x kubeadm || true"); err == nil && kubeadm == "" {
+				return false, errNoAdministrator
+			}
+		}
+		return err == nil, nil
+	})
+	if errors.Is(err, errNoAdministrator) {
+		return nil, fmt.Errorf("%w\nThis puts it back: %s exec %s kubectl --kubeconfig /etc/kubernetes/super-admin.conf create clusterrolebinding kubeadm:cluster-admins --clusterrole=cluster-admin --group=kubeadm:cluster-admins",
+			err, c.EngineName(), c.NodeName())
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w\nLook at: %s logs %s. If nothing in the cluster matters, teardown and up make a new one.",
+			err, last, c.EngineName(), c.NodeName())
+	}
+	return kubernetes.NewForConfig(c.connect(client))
+}

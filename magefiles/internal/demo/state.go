@@ -1,0 +1,98 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+
+	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"kindgate/magefiles/internal/gateway"
+	"kindgate/magefiles/internal/kube"
+)
+
+var (
+	classKind   = gatewayv1.SchemeGroupVersion.WithKind("GatewayClass")
+	gatewayKind = gatewayv1.SchemeGroupVersion.WithKind("Gateway")
+	routeKind   = gatewayv1.SchemeGroupVersion.WithKind("HTTPRoute")
+	podKind     = corev1.SchemeGroupVersion.WithKind("Pod")
+	sliceKind   = discoveryv1.SchemeGroupVersion.WithKind("EndpointSlice")
+	crdKind     = schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"}
+)
+
+// state is the cluster's objects that the checks are about, read at one time.
+type state struct {
+	classes  []gatewayv1.GatewayClass
+	gateways []gatewayv1.Gateway
+	routes   []gatewayv1.HTTPRoute
+	pods     map[string][]string // the ready pods of each Service, by gateway.Backend's name
+}
+
+func (d *Demo) readState(ctx context.Context) (*state, error) {
+	client, err := d.kube()
+	if err != nil {
+		return nil, err
+	}
+	s := &state{}
+	reads, ctx := errgroup.WithContext(ctx)
+	reads.Go(func() (err error) { s.classes, err = list[gatewayv1.GatewayClass](ctx, client, classKind); return err })
+	reads.Go(func() (err error) { s.gateways, err = list[gatewayv1.Gateway](ctx, client, gatewayKind); return err })
+	reads.Go(func() (err error) { s.routes, err = list[gatewayv1.HTTPRoute](ctx, client, routeKind); return err })
+	reads.Go(func() (err error) { s.pods, err = readyPods(ctx, client); return err })
+	return s, reads.Wait()
+}
+
+// replace puts the objects of a kind, as a watch has them now, in the place of those that were read.
+func (s *state) replace(kind schema.GroupVersionKind, objects []*unstructured.Unstructured) (err error) {
+	values := make([]unstructured.Unstructured, len(objects))
+	for i, object := range objects {
+		values[i] = *object
+	}
+	switch kind {
+	case classKind:
+		s.classes, err = kube.As[gatewayv1.GatewayClass](values)
+	case gatewayKind:
+		s.gateways, err = kube.As[gatewayv1.Gateway](values)
+	case routeKind:
+		s.routes, err = kube.As[gatewayv1.HTTPRoute](values)
+	}
+	return err
+}
+
+func list[T any](ctx context.Context, client *kube.Client, kind schema.GroupVersionKind) ([]T, error) {
+	objects, err := client.List(ctx, kind, "")
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", kind.Kind, err)
+	}
+	return kube.As[T](objects)
+}
+
+// readyPods returns the names of the pods that each Service sends requests to: the ready ones of its EndpointSlices, without those that
+// are being deleted, which the slices lose some time later.
+func readyPods(ctx context.Context, client *kube.Client) (map[string][]string, error) {
+	var slices []discoveryv1.EndpointSlice
+	var pods []corev1.Pod
+	reads, ctx := errgroup.WithContext(ctx)
+	reads.Go(func() (err error) { slices, err = list[discoveryv1.EndpointSlice](ctx, client, sliceKind); return err })
+	reads.Go(func() (err error) { pods, err = list[corev1.Pod](ctx, client, podKind); return err })
+	err := reads.Wait()
+	leaving := map[string]bool{}
+	for _, pod := range pods {
+		leaving[pod.Namespace+"/"+pod.Name] = pod.DeletionTimestamp != nil
+	}
+	ready := map[string][]string{}
+	for _, slice := range slices {
+		service := gateway.Backend{Namespace: slice.Namespace, Name: slice.Labels[discoveryv1.LabelServiceName]}.String()
+		for _, endpoint := range slice.Endpoints {
+			pod := endpoint.TargetRef
+			if pod != nil && pod.Kind == "Pod" && !leaving[pod.Namespace+"/"+pod.Name] && (endpoint.Conditions.Ready == nil || *endpoint.Conditions.Ready) {
+				ready[service] = append(ready[service], pod.Name)
+			}
+		}
+	}
+	return ready, err
+}

@@ -1,0 +1,31 @@
+package demo
+
+import (
+	"context"
+	"errors"
+
+	"kindgate/magefiles/internal/result"
+	"kindgate/magefiles/internal/ui"
+)
+
+// Teardown deletes the cluster, its context in the kubeconfig, and the block in the hosts file.
+func (d *Demo) Teardown(ctx context.Context) error {
+	if err := d.lock(); err != nil {
+		return d.failed("teardown", err)
+	}
+	clusterErr := d.step("cluster", func(step *ui.Step) (result.Result, string, error) {
+		deleted, err := d.cluster.Delete(d.run, step.Report)
+		if !deleted && err == nil {
+			return "absent", "there was no cluster " + d.config.Cluster, nil
+		}
+		return "deleted", "", err
+	})
+	hostsErr := d.step("hosts", func(*ui.Step) (result.Result, string, error) {
+		have, err := d.hosts.Names()
+		if err != nil || len(have) == 0 {
+			return result.Unchanged, "no names of ours in " + d.config.HostsFile, err
+		}
+		return d.writeHosts(nil, false)
+	})
+	return errors.Join(clusterErr, hostsErr)
+}
