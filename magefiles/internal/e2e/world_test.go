@@ -18,7 +18,6 @@ import (
 	"testing"
 	"time"
 
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
@@ -300,7 +299,7 @@ var (
 	definitions = schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"}
 )
 
-// versions returns what of our objects changes with every write to them: the generation where there is one, else the resource version.
+// versions returns the resource versions of our objects, which every write changes.
 func versions(t *testing.T, dyn dynamic.Interface) map[string]string {
 	t.Helper()
 	found := map[string]string{}
@@ -316,14 +315,10 @@ func versions(t *testing.T, dyn dynamic.Interface) map[string]string {
 			t.Fatal(err)
 		}
 		for _, object := range list.Items {
-			found[in.resource.Resource+"/"+object.GetNamespace()+"/"+object.GetName()] = version(object)
+			found[in.resource.Resource+"/"+object.GetNamespace()+"/"+object.GetName()] = object.GetResourceVersion()
 		}
 	}
 	return found
-}
-
-func version(object unstructured.Unstructured) string {
-	return object.GetResourceVersion()
 }
 
 func changed(before, after map[string]string) []string {
