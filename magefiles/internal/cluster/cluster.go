@@ -241,7 +241,8 @@ func (c *Cluster) Delete(ctx context.Context, report func(string)) (deleted bool
 	return len(nodes) > 0 || removed, nil
 }
 
-// deleteNodes has kind delete the nodes, with a kubeconfig of its own to clean up: the user's is ours to edit.
+// deleteNodes has kind delete the nodes, with a kubeconfig of its own to clean up: the user's is ours to edit. kind's call cannot be
+// interrupted: when ctx ends, it is left to itself.
 func (c *Cluster) deleteNodes(ctx context.Context, e engine) error {
 	scratch, err := os.MkdirTemp("", "kindgate-")
 	if err != nil {
@@ -253,7 +254,16 @@ func (c *Cluster) deleteNodes(ctx context.Context, e engine) error {
 			_, _ = e.exec(ctx, node.Name, quiesce) // a node that does not run has nothing to calm
 		}
 	}
-	return c.kindProvider(e, nil).Delete(c.options.Name, filepath.Join(scratch, "kubeconfig"))
+	deleted := make(chan error, 1)
+	go func() { deleted <- c.kindProvider(e, nil).Delete(c.options.Name, filepath.Join(scratch, "kubeconfig")) }()
+	select {
+	case err = <-deleted:
+	case <-ctx.Done():
+	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("%w while the nodes are being deleted", context.Cause(ctx))
+	}
+	return err
 }
 
 // quiesce keeps a node from starting containers, and waits for those that are being started. With cgroup v1, runc freezes a container

@@ -60,7 +60,7 @@ func (e engine) stream(ctx context.Context, in io.Reader, out io.Writer, args ..
 		return nil
 	}
 	if ctx.Err() != nil {
-		return fmt.Errorf("%s %s: %w", e, args[0], context.Cause(ctx))
+		return fmt.Errorf("%w while %s %s was running", context.Cause(ctx), e, args[0])
 	}
 	var lines []string
 	for line := range strings.Lines(complaint.String()) {

@@ -60,7 +60,7 @@ func (c *Cluster) LoadImages(ctx context.Context, refs []string, progress func(c
 		}
 		out, err := e.exec(ctx, node.Name, waitContainerd+`ctr -n k8s.io images list -q`)
 		if err != nil {
-			return loaded, err
+			return loaded, fmt.Errorf("images of node %s: %w", node.Name, err)
 		}
 		have := strings.Fields(out)
 		lacking := slices.DeleteFunc(slices.Clone(local), func(ref string) bool { return slices.Contains(have, normal(ref)) })
@@ -76,7 +76,7 @@ func (c *Cluster) LoadImages(ctx context.Context, refs []string, progress func(c
 }
 
 // waitContainerd lets a shell line begin when containerd answers, some tenths of a second after the container has started.
-const waitContainerd = `n=0; until [ -S /run/containerd/containerd.sock ] && ctr version >/dev/null 2>&1; do n=$((n+1)); [ $n -lt 300 ] || exit 1; sleep 0.1; done; `
+const waitContainerd = `n=0; until [ -S /run/containerd/containerd.sock ] && ctr version >/dev/null 2>&1; do n=$((n+1)); [ $n -lt 300 ] || { echo containerd does not answer >&2; exit 1; }; sleep 0.1; done; `
 
 // localImages returns those of refs that the engine has, and the sum of their sizes in bytes.
 func (e engine) localImages(ctx context.Context, refs []string) (local []string, total int64) {

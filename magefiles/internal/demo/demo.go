@@ -2,6 +2,7 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -211,7 +212,7 @@ func (d *Demo) warn(text string) {
 func (d *Demo) step(name string, f func(*ui.Step) (result.Result, string, error)) error {
 	step := d.ui.Begin(name)
 	res, detail, err := f(step)
-	err = d.failed(name, err)
+	err = d.failed(name, step.Phase(), err)
 	step.End(string(res), detail, err)
 	return err
 }
@@ -220,7 +221,7 @@ func (d *Demo) step(name string, f func(*ui.Step) (result.Result, string, error)
 func (d *Demo) part(name string, f func(*ui.Step) (result.Result, string, error)) error {
 	step := d.ui.Begin(name)
 	res, detail, err := f(step)
-	if err = d.failed(name, err); err != nil {
+	if err = d.failed(name, step.Phase(), err); err != nil {
 		step.End("", "", err)
 		return err
 	}
@@ -228,12 +229,21 @@ func (d *Demo) part(name string, f func(*ui.Step) (result.Result, string, error)
 	return nil
 }
 
-func (d *Demo) failed(name string, err error) error {
+var errInterrupted = errors.New("interrupted; the next run goes on from here")
+
+// failed keeps a step's error for Failure, and returns it with the step's name. Whatever ends together with the run ends because of
+// that, which those below may not have said; doing is what was going on, empty for a step that could not begin yet.
+func (d *Demo) failed(name, doing string, err error) error {
 	if err == nil {
 		return nil
 	}
-	if errors.Is(err, context.Canceled) {
-		err = errors.New("interrupted; the next run goes on from here")
+	switch cause := context.Cause(d.run); {
+	case d.run.Err() == context.Canceled:
+		err = errInterrupted
+	case err == cause:
+		err = fmt.Errorf("%w while %s", err, cmp.Or(doing, "waiting for the cluster"))
+	case cause != nil && !errors.Is(err, cause):
+		err = fmt.Errorf("%w; last: %w", cause, err)
 	}
 	err = fmt.Errorf("%s: %w", name, err)
 	d.mu.Lock()

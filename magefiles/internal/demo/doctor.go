@@ -48,7 +48,7 @@ func (d *Demo) Doctor(context.Context) error {
 	d.checkNames(say)
 	d.checkVersions(observation, say)
 	if errorsFound > 0 {
-		return d.failed("doctor", fmt.Errorf("%d errors: mend them before up", errorsFound))
+		return d.failed("doctor", "", fmt.Errorf("%d errors: mend them before up", errorsFound))
 	}
 	return nil
 }

@@ -16,7 +16,7 @@ import (
 func (d *Demo) Status(ctx context.Context) error {
 	observation, err := d.cluster.Observe(d.run)
 	if err != nil {
-		return d.failed("status", err)
+		return d.failed("status", "", err)
 	}
 	rows := [][]string{{"WHAT", "NAME", "STATE"}}
 	row := func(what, name, state string) { rows = append(rows, []string{what, name, state}) }
@@ -26,7 +26,7 @@ func (d *Demo) Status(ctx context.Context) error {
 		info := observation.Node.Status.NodeInfo
 		row("node", observation.Node.Name, fmt.Sprintf("Kubernetes %s, %s", info.KubeletVersion, info.ContainerRuntimeVersion))
 		if err := d.statusOfContents(row); err != nil {
-			return d.failed("status", err)
+			return d.failed("status", "", err)
 		}
 	}
 	for _, r := range rows[1:] {

@@ -11,7 +11,7 @@ import (
 // Teardown deletes the cluster, its context in the kubeconfig, and the block in the hosts file.
 func (d *Demo) Teardown(ctx context.Context) error {
 	if err := d.lock(); err != nil {
-		return d.failed("teardown", err)
+		return d.failed("teardown", "", err)
 	}
 	clusterErr := d.step("cluster", func(step *ui.Step) (result.Result, string, error) {
 		deleted, err := d.cluster.Delete(d.run, step.Report)

@@ -29,7 +29,7 @@ func (d *Demo) try(trialOf func(context.Context, trial.Options) error) error {
 		}
 	})
 	defer stop()
-	return d.failed("trial", trialOf(ctx, trial.Options{
+	err = trialOf(ctx, trial.Options{
 		Binary: binary, Root: ".", Markdown: d.config.BenchFormat == "markdown", Restart: d.config.SoakRestart,
 		Kind: func(httpPort, httpsPort int) (cluster.Options, error) {
 			data, err := os.ReadFile(clusterFile)
@@ -40,5 +40,9 @@ func (d *Demo) try(trialOf func(context.Context, trial.Options) error) error {
 			return cluster.Options{Config: config, NodeImage: d.config.NodeImage, Provider: d.config.Provider}, err
 		},
 		Print: d.ui.Print, Table: d.ui.Table,
-	}))
+	})
+	if ctx.Err() != nil {
+		return errInterrupted
+	}
+	return err
 }

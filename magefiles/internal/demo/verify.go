@@ -176,7 +176,7 @@ func (d *Demo) Verify(ctx context.Context) error {
 	if err == nil && failed > 0 {
 		err = fmt.Errorf("%d of %d checks failed", failed, total)
 	}
-	err = d.failed("verify", err)
+	err = d.failed("verify", step.Phase(), err)
 	step.End("passed", fmt.Sprintf("%d checks", total), err)
 	return err
 }

@@ -13,8 +13,6 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
-	"kindgate/magefiles/internal/sandbox"
 )
 
 // eventually fails the test when condition does not come to hold.
@@ -103,18 +101,21 @@ func TestAChartThatIsNotThereIsNamed(t *testing.T) {
 	w.fails(t, []string{"KINDGATE_TRAEFIK_CHART", "no-chart"}, "up")
 }
 
-func TestAnInterruptedUpIsResumedByTheNext(t *testing.T) {
+func TestAnInterruptedRunEndsAtOnceAndIsResumedByTheNext(t *testing.T) {
 	w := ownWorld(t, "kindgate-e2e-interrupted")
-	cmd := w.command("up")
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	time.AfterFunc(5*time.Second, func() { _ = sandbox.Interrupt(cmd) })
-	if err := cmd.Wait(); err == nil {
-		t.Fatal("the interrupted run succeeded")
+	for _, at := range []string{"preparing nodes", "starting control-plane", "installing the chart"} {
+		w.interrupted(t, at, "up")
 	}
 	w.mage(t, "up")
 	w.answeredBy(t, "whoami.localhost", "/", "whoami-v1")
+	w.interrupted(t, "deleting the nodes", "teardown")
+	w.mage(t, "teardown")
+}
+
+func TestARunWhoseTimeIsOverSaysWhatItWasWaitingFor(t *testing.T) {
+	w := ownWorld(t, "kindgate-e2e-limit")
+	w.env["KINDGATE_TIMEOUT"] = "4s"
+	w.fails(t, []string{"cluster: gave up after 4s (KINDGATE_TIMEOUT) while starting control-plane"}, "up")
 }
 
 func TestTheUsersKubeconfigKeepsItsCurrentContext(t *testing.T) {

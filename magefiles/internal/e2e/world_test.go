@@ -2,6 +2,7 @@
 package e2e
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -173,6 +174,36 @@ func (w *world) fails(t *testing.T, words []string, targets ...string) string {
 	}
 	contains(t, out, words...)
 	return out
+}
+
+// interrupted runs targets as somebody does who presses Ctrl-C when they print a line with word. They must end at once, and say so.
+func (w *world) interrupted(t *testing.T, word string, targets ...string) {
+	t.Helper()
+	cmd := w.command(targets...)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stderr = cmd.Stdout
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var said strings.Builder
+	var at time.Time
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		said.WriteString(lines.Text() + "\n")
+		if at.IsZero() && strings.Contains(lines.Text(), word) {
+			at = time.Now()
+			if err := sandbox.Interrupt(cmd); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if err := cmd.Wait(); err == nil || at.IsZero() || !strings.Contains(said.String(), "interrupted; the next run goes on") {
+		t.Errorf("mage %s, to be interrupted at %q: %v\n%s", strings.Join(targets, " "), word, err, said.String())
+	} else if took := time.Since(at); took > time.Second {
+		t.Errorf("mage %s, interrupted at %q, took %s to end", strings.Join(targets, " "), word, took)
+	}
 }
 
 func contains(t *testing.T, out string, words ...string) {

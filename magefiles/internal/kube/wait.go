@@ -279,7 +279,7 @@ func (c *Client) rollout(ctx context.Context, object Object, viewer polymorphich
 			if !done {
 				report(message)
 			}
-			return message, done, err
+			return strings.TrimPrefix(message, "Waiting for "), done, err
 		}
 		return "it to appear", false, nil
 	})

@@ -91,6 +91,13 @@ func (s *Step) Report(phase string) {
 	fmt.Fprintf(s.ui.out, "· %-9s %s\n", s.Name, phase)
 }
 
+// Phase returns what the step has last reported, empty before that.
+func (s *Step) Phase() string {
+	s.ui.mu.Lock()
+	defer s.ui.mu.Unlock()
+	return s.phase
+}
+
 // betweenWaits is how often, at the most, a plain line says what a step is waiting for.
 const betweenWaits = 2 * time.Second
 
