@@ -82,7 +82,7 @@ const waitContainerd = `n=0; until [ -S /run/containerd/containerd.sock ] && ctr
 func (e engine) localImages(ctx context.Context, refs []string) (local []string, total int64) {
 	for _, ref := range refs {
 		// One call for each: with several, an engine that lacks one of them gives an error for all.
-		out, err := e.run(ctx, "image", "inspect", ref)
+		out, err := e.run(ctx, "image", "inspect", normal(ref))
 		var images []struct{ Size int64 }
 		if err != nil || json.Unmarshal([]byte(out), &images) != nil || len(images) == 0 {
 			continue
@@ -95,14 +95,17 @@ func (e engine) localImages(ctx context.Context, refs []string) (local []string,
 
 // copyImages streams images from the engine into a node's containerd.
 func (e engine) copyImages(ctx context.Context, info Info, refs []string, node string, progress func(int64)) error {
-	save := append([]string{"save"}, refs...)
-	if e == "podman" {
-		save = append([]string{"save", "--multi-image-archive"}, refs...) // without it, the second is a further name of the first
-	}
-	if info.containerd {
+	save := []string{"save"}
+	switch {
+	case e == "podman":
+		save = append(save, "--multi-image-archive") // without it, the second is a further name of the first
+	case info.containerd:
 		// That store lists platforms whose content it lacks, which an import of all would miss:
 		// https://github.com/kubernetes-sigs/kind/issues/3795.
-		save = append([]string{"save", "--platform", "linux/" + runtime.GOARCH}, refs...)
+		save = append(save, "--platform", "linux/"+runtime.GOARCH)
+	}
+	for _, ref := range refs {
+		save = append(save, normal(ref)) // as the node looks for it: by a short name, podman gives one of localhost first
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
