@@ -37,43 +37,53 @@ func normal(ref string) string {
 }
 
 // LoadImages copies those of refs that the engine has and the nodes lack into the nodes, as one stream from the engine to containerd,
-// and returns them. What the engine lacks is left for the node to pull. progress is told of the bytes copied and their total, which is
-// the engine's estimate. The control plane's container must run; Kubernetes need not.
-func (c *Cluster) LoadImages(ctx context.Context, refs []string, progress func(copied, total int64)) ([]string, error) {
+// and returns them. What the engine lacks, too, is left for the nodes to pull, and returned as left. progress is told of the bytes copied
+// and their total, which is the engine's estimate. The control plane's container must run; Kubernetes need not.
+func (c *Cluster) LoadImages(ctx context.Context, refs []string, progress func(copied, total int64)) (loaded, left []string, err error) {
 	e, err := c.engine()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	nodes, err := e.nodes(ctx, c.options.Name)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	info, err := c.Info(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	local, total := e.localImages(ctx, refs)
-	var loaded []string
 	for _, node := range nodes {
 		if strings.HasSuffix(node.Name, "-external-load-balancer") {
 			continue
 		}
 		out, err := e.exec(ctx, node.Name, waitContainerd+`ctr -n k8s.io images list -q`)
 		if err != nil {
-			return loaded, fmt.Errorf("images of node %s: %w", node.Name, err)
+			return nil, nil, fmt.Errorf("images of node %s: %w", node.Name, err)
 		}
 		have := strings.Fields(out)
-		lacking := slices.DeleteFunc(slices.Clone(local), func(ref string) bool { return slices.Contains(have, normal(ref)) })
+		var lacking []string
+		for _, ref := range refs {
+			switch {
+			case slices.Contains(have, normal(ref)):
+			case slices.Contains(local, ref):
+				lacking = append(lacking, ref)
+			default:
+				left = append(left, ref)
+			}
+		}
 		if len(lacking) == 0 {
 			continue
 		}
 		if err := e.copyImages(ctx, info, lacking, node.Name, func(copied int64) { progress(copied, total) }); err != nil {
-			return loaded, fmt.Errorf("images into node %s: %w", node.Name, err)
+			return nil, nil, fmt.Errorf("images into node %s: %w", node.Name, err)
 		}
-		loaded = lacking
+		loaded = append(loaded, lacking...)
 	}
-	return loaded, nil
+	return distinct(loaded), distinct(left), nil
 }
+
+func distinct(refs []string) []string { return slices.Compact(slices.Sorted(slices.Values(refs))) }
 
 // waitContainerd lets a shell line begin when containerd answers, some tenths of a second after the container has started.
 const waitContainerd = `n=0; until [ -S /run/containerd/containerd.sock ] && ctr version >/dev/null 2>&1; do n=$((n+1)); [ $n -lt 300 ] || { echo containerd does not answer >&2; exit 1; }; sleep 0.1; done; `

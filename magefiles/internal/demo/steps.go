@@ -66,14 +66,18 @@ func (d *Demo) LoadImages(ctx context.Context) error {
 			return result.Unchanged, fmt.Sprintf("%d images", len(images)), nil
 		}
 		step.Report("copying images into the node")
-		loaded, err := d.cluster.LoadImages(d.run, missing, step.Bytes)
+		loaded, left, err := d.cluster.LoadImages(d.run, missing, step.Bytes)
 		if err != nil {
 			return "", "", err
 		}
-		if len(loaded) == 0 {
-			return result.Unchanged, "the node pulls what is not here", nil
+		res, detail := result.Unchanged, fmt.Sprintf("%d images", len(images))
+		if len(loaded) > 0 {
+			res, detail = result.Created, strings.Join(loaded, ", ")
 		}
-		return result.Created, strings.Join(loaded, ", "), nil
+		if len(left) > 0 {
+			detail += "; left for the node to pull: " + strings.Join(left, ", ")
+		}
+		return res, detail, nil
 	})
 }
 

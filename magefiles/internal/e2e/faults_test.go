@@ -77,7 +77,7 @@ func TestACompleteClusterThatRefusesItsAdministratorIsNotRemade(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := w.fails(t, []string{"kubeadm:cluster-admins", "puts it back"}, "up")
-	remedy := regexp.MustCompile(`docker exec .*`).FindString(out)
+	remedy := regexp.MustCompile(`\S+ exec .*`).FindString(out)
 	if out, err := exec.Command("sh", "-c", remedy).CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v\n%s", remedy, err, out)
 	}

@@ -95,6 +95,23 @@ func TestAnImageThatCannotBePulledFailsWithTheKubeletsWords(t *testing.T) {
 	w.answeredBy(t, "demo.localhost", "/v2", "whoami-v2") // the old pods go on
 }
 
+func TestWhatCouldNotStartStartsAtOnceWhenItIsMended(t *testing.T) {
+	w := up(t)
+	unique := fmt.Sprint(time.Now().UnixNano())
+	settings, image := "settings-"+unique, "kindgate.test/whoami:"+unique
+	w.edit(t, "manifests/whoami-v1.yaml", "          ports:", "          envFrom: [{configMapRef: {name: "+settings+"}}]\n          ports:")
+	w.fails(t, []string{"Deployment/demo/whoami-v1", `configmap "` + settings + `" not found`}, "up")
+
+	w.write(t, "manifests/settings.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: "+settings+", namespace: demo}\n")
+	w.edit(t, "manifests/whoami-v2.yaml", "traefik/whoami:v1.11.0", image)
+	w.fails(t, []string{"left for the node to pull: " + image, "Deployment/demo/whoami-v2"}, "up")
+
+	w.docker(t, "tag", "traefik/whoami:v1.11.0", image)
+	defer w.docker(t, "rmi", image)
+	w.mage(t, "up")
+	w.answeredBy(t, "demo.localhost", "/v2", "whoami-v2")
+}
+
 func TestAChartThatIsNotThereIsNamed(t *testing.T) {
 	w := ownWorld(t, "kindgate-e2e-chart")
 	w.env["KINDGATE_TRAEFIK_CHART"] = filepath.Join(w.dir, "no-chart")

@@ -302,9 +302,10 @@ func podSelector(object Object) (labels.Selector, error) {
 }
 
 // watchPods returns an error when a pod has not been able to start for longer than patience, or when ctx ends. It tells say what keeps
-// pods from starting, or that nothing does.
+// pods from starting, or that nothing does. Pods that could not start before are deleted: what they lacked may be there now, and the
+// kubelet would look again only after a while, which grows to 5 minutes.
 func (c *Client) watchPods(ctx context.Context, namespace string, selector labels.Selector, patience time.Duration, say func(string)) error {
-	since := map[string]time.Time{}
+	since, first := map[string]time.Time{}, true
 	return c.Until(ctx, podKind, namespace, func(live []*unstructured.Unstructured) (string, bool, error) {
 		said := ""
 		for _, u := range live {
@@ -321,6 +322,12 @@ func (c *Client) watchPods(ctx context.Context, namespace string, selector label
 				said = cmp.Or(said, c.pulling(ctx, &pod))
 				continue
 			}
+			if first && neverRan(&pod) {
+				if err := c.Delete(ctx, []Object{{Unstructured: u}}); err != nil {
+					return "", false, err
+				}
+				continue
+			}
 			said = trouble
 			if since[pod.Name].IsZero() {
 				since[pod.Name] = time.Now()
@@ -329,6 +336,7 @@ func (c *Client) watchPods(ctx context.Context, namespace string, selector label
 				return "", false, errors.New(trouble)
 			}
 		}
+		first = false
 		say(said)
 		return said, false, nil
 	})
@@ -385,9 +393,22 @@ func startTrouble(pod *corev1.Pod) string {
 			if last := status.LastTerminationState.Terminated; last != nil {
 				message = fmt.Sprintf("%s (it ended with exit code %d)", message, last.ExitCode)
 			}
-			return fmt.Sprintf("Pod/%s/%s, container %s: %s: %s; see kubectl logs -n %s %s", pod.Namespace, pod.Name, status.Name,
-				waiting.Reason, message, pod.Namespace, pod.Name)
+			more := "describe pod" // what never ran has no logs
+			if waiting.Reason == "CrashLoopBackOff" {
+				more = "logs"
+			}
+			return fmt.Sprintf("Pod/%s/%s, container %s: %s: %s; see kubectl %s -n %s %s", pod.Namespace, pod.Name, status.Name,
+				waiting.Reason, message, more, pod.Namespace, pod.Name)
 		}
 	}
 	return ""
+}
+
+// neverRan tells whether nothing is lost with a pod: its containers have never run, and none of those that prepare it has failed.
+func neverRan(pod *corev1.Pod) bool {
+	return !slices.ContainsFunc(pod.Status.ContainerStatuses, func(status corev1.ContainerStatus) bool {
+		return status.State.Waiting == nil || status.LastTerminationState.Terminated != nil
+	}) && !slices.ContainsFunc(pod.Status.InitContainerStatuses, func(status corev1.ContainerStatus) bool {
+		return status.LastTerminationState.Terminated != nil
+	})
 }

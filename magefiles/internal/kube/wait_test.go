@@ -14,7 +14,7 @@ func TestWhatCannotStartIsSaidInTheKubeletsWordsInitContainersFirst(t *testing.T
 	}
 	for _, test := range []struct{ statuses, want string }{
 		{"initContainerStatuses: [" + waiting("init", "CreateContainerConfigError") + "], containerStatuses: [" + waiting("c", "ImagePullBackOff") + "]",
-			"Pod/ns/p, container init: CreateContainerConfigError: why; see kubectl logs -n ns p"},
+			"Pod/ns/p, container init: CreateContainerConfigError: why; see kubectl describe pod -n ns p"},
 		{"containerStatuses: [" + waiting("a", "PodInitializing") + ", " + waiting("c", "InvalidImageName") + "]",
 			"Pod/ns/p cannot have image r/i:1: InvalidImageName: why"},
 		{"containerStatuses: [{name: c, state: {waiting: {reason: CrashLoopBackOff, message: back-off}}, lastState: {terminated: {exitCode: 3}}}]",
@@ -23,15 +23,37 @@ func TestWhatCannotStartIsSaidInTheKubeletsWordsInitContainersFirst(t *testing.T
 		{"containerStatuses: [{name: c, state: {running: {}}}]", ""},
 		{"phase: Pending", ""},
 	} {
-		var pod corev1.Pod
-		text := "{metadata: {name: p, namespace: ns}, status: {" + test.statuses + "}}"
-		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object(t, text), &pod); err != nil {
-			t.Fatal(err)
-		}
-		if got := startTrouble(&pod); got != test.want {
+		if got := startTrouble(pod(t, test.statuses)); got != test.want {
 			t.Errorf("%s: %q", test.statuses, got)
 		}
 	}
+}
+
+func TestAPodIsOnlyDeletedToBeTriedAgainWhenNothingIsLostWithIt(t *testing.T) {
+	const waiting, running = "{state: {waiting: {reason: ErrImagePull}}}", "{state: {running: {}}}"
+	const done, crashed = "{state: {terminated: {exitCode: 0}}}", "{state: {waiting: {}}, lastState: {terminated: {exitCode: 1}}}"
+	for statuses, want := range map[string]bool{
+		"containerStatuses: [" + waiting + "]":                                           true,
+		"initContainerStatuses: [" + done + "], containerStatuses: [" + waiting + "]":    true,
+		"containerStatuses: [" + waiting + ", " + running + "]":                          false,
+		"containerStatuses: [" + waiting + ", " + done + "]":                             false,
+		"containerStatuses: [" + crashed + "]":                                           false,
+		"initContainerStatuses: [" + crashed + "], containerStatuses: [" + waiting + "]": false,
+	} {
+		if got := neverRan(pod(t, statuses)); got != want {
+			t.Errorf("%s: %t", statuses, got)
+		}
+	}
+}
+
+func pod(t *testing.T, statuses string) *corev1.Pod {
+	t.Helper()
+	var pod corev1.Pod
+	text := "{metadata: {name: p, namespace: ns}, status: {" + statuses + "}}"
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object(t, text), &pod); err != nil {
+		t.Fatal(err)
+	}
+	return &pod
 }
 
 func TestWhatKeepsAnObjectFromGoingIsNamed(t *testing.T) {
