@@ -373,7 +373,7 @@ func TestADiskThatIsFullWhileImagesAreCopiedIsNamedAndTheNextRunGoesOn(t *testin
 	unmount := sync.OnceFunc(func() { w.docker(t, "exec", w.node(), "umount", content) })
 	t.Cleanup(unmount)
 	w.write(t, "manifests/filler.yaml", filler)
-	w.fails(t, []string{"images", w.node(), "no space left on device", "docker system prune"}, "up")
+	w.fails(t, []string{"images", w.node(), "no space left on device", "system prune"}, "up")
 	w.answeredBy(t, "whoami.localhost", "/", "whoami-v1")
 	unmount()
 	if steps := w.steps(t, "up"); steps["images"].Result != "created" {
