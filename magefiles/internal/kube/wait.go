@@ -225,7 +225,8 @@ func (c *Client) WaitEstablished(ctx context.Context, crds []Object) error {
 
 // WaitRollout waits until every Deployment, DaemonSet and StatefulSet among objects has been rolled out, and tells report what it is
 // waiting for. A pod of theirs that cannot start (its image cannot be pulled, its configuration is wrong, it keeps crashing) is an error
-// as soon as the kubelet has said so for longer than patience, with the pod, the container and the kubelet's message.
+// as soon as the kubelet has said so for longer than patience, with the pod, the container and the kubelet's message; one that could not
+// start before is deleted first, for a verdict on what is there now.
 func (c *Client) WaitRollout(ctx context.Context, objects []Object, patience time.Duration, report func(string)) error {
 	waits, ctx := errgroup.WithContext(ctx)
 	for _, object := range objects {
