@@ -252,6 +252,9 @@ func (c *Cluster) deleteNodes(ctx context.Context, e engine) error {
 	if nodes, err := e.nodes(ctx, c.options.Name); err == nil {
 		for _, node := range nodes {
 			_, _ = e.exec(ctx, node.Name, quiesce) // a node that does not run has nothing to calm
+			if e == "podman" {
+				_, _ = e.run(ctx, "kill", node.Name) // its rm would first ask the node to stop, for 10 s; docker's kills
+			}
 		}
 	}
 	deleted := make(chan error, 1)
