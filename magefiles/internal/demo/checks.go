@@ -133,12 +133,13 @@ func enoughRequests(pods int) int { return max(20, 2*pods) }
 func (d *Demo) provePods(ctx context.Context, request gateway.Request, answer *probe.Answer, pods map[string][]string) gateway.Finding {
 	var expected []string
 	for _, backend := range request.Backends {
+		if len(pods[backend.String()]) == 0 {
+			return gateway.Finding{Message: backend.String() + " has no ready pod, and yet a share of the requests"}
+		}
 		expected = append(expected, pods[backend.String()]...)
 	}
-	for _, header := range []string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {
-		if answer.Field(header) == "" {
-			return gateway.Finding{Message: "the request arrived without the header " + header + ": it did not come through Traefik"}
-		}
+	if !slices.ContainsFunc([]string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"}, func(header string) bool { return answer.Field(header) != "" }) {
+		return gateway.Finding{Message: "the request arrived without any header X-Forwarded-For, -Host or -Proto: it did not come through Traefik"}
 	}
 	seen := map[string]bool{}
 	for sent := 1; ; sent++ {

@@ -33,6 +33,19 @@ func inTurn(t *testing.T, pods ...string) *Demo {
 	return &Demo{config: Config{HTTPPort: port}, probe: probe.New(port, port)}
 }
 
+func TestAWeightedRouteIsNotProvenByOneServiceWhileAnotherHasNoPods(t *testing.T) {
+	stable, canary := gateway.Backend{Namespace: "demo", Name: "stable", Port: 80}, gateway.Backend{Namespace: "demo", Name: "canary", Port: 80}
+	request := gateway.Request{Scheme: "http", Method: "GET", Host: "shop.localhost", Path: "/", Backends: []gateway.Backend{stable, canary}, Weighted: true}
+	pods := map[string][]string{stable.String(): {"a"}}
+	if finding := inTurn(t, "a").prove(t.Context(), request, pods); finding.OK || !strings.Contains(finding.Message, "Service/demo/canary has no ready pod") {
+		t.Errorf("%+v", finding)
+	}
+	pods[canary.String()] = []string{"b"}
+	if finding := inTurn(t, "a").prove(t.Context(), request, pods); !finding.OK {
+		t.Errorf("%+v", finding)
+	}
+}
+
 func TestARouteIsProvenOnlyWhenEveryPodBehindItAnswersAndNoOther(t *testing.T) {
 	service := gateway.Backend{Namespace: "demo", Name: "shop", Port: 80}
 	request := gateway.Request{Scheme: "http", Method: "GET", Host: "shop.localhost", Path: "/", Backends: []gateway.Backend{service}}

@@ -9,7 +9,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"kindgate/magefiles/internal/gateway"
-	"kindgate/magefiles/internal/kube"
 )
 
 // A hop is one station on a request's way. It holds when found is as expected.
@@ -84,8 +83,10 @@ func (d *Demo) hops(ctx context.Context, request gateway.Request, s *state) []ho
 				return "no ready pod: does its selector match, and are the pods ready?", len(s.pods[backend.String()]) > 0
 			}})
 	}
-	return append(hops, hop{request.Route + " in the cluster", "as its manifest has it", "go tool mage routes puts it back",
-		func() (string, bool) { return "somebody has changed it", d.asWritten(ctx, route[1], route[2]) }})
+	return append(hops, hop{request.Route + " in the cluster", "as its manifest has it", "go tool mage routes applies it",
+		func() (string, bool) {
+			return "somebody has changed it, or its manifest, since it was applied", d.asWritten(ctx, route[1], route[2])
+		}})
 }
 
 // asWritten tells whether a route in the cluster is as its manifest has it.
@@ -96,8 +97,8 @@ func (d *Demo) asWritten(ctx context.Context, ns, name string) bool {
 	}
 	for _, object := range d.inputs.routes {
 		if object.GetKind() == "HTTPRoute" && object.GetNamespace() == ns && object.GetName() == name {
-			drifted, err := client.Drifted(ctx, []kube.Object{object}, kube.Manager)
-			return err != nil || len(drifted) == 0
+			applied, err := client.IsApplied(ctx, object)
+			return err != nil || applied
 		}
 	}
 	return true

@@ -1,8 +1,10 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
@@ -71,26 +73,38 @@ func list[T any](ctx context.Context, client *kube.Client, kind schema.GroupVers
 	return kube.As[T](objects)
 }
 
-// readyPods returns the names of the pods that each Service sends requests to: the ready ones of its EndpointSlices, without those that
-// are being deleted, which the slices lose some time later.
+// readyPods returns the hostnames of the pods that each Service sends requests to: the ready ones of its EndpointSlices, without those
+// that are being deleted, which the slices lose some time later.
 func readyPods(ctx context.Context, client *kube.Client) (map[string][]string, error) {
-	var slices []discoveryv1.EndpointSlice
+	var endpoints []discoveryv1.EndpointSlice
 	var pods []corev1.Pod
 	reads, ctx := errgroup.WithContext(ctx)
-	reads.Go(func() (err error) { slices, err = list[discoveryv1.EndpointSlice](ctx, client, sliceKind); return err })
+	reads.Go(func() (err error) {
+		endpoints, err = list[discoveryv1.EndpointSlice](ctx, client, sliceKind)
+		return err
+	})
 	reads.Go(func() (err error) { pods, err = list[corev1.Pod](ctx, client, podKind); return err })
 	err := reads.Wait()
-	leaving := map[string]bool{}
+	hostnames := map[string]string{}
 	for _, pod := range pods {
-		leaving[pod.Namespace+"/"+pod.Name] = pod.DeletionTimestamp != nil
+		switch {
+		case pod.DeletionTimestamp != nil:
+		case pod.Spec.HostNetwork:
+			hostnames[pod.Namespace+"/"+pod.Name] = pod.Spec.NodeName
+		default:
+			hostnames[pod.Namespace+"/"+pod.Name] = cmp.Or(pod.Spec.Hostname, pod.Name)
+		}
 	}
 	ready := map[string][]string{}
-	for _, slice := range slices {
+	for _, slice := range endpoints {
 		service := gateway.Backend{Namespace: slice.Namespace, Name: slice.Labels[discoveryv1.LabelServiceName]}.String()
 		for _, endpoint := range slice.Endpoints {
 			pod := endpoint.TargetRef
-			if pod != nil && pod.Kind == "Pod" && !leaving[pod.Namespace+"/"+pod.Name] && (endpoint.Conditions.Ready == nil || *endpoint.Conditions.Ready) {
-				ready[service] = append(ready[service], pod.Name)
+			if pod == nil || pod.Kind != "Pod" || endpoint.Conditions.Ready != nil && !*endpoint.Conditions.Ready {
+				continue
+			}
+			if name := hostnames[pod.Namespace+"/"+pod.Name]; name != "" && !slices.Contains(ready[service], name) {
+				ready[service] = append(ready[service], name)
 			}
 		}
 	}

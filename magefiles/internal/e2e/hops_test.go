@@ -65,6 +65,9 @@ func TestTheBrokenHopIsNamed(t *testing.T) {
 			patched(routes, "demo", "whoami-host", `{"spec":{"rules":[{"backendRefs":[{"name":"whoami-v2","port":80}]}]}}`)(t, w)
 			eventually(t, func() bool { _, body, _ := w.get("whoami.localhost", "/"); return strings.Contains(body, "whoami-v2") })
 		}, host, http.StatusOK, []string{"HTTPRoute/demo/whoami-host in the cluster"}, []string{"somebody has changed it"}},
+		{"the route's manifest was changed and not applied", func(t *testing.T, w *world) {
+			w.edit(t, "manifests/httproute-host.yaml", "name: whoami-v1", "name: whoami-v2")
+		}, host, http.StatusOK, []string{"HTTPRoute/demo/whoami-host in the cluster"}, []string{"or its manifest, since it was applied"}},
 		{"the Service has no ready pods", patched(deployments, "demo", "whoami-v2", `{"spec":{"replicas":0}}`),
 			v2, http.StatusServiceUnavailable, []string{"Service/demo/whoami-v2"}, []string{"no ready pod"}},
 		{"the backend does not answer", patched(services, "demo", "whoami-v2", `{"spec":{"ports":[{"port":80,"targetPort":81}]}}`),

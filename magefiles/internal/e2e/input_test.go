@@ -13,6 +13,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
 // eventually fails the test when condition does not come to hold.
@@ -110,6 +111,53 @@ func TestWhatCouldNotStartStartsAtOnceWhenItIsMended(t *testing.T) {
 	defer w.docker(t, "rmi", image)
 	w.mage(t, "up")
 	w.answeredBy(t, "demo.localhost", "/v2", "whoami-v2")
+}
+
+func TestACrashLoopThatIsMendedIsTriedAgainAtOnce(t *testing.T) {
+	w := up(t)
+	settings := func(port string) {
+		w.write(t, "manifests/settings.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: port, namespace: demo}\ndata: {PORT: \""+port+"\"}\n")
+	}
+	settings("none")
+	w.edit(t, "manifests/whoami-v1.yaml", `args: ["--name=whoami-v1"]`, `args: ["--port=$(PORT)"]`+"\n          envFrom: [{configMapRef: {name: port}}]")
+	w.fails(t, []string{"Deployment/demo/whoami-v1", "CrashLoopBackOff", "kubectl logs"}, "up")
+	settings("80")
+	w.mage(t, "up")
+	w.answeredBy(t, "whoami.localhost", "/", "whoami-v1")
+}
+
+func TestWhatAPodWaitsForIsSaidInTheClustersWords(t *testing.T) {
+	w := up(t)
+	w.env["KINDGATE_TIMEOUT"] = "9s"
+	w.edit(t, "manifests/whoami-v1.yaml", "      containers:", "      nodeSelector: {disk: ssd}\n      containers:")
+	w.fails(t, []string{"KINDGATE_TIMEOUT", "Pod/demo/whoami-v1-", "0/1 nodes are available"}, "apps")
+}
+
+func TestACustomResourceIsAppliedTogetherWithItsDefinition(t *testing.T) {
+	w := up(t)
+	group := fmt.Sprintf("t%d.kindgate.test", time.Now().UnixNano())
+	w.write(t, "manifests/thing.yaml", `apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: things.`+group+`}
+spec:
+  group: `+group+`
+  scope: Namespaced
+  names: {kind: Thing, plural: things, singular: thing}
+  versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}]
+---
+apiVersion: `+group+`/v1
+kind: Thing
+metadata: {name: one, namespace: demo}
+`)
+	contains(t, w.mage(t, "up"), "created Thing/demo/one")
+	w.edit(t, "manifests/thing.yaml", "apiVersion: "+group+"/v1", "apiVersion: nobody.kindgate.test/v1")
+	w.edit(t, "manifests/whoami-v1.yaml", "replicas: 2", "replicas: 1")
+	w.fails(t, []string{"Thing/demo/one (manifests/thing.yaml:10): the cluster has no kind Thing in nobody.kindgate.test/v1"}, "apps")
+	dyn, _ := w.clients(t)
+	deployment, err := dyn.Resource(deployments).Namespace("demo").Get(t.Context(), "whoami-v1", metav1.GetOptions{})
+	if replicas, _, _ := unstructured.NestedInt64(deployment.Object, "spec", "replicas"); err != nil || replicas != 1 {
+		t.Errorf("%v: an object that cannot be applied keeps the others back: %d replicas", err, replicas)
+	}
 }
 
 func TestAChartThatIsNotThereIsNamed(t *testing.T) {

@@ -22,9 +22,15 @@ type Finding struct {
 	Message string
 }
 
-// conditions judges those of the wanted types: each must be True and observed at the object's generation. See
-// https://gateway-api.sigs.k8s.io/geps/gep-1364/ for what they mean.
+// conditions judges those of the wanted types: each must be True and observed at the object's generation. One that is False says more
+// than one that is not there yet. See https://gateway-api.sigs.k8s.io/geps/gep-1364/ for what they mean.
 func conditions(have []metav1.Condition, generation int64, wanted ...string) Finding {
+	for _, name := range wanted {
+		condition := meta.FindStatusCondition(have, name)
+		if condition != nil && condition.ObservedGeneration >= generation && condition.Status == metav1.ConditionFalse {
+			return Finding{Message: fmt.Sprintf("%s is %s (%s): %s", name, condition.Status, condition.Reason, condition.Message)}
+		}
+	}
 	for _, name := range wanted {
 		condition := meta.FindStatusCondition(have, name)
 		switch {
@@ -32,10 +38,8 @@ func conditions(have []metav1.Condition, generation int64, wanted ...string) Fin
 			return Finding{Pending: true, Message: "no condition " + name + " yet"}
 		case condition.ObservedGeneration < generation:
 			return Finding{Pending: true, Message: fmt.Sprintf("condition %s is of generation %d, the object is at %d", name, condition.ObservedGeneration, generation)}
-		case condition.Status == metav1.ConditionUnknown:
-			return Finding{Pending: true, Message: fmt.Sprintf("%s is Unknown (%s): %s", name, condition.Reason, condition.Message)}
 		case condition.Status != metav1.ConditionTrue:
-			return Finding{Message: fmt.Sprintf("%s is %s (%s): %s", name, condition.Status, condition.Reason, condition.Message)}
+			return Finding{Pending: true, Message: fmt.Sprintf("%s is %s (%s): %s", name, condition.Status, condition.Reason, condition.Message)}
 		}
 	}
 	return Finding{OK: true, Message: strings.Join(wanted, ", ")}
@@ -74,14 +78,14 @@ func Programmed(gw *gatewayv1.Gateway) Finding {
 	return finding
 }
 
-// Listener judges one listener of a Gateway: Accepted, Programmed and ResolvedRefs.
+// Listener judges one listener of a Gateway: Accepted, ResolvedRefs and Programmed, which only says that another does not hold.
 func Listener(gw *gatewayv1.Gateway, name gatewayv1.SectionName) Finding {
 	for _, listener := range gw.Status.Listeners {
 		if listener.Name != name {
 			continue
 		}
 		finding := conditions(listener.Conditions, gw.Generation, string(gatewayv1.ListenerConditionAccepted),
-			string(gatewayv1.ListenerConditionProgrammed), string(gatewayv1.ListenerConditionResolvedRefs))
+			string(gatewayv1.ListenerConditionResolvedRefs), string(gatewayv1.ListenerConditionProgrammed))
 		finding.Message = "listener " + string(name) + ": " + finding.Message
 		return finding
 	}

@@ -52,6 +52,8 @@ func TestAGatewayIsProgrammedWhenEachListenerIsAndItHasAnAddress(t *testing.T) {
 			"Accepted is False"},
 		{"a listener's certificate", whole, judged(3, "Accepted", "Programmed", "ResolvedRefs=False"), "a", false, false,
 			"listener web: ResolvedRefs is False"},
+		{"a listener's certificate, for which nothing else is judged", judged(3, "Accepted=False"), judged(3, "Programmed=False", "ResolvedRefs=False"), "a",
+			false, false, "listener web: ResolvedRefs is False"},
 		{"a listener without a status", whole, nil, "a", false, true, "listener web"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

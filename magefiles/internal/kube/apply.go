@@ -111,7 +111,7 @@ func (c *Client) applyOnce(ctx context.Context, object Object, live *unstructure
 	if err != nil {
 		return "", err
 	}
-	if live != nil && live.GetAnnotations()[manifestAnnotation] == hash && covers(want.Object, ownedFields(live, Manager)) {
+	if isAsWanted(live, want, hash) {
 		return result.Unchanged, nil
 	}
 	data, err := want.MarshalJSON()
@@ -134,6 +134,21 @@ func (c *Client) applyOnce(ctx context.Context, object Object, live *unstructure
 	default:
 		return result.Updated, nil
 	}
+}
+
+// isAsWanted tells whether applying what wanted returned would change nothing.
+func isAsWanted(live, want *unstructured.Unstructured, hash string) bool {
+	return live != nil && live.GetAnnotations()[manifestAnnotation] == hash && covers(want.Object, ownedFields(live, Manager))
+}
+
+// IsApplied tells whether an object in the cluster is as its manifest now has it: applied from it, and not changed since.
+func (c *Client) IsApplied(ctx context.Context, object Object) (bool, error) {
+	live, err := c.Get(ctx, object.GroupVersionKind(), object.GetNamespace(), object.GetName())
+	if err != nil {
+		return false, err
+	}
+	want, hash, err := wanted(object, live)
+	return err == nil && isAsWanted(live, want, hash), err
 }
 
 // wanted returns what is sent to the server for an object, and the hash of its manifest. What only a server writes is left out,
@@ -169,8 +184,8 @@ func autoscaled(live *unstructured.Unstructured) bool {
 	})
 }
 
-// Live returns the objects as they are in the cluster, in the order of objects, nil for one that is not there. Objects of one kind
-// and namespace come in one request where there are several of them.
+// Live returns the objects as they are in the cluster, in the order of objects, nil for one that is not there, nor perhaps its kind.
+// Objects of one kind and namespace come in one request where there are several of them.
 func (c *Client) Live(ctx context.Context, objects []Object) ([]*unstructured.Unstructured, error) {
 	type group struct {
 		kind      schema.GroupVersionKind
@@ -197,6 +212,9 @@ func (c *Client) Live(ctx context.Context, objects []Object) ([]*unstructured.Un
 				return nil
 			}
 			client, err := c.resource(ctx, g.kind, g.namespace)
+			if errors.As(err, &unknownKind{}) {
+				return nil
+			}
 			if err != nil {
 				return err
 			}
@@ -236,6 +254,9 @@ func (c *Client) Delete(ctx context.Context, objects []Object) error {
 // Get returns one object, or nil when it, or its kind, is not there.
 func (c *Client) Get(ctx context.Context, kind schema.GroupVersionKind, namespace, name string) (*unstructured.Unstructured, error) {
 	client, err := c.resource(ctx, kind, namespace)
+	if errors.As(err, &unknownKind{}) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}

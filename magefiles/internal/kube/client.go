@@ -46,6 +46,13 @@ func New(cfg *rest.Config) (*Client, error) {
 // A kind that was defined a moment ago needs this long at the most until discovery tells of it.
 const discoveryLag = 3 * time.Second
 
+// unknownKind is the error of a kind that the cluster does not have.
+type unknownKind struct{ schema.GroupVersionKind }
+
+func (k unknownKind) Error() string {
+	return fmt.Sprintf("the cluster has no kind %s in %s: is its CustomResourceDefinition missing?", k.Kind, k.GroupVersion())
+}
+
 // resource returns the client for the objects of a kind in a namespace, which is "default" where the kind has namespaces and none is named.
 func (c *Client) resource(ctx context.Context, kind schema.GroupVersionKind, namespace string) (dynamic.ResourceInterface, error) {
 	var mapping *meta.RESTMapping
@@ -60,7 +67,7 @@ func (c *Client) resource(ctx context.Context, kind schema.GroupVersionKind, nam
 			return nil, err
 		}
 		if time.Now().After(deadline) {
-			return nil, fmt.Errorf("the cluster has no kind %s in %s: is its CustomResourceDefinition missing?", kind.Kind, kind.GroupVersion())
+			return nil, unknownKind{kind}
 		}
 		if err := sleep(ctx, 100*time.Millisecond); err != nil {
 			return nil, err

@@ -3,15 +3,18 @@ package kube
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer/json"
@@ -33,7 +36,7 @@ func init() {
 	}
 }
 
-// ReadDir decodes every object of the .yaml and .yml files below the root of fsys, in the order of the files' names, except the
+// ReadDir decodes every object of the .yaml, .yml and .json files below the root of fsys, in the order of the files' names, except the
 // files for which skip returns true. dir is what the messages call that root. The error joins everything that is wrong, each
 // with its file and line: syntax, an object without apiVersion, kind or name, a misspelt field, an object defined twice.
 func ReadDir(fsys fs.FS, dir string, skip func(path string) bool) ([]Object, error) {
@@ -43,12 +46,12 @@ func ReadDir(fsys fs.FS, dir string, skip func(path string) bool) ([]Object, err
 		if err != nil {
 			return err
 		}
-		if entry.IsDir() || skip(path) || !(strings.HasSuffix(path, ".yaml") || strings.HasSuffix(path, ".yml")) {
+		if entry.IsDir() || skip(path) || !slices.Contains([]string{".yaml", ".yml", ".json"}, strings.ToLower(filepath.Ext(path))) {
 			return nil
 		}
 		data, err := fs.ReadFile(fsys, path)
 		if err != nil {
-			return err
+			return fmt.Errorf("%s/%s: %w", dir, path, err)
 		}
 		decoded, err := Decode(data, dir+"/"+path)
 		objects = append(objects, decoded...)
@@ -134,7 +137,7 @@ func duplicates(objects []Object) error {
 	first := map[string]Object{}
 	var problems []error
 	for _, o := range objects {
-		key := o.groupKind().String() + "/" + o.GetNamespace() + "/" + o.GetName()
+		key := o.groupKind().String() + "/" + cmp.Or(o.GetNamespace(), metav1.NamespaceDefault) + "/" + o.GetName()
 		if other, ok := first[key]; ok {
 			problems = append(problems, fmt.Errorf("%s: %s is already defined at %s", o.Source, o.Name(), other.Source))
 			continue

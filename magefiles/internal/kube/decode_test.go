@@ -50,6 +50,8 @@ func TestReadDirNamesEverythingThatIsWrong(t *testing.T) {
 		"name.yaml":    "apiVersion: v1\nkind: Pod\nmetadata: {}\n",
 		"twice.yaml":   namespace,
 		"scalar.yaml":  "just text\n",
+		"J.YML":        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: j, namespace: default}\n",
+		"j.json":       `{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "j"}}`,
 		"doubled.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {a: b}\ndata: {c: d}\n",
 	})
 	if err == nil {
@@ -63,6 +65,7 @@ func TestReadDirNamesEverythingThatIsWrong(t *testing.T) {
 		"manifests/name.yaml:1: Pod: metadata.name is missing",
 		"manifests/twice.yaml:1: Namespace/shop is already defined at manifests/syntax.yaml:1",
 		"manifests/scalar.yaml:1",
+		"manifests/j.json:1: ConfigMap/j is already defined at manifests/J.YML:1",
 		`manifests/doubled.yaml:5: key "data" already set in map`,
 	} {
 		if !strings.Contains(err.Error(), want) {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -274,6 +275,11 @@ func (c *Client) rollout(ctx context.Context, object Object, viewer polymorphich
 			}
 			message, done, err := viewer.Status(u, 0)
 			message = strings.TrimSpace(message)
+			for _, condition := range conditions(u) {
+				if condition.Type == string(appsv1.DeploymentReplicaFailure) && condition.Status == metav1.ConditionTrue {
+					message += "; " + condition.Message
+				}
+			}
 			if pod := last.Load().(string); pod != "" {
 				message += "; " + pod
 			}
@@ -320,10 +326,10 @@ func (c *Client) watchPods(ctx context.Context, namespace string, selector label
 			trouble := startTrouble(&pod)
 			if trouble == "" {
 				delete(since, pod.Name)
-				said = cmp.Or(said, c.pulling(ctx, &pod))
+				said = cmp.Or(said, c.waitsFor(ctx, &pod))
 				continue
 			}
-			if first && neverRan(&pod) {
+			if first && !running(&pod) {
 				if err := c.Delete(ctx, []Object{{Unstructured: u}}); err != nil {
 					return "", false, err
 				}
@@ -348,35 +354,54 @@ var (
 	eventKind = corev1.SchemeGroupVersion.WithKind("Event")
 )
 
-// pulling says which image a pod waits for; the kubelet tells of that by events only. It is empty for a pod that waits for none.
-func (c *Client) pulling(ctx context.Context, pod *corev1.Pod) string {
-	creating := slices.ContainsFunc(append(slices.Clone(pod.Status.InitContainerStatuses), pod.Status.ContainerStatuses...), func(status corev1.ContainerStatus) bool {
-		return status.State.Waiting != nil && status.State.Waiting.Reason == "ContainerCreating"
+// slowly is from which age on a pod that is not ready is worth a word, and unhealthy that one of a warning: before, probes fail as a
+// matter of course.
+const slowly, unhealthy = 2 * time.Second, 5 * time.Second
+
+// waitsFor says what a pod waits for that is not ready, an image or what the scheduler and the kubelet warn of last: they tell of these by
+// events only. It is empty for a pod that waits for nothing.
+func (c *Client) waitsFor(ctx context.Context, pod *corev1.Pod) string {
+	age := time.Since(pod.CreationTimestamp.Time)
+	ready := slices.ContainsFunc(pod.Status.Conditions, func(condition corev1.PodCondition) bool {
+		return condition.Type == corev1.PodReady && condition.Status == corev1.ConditionTrue
 	})
-	if !creating || pod.Status.StartTime == nil || time.Since(pod.Status.StartTime.Time) < 2*time.Second {
+	if ready || age < slowly {
 		return ""
 	}
 	client, err := c.everywhere(ctx, eventKind, pod.Namespace)
 	if err != nil {
 		return ""
 	}
-	events, err := client.List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.uid=" + string(pod.UID)})
+	list, err := client.List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.uid=" + string(pod.UID)})
 	if err != nil {
 		return ""
 	}
-	message := ""
-	for _, event := range events.Items {
-		switch reason, _, _ := unstructured.NestedString(event.Object, "reason"); reason {
-		case "Pulling":
-			message, _, _ = unstructured.NestedString(event.Object, "message")
-		case "Pulled", "Failed":
+	var last corev1.Event
+	for _, item := range list.Items {
+		var event corev1.Event
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(item.Object, &event); err != nil {
 			return ""
 		}
+		telling := event.Reason == "Pulling" || event.Reason == "Pulled" || event.Type == corev1.EventTypeWarning && age > unhealthy
+		if telling && !happened(event).Before(happened(last)) {
+			last = event
+		}
 	}
-	if message == "" {
+	if last.Reason == "" || last.Reason == "Pulled" {
 		return ""
 	}
-	return fmt.Sprintf("Pod/%s/%s: %s", pod.Namespace, pod.Name, message)
+	return fmt.Sprintf("Pod/%s/%s: %s", pod.Namespace, pod.Name, strings.TrimSpace(last.Message))
+}
+
+// happened is when an event did, last where it did several times.
+func happened(event corev1.Event) time.Time {
+	if event.Series != nil {
+		return event.Series.LastObservedTime.Time
+	}
+	if !event.LastTimestamp.IsZero() {
+		return event.LastTimestamp.Time
+	}
+	return event.EventTime.Time
 }
 
 // startTrouble says why a pod's container cannot start, in the kubelet's words, or nothing.
@@ -405,11 +430,7 @@ func startTrouble(pod *corev1.Pod) string {
 	return ""
 }
 
-// neverRan tells whether nothing is lost with a pod: its containers have never run, and none of those that prepare it has failed.
-func neverRan(pod *corev1.Pod) bool {
-	return !slices.ContainsFunc(pod.Status.ContainerStatuses, func(status corev1.ContainerStatus) bool {
-		return status.State.Waiting == nil || status.LastTerminationState.Terminated != nil
-	}) && !slices.ContainsFunc(pod.Status.InitContainerStatuses, func(status corev1.ContainerStatus) bool {
-		return status.LastTerminationState.Terminated != nil
-	})
+// running tells whether any of a pod's containers does its work.
+func running(pod *corev1.Pod) bool {
+	return slices.ContainsFunc(pod.Status.ContainerStatuses, func(status corev1.ContainerStatus) bool { return status.State.Running != nil })
 }

@@ -29,23 +29,6 @@ func TestWhatCannotStartIsSaidInTheKubeletsWordsInitContainersFirst(t *testing.T
 	}
 }
 
-func TestAPodIsOnlyDeletedToBeTriedAgainWhenNothingIsLostWithIt(t *testing.T) {
-	const waiting, running = "{state: {waiting: {reason: ErrImagePull}}}", "{state: {running: {}}}"
-	const done, crashed = "{state: {terminated: {exitCode: 0}}}", "{state: {waiting: {}}, lastState: {terminated: {exitCode: 1}}}"
-	for statuses, want := range map[string]bool{
-		"containerStatuses: [" + waiting + "]":                                           true,
-		"initContainerStatuses: [" + done + "], containerStatuses: [" + waiting + "]":    true,
-		"containerStatuses: [" + waiting + ", " + running + "]":                          false,
-		"containerStatuses: [" + waiting + ", " + done + "]":                             false,
-		"containerStatuses: [" + crashed + "]":                                           false,
-		"initContainerStatuses: [" + crashed + "], containerStatuses: [" + waiting + "]": false,
-	} {
-		if got := neverRan(pod(t, statuses)); got != want {
-			t.Errorf("%s: %t", statuses, got)
-		}
-	}
-}
-
 func pod(t *testing.T, statuses string) *corev1.Pod {
 	t.Helper()
 	var pod corev1.Pod

@@ -79,10 +79,12 @@ func (u *UI) Begin(name string) *Step {
 func (s *Step) Report(phase string) {
 	s.ui.mu.Lock()
 	defer s.ui.mu.Unlock()
-	if phase == s.phase || s.ended {
+	if s.ended {
 		return
 	}
-	s.phase, s.total = phase, 0
+	if phase != s.phase {
+		s.phase, s.total = phase, 0
+	}
 	waiting := strings.HasPrefix(strings.ToLower(phase), "waiting")
 	if s.ui.options.Live || s.ui.options.JSON || waiting && time.Since(s.said) < betweenWaits || slices.Contains(s.told, phase) {
 		return

@@ -49,15 +49,20 @@ func TestColorsAreAllThatDiffersForThoseWhoAskForThem(t *testing.T) {
 	}
 }
 
-func TestAPlainPhaseIsPrintedOnceAndAWaitIsNotRepeatedAtEveryChange(t *testing.T) {
+func TestAPlainPhaseIsPrintedOnceAndAWaitIsSaidAfterAWhileNotAtEveryChange(t *testing.T) {
 	u, out := newUI(Options{})
 	step := u.Begin("apps")
 	for _, phase := range []string{"applying", "applying", "Waiting for 1 of 3", "waiting for 2 of 3"} {
 		step.Report(phase)
 	}
+	if got := strings.Count(out.String(), "·"); got != 1 {
+		t.Errorf("%d phases in:\n%s", got, out)
+	}
+	step.said = time.Now().Add(-betweenWaits)
+	step.Report("waiting for 2 of 3")
 	step.End("created", "", nil)
 	step.Report("too late")
-	if got := strings.Count(out.String(), "·"); got != 1 || !strings.Contains(out.String(), "· apps      applying\n") {
+	if got := strings.Count(out.String(), "·"); got != 2 || !strings.Contains(out.String(), "· apps      waiting for 2 of 3\n") || !strings.Contains(out.String(), "· apps      applying\n") {
 		t.Errorf("%d phases in:\n%s", got, out)
 	}
 }
