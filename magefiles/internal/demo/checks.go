@@ -34,7 +34,7 @@ func (d *Demo) conditionChecks(s *state) []check {
 	}
 	for i := range d.inputs.httpRoutes {
 		route := &d.inputs.httpRoutes[i]
-		checks = append(checks, check{"HTTPRoute/" + route.Namespace + "/" + route.Name, func() gateway.Finding { return judgeRoute(s, route.Namespace, route.Name) }, nil})
+		checks = append(checks, check{routeName(route), func() gateway.Finding { return judgeRoute(s, route.Namespace, route.Name) }, nil})
 	}
 	return checks
 }
@@ -70,13 +70,31 @@ func judgeLive[T any, P interface {
 	return gateway.Finding{Message: "it is not there"}
 }
 
+func routeName(route *gatewayv1.HTTPRoute) string {
+	return "HTTPRoute/" + route.Namespace + "/" + route.Name
+}
+
 // requestChecks are those that send real requests: one for each host and match of each route, and one for a host that no route has.
+// Routes of others, which the Gateway serves besides, may take requests, and are not proven.
 func (d *Demo) requestChecks(ctx context.Context, s *state) []check {
+	ours := map[string]bool{}
+	for _, route := range d.inputs.httpRoutes {
+		ours[routeName(&route)] = true
+	}
+	routes := slices.Clone(d.inputs.httpRoutes)
+	for _, live := range s.routes {
+		if !ours[routeName(&live)] && gateway.Attached(&live, s.gateways).OK {
+			routes = append(routes, live)
+		}
+	}
 	var checks []check
-	for _, request := range gateway.Requests(d.inputs.httpRoutes, d.knownGateways(s)) {
+	for _, request := range gateway.Requests(routes, d.knownGateways(s)) {
+		if !ours[request.Route] {
+			continue
+		}
 		checks = append(checks, check{request.Line(d.port(request.Scheme)), func() gateway.Finding { return d.prove(ctx, request, s.pods) }, &request})
 	}
-	if host, ok := gateway.Unrouted(d.inputs.httpRoutes, d.knownGateways(s)); ok {
+	if host, ok := gateway.Unrouted(routes, d.knownGateways(s)); ok {
 		request := control(host)
 		checks = append(checks, check{request.Line(d.config.HTTPPort), func() gateway.Finding { return d.proveUnrouted(ctx, host) }, &request})
 	}

@@ -322,7 +322,7 @@ func aim(own *candidate, rivals []*candidate) {
 		request.Path = path
 		winner := own
 		for _, rival := range rivals {
-			if rival.answers(request) && rival.before(winner) {
+			if rival.answers(request) && (rival.before(winner) || winner == own && rival.contests(own)) {
 				winner = rival
 			}
 		}
@@ -331,6 +331,10 @@ func aim(own *candidate, rivals []*candidate) {
 			return
 		}
 		taker = winner
+	}
+	if taker.contests(own) {
+		own.request.Unproven = taker.request.Route + " has the same match: which of the two takes the requests is the Gateway's choice"
+		return
 	}
 	own.request.Unproven = "a more specific match of " + taker.request.Route + " takes its requests"
 }
@@ -368,28 +372,36 @@ func subset(of, all map[string]string) bool {
 	return true
 }
 
-// before tells whether a candidate's match has precedence over another's: the more specific host, then an exact path, the longer
-// prefix, a method, more headers, more query parameters, and at last the order of the routes.
-// See https://gateway-api.sigs.k8s.io/reference/spec/#httprouterule on matches.
+// before tells whether a candidate's match has precedence over another's, among equals the first rule's of the first route.
 func (c *candidate) before(other *candidate) bool {
-	rank := func(c *candidate) []int {
-		host := len(c.host)
-		if c.host == anyHost {
-			host = 0
-		} else if !strings.HasPrefix(c.host, "*") {
-			host += 1000
-		}
-		exact, method := 0, 0
-		switch *c.path.Type {
-		case gatewayv1.PathMatchExact:
-			exact = 1
-		case gatewayv1.PathMatchRegularExpression:
-			exact = 2 // its rank is the implementation's: what it might take proves nothing
-		}
-		if c.method != "" {
-			method = 1
-		}
-		return []int{host, exact, len(*c.path.Value), method, len(c.request.Header), len(c.request.Query), -c.order}
+	rank := slices.Compare(c.rank(), other.rank())
+	return rank > 0 || rank == 0 && c.order < other.order
+}
+
+// contests tells whether a candidate is another route's of the same rank. The specification gives precedence to the older route, Traefik
+// does not.
+func (c *candidate) contests(other *candidate) bool {
+	return c.request.Route != other.request.Route && slices.Equal(c.rank(), other.rank())
+}
+
+// rank is what gives a match precedence: the more specific host, then an exact path, the longer prefix, a method, more headers, more
+// query parameters. See https://gateway-api.sigs.k8s.io/reference/spec/#httprouterule on matches.
+func (c *candidate) rank() []int {
+	host := len(c.host)
+	if c.host == anyHost {
+		host = 0
+	} else if !strings.HasPrefix(c.host, "*") {
+		host += 1000
 	}
-	return slices.Compare(rank(c), rank(other)) > 0
+	exact, method := 0, 0
+	switch *c.path.Type {
+	case gatewayv1.PathMatchExact:
+		exact = 1
+	case gatewayv1.PathMatchRegularExpression:
+		exact = 2 // its rank is the implementation's: what it might take proves nothing
+	}
+	if c.method != "" {
+		method = 1
+	}
+	return []int{host, exact, len(*c.path.Value), method, len(c.request.Header), len(c.request.Query)}
 }

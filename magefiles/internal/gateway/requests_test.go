@@ -201,3 +201,18 @@ func TestAURLHasThePortOnlyWhereItIsNotTheSchemes(t *testing.T) {
 		}
 	}
 }
+
+func TestOfTwoRoutesWithTheSameMatchNeitherIsProven(t *testing.T) {
+	all := routes(t, on("a.x", "{}"), on("a.x", "{}, {path: {value: /own}}"), on("a.x", "{path: {type: Exact, value: /}}"))
+	for i, name := range []string{"a", "b", "c"} {
+		all[i].Name = name
+	}
+	var unproven []string
+	for _, request := range Requests(all, gatewaysOf(t, web)) {
+		unproven = append(unproven, request.Unproven)
+	}
+	if !strings.Contains(unproven[0], "/b has the same match") || !strings.Contains(unproven[1], "/a has the same match") ||
+		unproven[2] != "" || unproven[3] != "" {
+		t.Errorf("%q", unproven)
+	}
+}
