@@ -62,8 +62,8 @@ func (k kubeconfig) client() (*rest.Config, error) {
 	return client, nil
 }
 
-// put writes kind's entries into the file. The current context is set only where there is none. Entries of the same name that lead to
-// another machine are somebody else's: they stay, with -kept after their name.
+// put writes kind's entries into the file. The current context is set only where there is none. Entries of the same name that are
+// somebody else's stay, with -kept after their name.
 func (k kubeconfig) put(entries *clientcmdapi.Config) (changed bool, err error) {
 	cluster, user := entries.Clusters[k.context], entries.AuthInfos[k.context]
 	if cluster == nil || user == nil {
@@ -71,16 +71,16 @@ func (k kubeconfig) put(entries *clientcmdapi.Config) (changed bool, err error) 
 	}
 	return k.edit(func(config *clientcmdapi.Config) bool {
 		context := &clientcmdapi.Context{Cluster: k.context, AuthInfo: k.context}
-		if old := config.Contexts[k.context]; old != nil {
+		old := config.Contexts[k.context]
+		if theirs := k.theirs(config); old != nil && !theirs.context {
 			context.Namespace = old.Namespace // what kubens and its like have set
 		}
-		old := config.Contexts[k.context]
 		unset := config.CurrentContext == "" && k.current() == ""
 		if same(config.Clusters[k.context], cluster) && same(config.AuthInfos[k.context], user) && old != nil &&
 			old.Cluster == k.context && old.AuthInfo == k.context && !unset {
 			return false
 		}
-		k.keepForeign(config)
+		k.keep(config, k.theirs(config))
 		config.Clusters[k.context], config.AuthInfos[k.context], config.Contexts[k.context] = cluster, user, context
 		if unset {
 			config.CurrentContext = k.context
@@ -89,25 +89,29 @@ func (k kubeconfig) put(entries *clientcmdapi.Config) (changed bool, err error) 
 	})
 }
 
-// remove takes our entries out; a current context that was ours is unset. Entries that lead to another machine are not ours.
+// remove takes our entries out; a current context that was ours is unset.
 func (k kubeconfig) remove() (changed bool, err error) {
 	if _, err := os.Stat(k.path); errors.Is(err, fs.ErrNotExist) {
 		return false, nil // without a lock, which would make a folder and a file where there is none
 	}
 	return k.edit(func(config *clientcmdapi.Config) bool {
-		if config.Contexts[k.context] == nil && config.Clusters[k.context] == nil && config.AuthInfos[k.context] == nil {
-			return false
+		theirs := k.theirs(config)
+		if config.Contexts[k.context] != nil && !theirs.context {
+			delete(config.Contexts, k.context)
+			if config.CurrentContext == k.context {
+				config.CurrentContext = ""
+			}
+			changed = true
 		}
-		if k.foreign(config) {
-			return false
+		if config.Clusters[k.context] != nil && !theirs.cluster {
+			delete(config.Clusters, k.context)
+			changed = true
 		}
-		delete(config.Clusters, k.context)
-		delete(config.AuthInfos, k.context)
-		delete(config.Contexts, k.context)
-		if config.CurrentContext == k.context {
-			config.CurrentContext = ""
+		if config.AuthInfos[k.context] != nil && !theirs.user {
+			delete(config.AuthInfos, k.context)
+			changed = true
 		}
-		return true
+		return changed
 	})
 }
 
@@ -123,34 +127,52 @@ func (k kubeconfig) current() string {
 	return merged.CurrentContext
 }
 
-// foreign tells whether the entries of our name lead to another machine.
-func (k kubeconfig) foreign(config *clientcmdapi.Config) bool {
-	cluster := config.Clusters[k.context]
-	if context := config.Contexts[k.context]; context != nil {
-		cluster = config.Clusters[context.Cluster]
+// owned tells of a context, a cluster and a user of our name which of them are somebody else's.
+type owned struct{ context, cluster, user bool }
+
+// theirs finds out which entries of our name are not ours: a cluster on another machine, a context that leads there, a user who goes
+// there, or whom a context of another name takes to another cluster.
+func (k kubeconfig) theirs(config *clientcmdapi.Config) owned {
+	remote := func(cluster string) bool { c := config.Clusters[cluster]; return c != nil && !local(c) }
+	theirs := owned{cluster: remote(k.context), user: remote(k.context)}
+	for name, context := range config.Contexts {
+		if name == k.context {
+			theirs.context = remote(context.Cluster)
+		}
+		if context.AuthInfo == k.context && (remote(context.Cluster) || name != k.context && context.Cluster != k.context) {
+			theirs.user = true
+		}
 	}
-	return cluster != nil && !local(cluster)
+	return theirs
 }
 
-// keepForeign gives somebody else's entries of our name another one.
-func (k kubeconfig) keepForeign(config *clientcmdapi.Config) {
-	if !k.foreign(config) {
-		return
-	}
+// keep gives somebody else's entries of our name another one, and leads all contexts that refer to them there.
+func (k kubeconfig) keep(config *clientcmdapi.Config, theirs owned) {
 	kept := k.context + "-kept"
-	context := &clientcmdapi.Context{Cluster: k.context, AuthInfo: k.context}
-	if old := config.Contexts[k.context]; old != nil {
-		context = old.DeepCopy()
+	for n := 2; config.Contexts[kept] != nil || config.Clusters[kept] != nil || config.AuthInfos[kept] != nil; n++ {
+		kept = fmt.Sprintf("%s-kept-%d", k.context, n)
 	}
-	if cluster := config.Clusters[k.context]; cluster != nil && context.Cluster == k.context {
-		config.Clusters[kept], context.Cluster = cluster, kept
+	if theirs.context {
+		config.Contexts[kept] = config.Contexts[k.context]
+		delete(config.Contexts, k.context)
+		if config.CurrentContext == k.context {
+			config.CurrentContext = kept
+		}
 	}
-	if user := config.AuthInfos[k.context]; user != nil && context.AuthInfo == k.context {
-		config.AuthInfos[kept], context.AuthInfo = user, kept
+	if theirs.cluster {
+		config.Clusters[kept] = config.Clusters[k.context]
 	}
-	config.Contexts[kept] = context
-	if config.CurrentContext == k.context {
-		config.CurrentContext = kept
+	user := config.AuthInfos[k.context]
+	if theirs.user && user != nil {
+		config.AuthInfos[kept] = user
+	}
+	for _, context := range config.Contexts {
+		if theirs.cluster && context.Cluster == k.context {
+			context.Cluster = kept
+		}
+		if theirs.user && user != nil && context.AuthInfo == k.context {
+			context.AuthInfo = kept
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package cluster
 import (
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -241,6 +242,48 @@ contexts: [{name: kind-k, context: {cluster: build, user: admin, namespace: ci}}
 			}
 			if kept := config.Contexts[config.CurrentContext]; kept == nil || kept.Namespace != "ci" {
 				t.Errorf("%+v", kept)
+			}
+		})
+	}
+}
+
+// Whatever of our name is somebody else's, each of their contexts leads with the same credentials to the same server afterwards.
+func TestNothingOfSomebodysIsLostThatHasOurName(t *testing.T) {
+	for name, content := range map[string]string{
+		"kept once before": `clusters: [{name: kind-k, cluster: {server: "https://second.example.com"}}, {name: kind-k-kept, cluster: {server: "https://first.example.com"}}]
+users: [{name: kind-k, user: {token: second}}, {name: kind-k-kept, user: {token: first}}]
+contexts: [{name: kind-k, context: {cluster: kind-k, user: kind-k}}, {name: kind-k-kept, context: {cluster: kind-k-kept, user: kind-k-kept}}]
+`,
+		"a user only": `clusters: [{name: tunnel, cluster: {server: "https://localhost:16443"}}]
+users: [{name: kind-k, user: {token: precious}}]
+contexts: [{name: prod, context: {cluster: tunnel, user: kind-k}}]
+`,
+		"a user of several contexts": `clusters: [{name: build, cluster: {server: "https://build.example.com"}}]
+users: [{name: kind-k, user: {token: precious}}]
+contexts: [{name: prod, context: {cluster: build, user: kind-k}}, {name: kind-k, context: {cluster: build, user: kind-k}}]
+`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			leadTo := func(k kubeconfig) map[string]int {
+				config, ends := read(t, k), map[string]int{}
+				for context := range config.Contexts {
+					client, err := clientcmd.NewNonInteractiveClientConfig(*config, context, &clientcmd.ConfigOverrides{}, nil).ClientConfig()
+					if err != nil {
+						t.Fatal(context, err)
+					}
+					ends[client.Host+" "+client.BearerToken]++
+				}
+				return ends
+			}
+			k := file(t, "apiVersion: v1\nkind: Config\n"+content, 0o600)
+			want := leadTo(k)
+			if changed, err := k.remove(); changed || err != nil {
+				t.Error("removed:", changed, err)
+			}
+			want[here+" ours"]++
+			put(t, k)
+			if got := leadTo(k); !maps.Equal(got, want) {
+				t.Errorf("the contexts lead to %v, expected %v", got, want)
 			}
 		})
 	}
