@@ -4,25 +4,26 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/gofrs/flock"
-
-	"kindgate/magefiles/internal/atomicfile"
 )
 
-// takeLock waits until no other run works on the cluster of this name, from whichever folder, and then keeps others waiting until this
-// process ends. The system drops the lock of a process that was killed.
+// takeLock waits until no other run works on the cluster of this name, from whichever folder and by whichever user, and then keeps
+// others waiting until this process ends. The system drops the lock of a process that was killed.
 func (d *Demo) takeLock() error {
-	dir := cacheDir()
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	path := filepath.Join(lockDir(), "kindgate-"+d.config.Cluster+".lock")
+	if err := makeLockFile(path); err != nil {
 		return fmt.Errorf("the lock against a second run: %w", err)
 	}
-	path := filepath.Join(dir, d.config.Cluster+".lock")
-	d.held = flock.New(path) // kept: a file that nobody refers to is closed by the garbage collector, and the lock lost
+	// Without O_CREATE, which Linux refuses for somebody else's file in a folder like /tmp (fs.protected_regular).
+	d.held = flock.New(path, flock.SetFlag(os.O_RDWR)) // kept: a file that nobody refers to is closed by the garbage collector, and the lock lost
 	taken, err := d.held.TryLock()
 	if err == nil && !taken {
 		d.ui.Note(fmt.Sprintf("Waiting for another run on cluster %s to end: %s", d.config.Cluster, holder(path)))
@@ -32,18 +33,57 @@ func (d *Demo) takeLock() error {
 		if d.run.Err() != nil {
 			return fmt.Errorf("%w while waiting for %s", context.Cause(d.run), holder(path))
 		}
-		return fmt.Errorf("the lock %s: %w", path, err)
+		return fmt.Errorf("the lock %s: %w\nRemove the file if no other run is under way.", path, err)
 	}
 	folder, _ := os.Getwd()
-	_ = atomicfile.Write(path+".holder", fmt.Appendf(nil, "process %d, `mage %s` in %s, since %s\n",
-		os.Getpid(), strings.Join(os.Args[1:], " "), folder, time.Now().Format(time.TimeOnly)), 0o644) // only for the message
+	signLock(path, fmt.Sprintf("process %d, `mage %s` in %s, since %s\n", os.Getpid(), strings.Join(os.Args[1:], " "), folder, time.Now().Format(time.TimeOnly)))
 	return nil
 }
 
+// lockDir is a folder that all users of an engine have in common. TMPDIR may be a shell's own.
+func lockDir() string {
+	if runtime.GOOS == "windows" {
+		return os.TempDir()
+	}
+	return "/tmp"
+}
+
+// makeLockFile makes the file, where it is not there, such that every user can open it.
+func makeLockFile(path string) error {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(file.Chmod(0o666), file.Close()) // the umask may have taken others' rights
+}
+
+// signLock writes who holds the lock, only for the message. A link that somebody has put there instead of the file is not followed.
+func signLock(path, holder string) {
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return
+	}
+	defer file.Close()
+	opened, err := file.Stat()
+	there, lookErr := os.Lstat(path)
+	if err == nil && lookErr == nil && there.Mode().IsRegular() && os.SameFile(opened, there) && file.Truncate(0) == nil {
+		_, _ = file.WriteString(holder)
+	}
+}
+
+// holder reads what signLock wrote, without what a terminal would obey.
 func holder(lock string) string {
-	text, err := os.ReadFile(lock + ".holder")
-	if err != nil && !errors.Is(err, os.ErrNotExist) || len(text) == 0 {
+	text, err := os.ReadFile(lock)
+	if err != nil || len(text) == 0 {
 		return "unknown"
 	}
-	return strings.TrimSpace(string(text))
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, string(text))
 }

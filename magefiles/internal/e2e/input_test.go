@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -222,7 +223,10 @@ func TestASecondRunWaitsForTheFirstAndSaysForWhom(t *testing.T) {
 	w := ownWorld(t, "kindgate-e2e-both")
 	other := newWorld(t, w.name)
 	defer os.RemoveAll(other.dir)
-	other.env = w.env
+	other.env = maps.Clone(w.env)
+	for _, variable := range []string{"HOME", "XDG_CACHE_HOME", "TMPDIR"} {
+		other.env[variable] = other.dir // as another user of the engine would have them
+	}
 	first := w.command("up")
 	var said bytes.Buffer
 	first.Stdout, first.Stderr = &said, &said
