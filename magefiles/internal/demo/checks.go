@@ -29,7 +29,7 @@ func (d *Demo) conditionChecks(s *state) []check {
 	for i := range d.inputs.gateways {
 		gw := &d.inputs.gateways[i]
 		checks = append(checks, check{"Gateway/" + gw.Namespace + "/" + gw.Name, func() gateway.Finding {
-			return judgeLive(s.gateways, gw.Namespace, gw.Name, gateway.Programmed)
+			return judgeGateway(s, gw.Namespace, gw.Name, gateway.ListenerNames(gw))
 		}, nil})
 	}
 	for i := range d.inputs.httpRoutes {
@@ -50,6 +50,11 @@ func judgeClass(s *state, name string) gateway.Finding {
 		return gateway.Class(&s.classes[i])
 	}
 	return gateway.Finding{Message: "it is not there"}
+}
+
+// judgeGateway judges a Gateway and those of its listeners that are named; what others have added to it is theirs.
+func judgeGateway(s *state, namespace, name string, listeners []gatewayv1.SectionName) gateway.Finding {
+	return judgeLive(s.gateways, namespace, name, func(live *gatewayv1.Gateway) gateway.Finding { return gateway.Programmed(live, listeners) })
 }
 
 func judgeRoute(s *state, namespace, name string) gateway.Finding {
@@ -74,22 +79,29 @@ func routeName(route *gatewayv1.HTTPRoute) string {
 	return "HTTPRoute/" + route.Namespace + "/" + route.Name
 }
 
-// requestChecks are those that send real requests: one for each host and match of each route, and one for a host that no route has.
-// Routes of others, which the Gateway serves besides, may take requests, and are not proven.
-func (d *Demo) requestChecks(ctx context.Context, s *state) []check {
-	ours := map[string]bool{}
-	for _, route := range d.inputs.httpRoutes {
-		ours[routeName(&route)] = true
-	}
+// servedRoutes are those of the manifests, and those of others which the Gateways serve besides, and which may take requests.
+func (d *Demo) servedRoutes(s *state) []gatewayv1.HTTPRoute {
 	routes := slices.Clone(d.inputs.httpRoutes)
 	for _, live := range s.routes {
-		if !ours[routeName(&live)] && gateway.Attached(&live, s.gateways).OK {
+		if !d.ours(routeName(&live)) && gateway.Attached(&live, s.gateways).OK {
 			routes = append(routes, live)
 		}
 	}
+	return routes
+}
+
+// ours tells whether the manifests have a route, HTTPRoute/namespace/name.
+func (d *Demo) ours(route string) bool {
+	return slices.ContainsFunc(d.inputs.httpRoutes, func(r gatewayv1.HTTPRoute) bool { return routeName(&r) == route })
+}
+
+// requestChecks are those that send real requests: one for each host and match of each route, and one for a host that no route has.
+// Routes of others are not proven.
+func (d *Demo) requestChecks(ctx context.Context, s *state) []check {
+	routes := d.servedRoutes(s)
 	var checks []check
 	for _, request := range gateway.Requests(routes, d.knownGateways(s)) {
-		if !ours[request.Route] {
+		if !d.ours(request.Route) {
 			continue
 		}
 		checks = append(checks, check{request.Line(d.port(request.Scheme)), func() gateway.Finding { return d.prove(ctx, request, s.pods) }, &request})
@@ -123,6 +135,9 @@ func (d *Demo) prove(ctx context.Context, request gateway.Request, pods map[stri
 	return d.provePods(ctx, request, answer, pods)
 }
 
+// unrouted is what is found of a request that Traefik has no route for.
+const unrouted = "404 from Traefik: it has no such route"
+
 // ask sends a request. What is returned beside the answer says why it is not one of the rule's backend.
 func (d *Demo) ask(ctx context.Context, request gateway.Request) (answer *probe.Answer, problem string) {
 	answer, err := d.probe.Get(ctx, request.Method, request.URL(d.port(request.Scheme)), request.Header, request.Redirect == 0)
@@ -131,7 +146,7 @@ func (d *Demo) ask(ctx context.Context, request gateway.Request) (answer *probe.
 		problem = "no answer: " + err.Error()
 	case request.Redirect != 0:
 	case answer.Unrouted():
-		problem = "404 from Traefik: it has no such route"
+		problem = unrouted
 	case answer.Status >= 500:
 		problem = fmt.Sprintf("%d %s instead of an answer of %s", answer.Status, http.StatusText(answer.Status), backends(request))
 	case slices.Contains(request.Backends, gateway.Backend{Namespace: namespace, Name: release, Port: dashboardPort}) && (answer.Status != http.StatusOK || !answer.HTML()):

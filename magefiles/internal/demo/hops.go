@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"kindgate/magefiles/internal/gateway"
 )
@@ -26,12 +27,28 @@ func (h hop) lines(found string) string {
 	return fmt.Sprintf("%s\n  expected: %s\n  found:    %s\n  look at:  %s", h.name, h.expected, found, h.look)
 }
 
+// A walk has been along the ways of requests, and has looked at each hop once.
+type walk struct {
+	d     *Demo
+	state *state
+	found map[string]gateway.Finding // by the hop's name and what is expected of it
+}
+
 // firstBroken walks a request's way from the outside in, and returns what to say about the first hop that does not hold. finding is
 // what became of the request; it stands for the last hop, the backend's answer.
-func (d *Demo) firstBroken(ctx context.Context, request gateway.Request, finding gateway.Finding, s *state) string {
-	for _, h := range d.hops(ctx, request, s) {
-		if found, ok := h.find(); !ok {
-			return h.diagnosis(found)
+func (w *walk) firstBroken(ctx context.Context, request gateway.Request, finding gateway.Finding) string {
+	d := w.d
+	for _, h := range d.hops(ctx, request, finding, w.state) {
+		known, ok := w.found[h.name+h.expected]
+		if !ok {
+			known.Message, known.OK = h.find()
+			w.found[h.name+h.expected] = known
+		}
+		if ctx.Err() != nil {
+			return fmt.Sprintf("The hop that is broken is not known: %s, before all were looked at.", context.Cause(ctx))
+		}
+		if !known.OK {
+			return h.diagnosis(known.Message)
 		}
 	}
 	service := backends(request)
@@ -52,8 +69,8 @@ func (d *Demo) kubectl(format string, args ...any) string {
 	return "kubectl --context kind-" + d.config.Cluster + " " + fmt.Sprintf(format, args...)
 }
 
-// hops are the stations of a request from this machine's port to the pods of its backend.
-func (d *Demo) hops(ctx context.Context, request gateway.Request, s *state) []hop {
+// hops are the stations of a request from this machine's port to the pods of its backend. finding is what became of the request.
+func (d *Demo) hops(ctx context.Context, request gateway.Request, finding gateway.Finding, s *state) []hop {
 	port := d.port(request.Scheme)
 	nodePort := map[string]int32{"http": httpOnNode, "https": httpsOnNode}[request.Scheme]
 	hops := []hop{
@@ -61,32 +78,35 @@ func (d *Demo) hops(ctx context.Context, request gateway.Request, s *state) []ho
 			func() (string, bool) { return d.findPort(ctx, port) }},
 		{"Traefik's pod", fmt.Sprintf("a ready pod of DaemonSet/%s/%s that takes the node's port %d", namespace, release, nodePort),
 			d.kubectl("describe pods -n %s", namespace), func() (string, bool) { return d.findTraefik(ctx, nodePort) }},
-		{"Traefik's answer", "an HTTP answer from Traefik, be it a 404", d.kubectl("logs -n %s daemonset/%s", namespace, release),
-			func() (string, bool) { return d.findAnswer(ctx, request) }},
-	}
-	for _, name := range d.inputs.classes {
-		hops = append(hops, hop{"GatewayClass/" + name, "accepted by Traefik", d.kubectl("describe gatewayclass %s", name),
-			found(func() gateway.Finding { return judgeClass(s, name) })})
+		{"Traefik's answer", "an answer from Traefik over " + request.Scheme + ", be it a 404", d.kubectl("logs -n %s daemonset/%s", namespace, release),
+			func() (string, bool) { return d.findAnswer(ctx, request, s) }},
 	}
 	if request.Route == "" {
 		return hops
 	}
-	for _, gatewayName := range request.Gateways {
-		hops = append(hops, d.gatewayHop(gatewayName, s))
+	for _, entry := range request.Through {
+		hops = append(hops, d.gatewayHops(entry, s)...)
 	}
 	route := strings.Split(request.Route, "/")
 	hops = append(hops, hop{request.Route, "attached to its Gateway, accepted, its references resolved", d.kubectl("describe httproute -n %s %s", route[1], route[2]),
-		found(func() gateway.Finding { return judgeRoute(s, route[1], route[2]) })})
+		found(func() gateway.Finding { return judgeRoute(s, route[1], route[2]) })},
+		hop{request.Route + " in the cluster", "as its manifest has it", "go tool mage routes applies it",
+			func() (string, bool) {
+				return "somebody has changed it, or its manifest, since it was applied", d.asWritten(ctx, route[1], route[2])
+			}})
+	if strings.HasPrefix(finding.Message, unrouted) {
+		return append(hops, hop{"Traefik's routes", "those whose status says that they are accepted", d.kubectl("logs -n %s daemonset/%s", namespace, release),
+			func() (string, bool) {
+				return finding.Message + "; does it reach the API server? (An application in Go may answer the same.)", false
+			}})
+	}
 	for _, backend := range request.Backends {
 		hops = append(hops, hop{backend.String(), "at least one ready pod behind it", d.kubectl("get endpointslices,pods -n %s", backend.Namespace),
 			func() (string, bool) {
-				return "no ready pod: does its selector match, and are the pods ready?", len(s.pods[backend.String()]) > 0
+				return "no ready pod: does its selector match, have the pods its targetPort, and are they ready?", len(s.pods[backend.String()]) > 0
 			}})
 	}
-	return append(hops, hop{request.Route + " in the cluster", "as its manifest has it", "go tool mage routes applies it",
-		func() (string, bool) {
-			return "somebody has changed it, or its manifest, since it was applied", d.asWritten(ctx, route[1], route[2])
-		}})
+	return hops
 }
 
 // asWritten tells whether a route in the cluster is as its manifest has it.
@@ -160,8 +180,8 @@ func podReady(pod corev1.Pod) bool {
 }
 
 // findAnswer asks for a host that nobody has, so that only Traefik itself can answer.
-func (d *Demo) findAnswer(ctx context.Context, request gateway.Request) (string, bool) {
-	host, ok := gateway.Unrouted(d.inputs.httpRoutes, d.inputs.gateways)
+func (d *Demo) findAnswer(ctx context.Context, request gateway.Request, s *state) (string, bool) {
+	host, ok := gateway.Unrouted(d.servedRoutes(s), d.knownGateways(s))
 	if !ok {
 		host = request.Host
 	}
@@ -177,8 +197,28 @@ func (d *Demo) findAnswer(ctx context.Context, request gateway.Request) (string,
 	return "", true
 }
 
-func (d *Demo) gatewayHop(name string, s *state) hop {
-	ns, name, _ := strings.Cut(name, "/")
-	return hop{"Gateway/" + ns + "/" + name, "accepted and programmed, each listener on the port of an entry point of Traefik's", d.kubectl("describe gateway -n %s %s", ns, name),
-		found(func() gateway.Finding { return judgeLive(s.gateways, ns, name, gateway.Programmed) })}
+// gatewayHops are a Gateway's class, and the Gateway with the listeners that take the request.
+func (d *Demo) gatewayHops(entry gateway.Entry, s *state) []hop {
+	ns, name, _ := strings.Cut(entry.Gateway, "/")
+	var hops []hop
+	for _, gw := range d.knownGateways(s) {
+		if class := string(gw.Spec.GatewayClassName); gw.Namespace == ns && gw.Name == name {
+			hops = append(hops, hop{"GatewayClass/" + class, "accepted by Traefik", d.kubectl("describe gatewayclass %s", class),
+				found(func() gateway.Finding { return judgeClass(s, class) })})
+			break
+		}
+	}
+	return append(hops, hop{"Gateway/" + entry.Gateway, fmt.Sprintf("accepted and programmed, with %s on the port of an entry point of Traefik's", listeners(entry.Listeners)),
+		d.kubectl("describe gateway -n %s %s", ns, name), found(func() gateway.Finding { return judgeGateway(s, ns, name, entry.Listeners) })})
+}
+
+func listeners(names []gatewayv1.SectionName) string {
+	words := []string{"the listener"}
+	if len(names) > 1 {
+		words[0] = "the listeners"
+	}
+	for _, name := range names {
+		words = append(words, string(name))
+	}
+	return strings.Join(words, " ")
 }

@@ -97,6 +97,9 @@ func readyPods(ctx context.Context, client *kube.Client) (map[string][]string, e
 	}
 	ready := map[string][]string{}
 	for _, slice := range endpoints {
+		if len(slice.Ports) == 0 {
+			continue // the pods have no port of the name that is the Service's targetPort
+		}
 		service := gateway.Backend{Namespace: slice.Namespace, Name: slice.Labels[discoveryv1.LabelServiceName]}.String()
 		for _, endpoint := range slice.Endpoints {
 			pod := endpoint.TargetRef

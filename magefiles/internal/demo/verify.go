@@ -194,6 +194,7 @@ func (d *Demo) verify(step *ui.Step) (failed, total int, err error) {
 	}
 	checks := last.checks
 	d.distrust(checks, last.findings)
+	walk := &walk{d: d, state: last.state, found: map[string]gateway.Finding{}}
 	said := map[string]bool{}
 	for i, finding := range last.findings {
 		level, hint := ui.OK, ""
@@ -201,7 +202,7 @@ func (d *Demo) verify(step *ui.Step) (failed, total int, err error) {
 			level = ui.Warning
 		}
 		if !finding.OK {
-			level, hint = ui.Error, d.hint(checks[i], finding, last.state)
+			level, hint = ui.Error, d.hint(checks[i], finding, walk)
 			failed++
 			if said[hint] {
 				hint = "as above"
@@ -230,9 +231,9 @@ func (d *Demo) distrust(checks []check, findings []gateway.Finding) {
 }
 
 // hint says about a failed check what to look at; for a request, which hop on its way is broken.
-func (d *Demo) hint(c check, finding gateway.Finding, s *state) string {
+func (d *Demo) hint(c check, finding gateway.Finding, w *walk) string {
 	if c.request != nil {
-		return d.firstBroken(d.run, *c.request, finding, s)
+		return w.firstBroken(d.run, *c.request, finding)
 	}
 	return "look at: " + d.lookAt(c.what)
 }

@@ -72,6 +72,36 @@ func TestTheBrokenHopIsNamed(t *testing.T) {
 			v2, http.StatusServiceUnavailable, []string{"Service/demo/whoami-v2"}, []string{"no ready pod"}},
 		{"the backend does not answer", patched(services, "demo", "whoami-v2", `{"spec":{"ports":[{"port":80,"targetPort":81}]}}`),
 			v2, http.StatusBadGateway, []string{"the backend answers"}, []string{"502"}},
+		{"the Service's targetPort is none of the pods'", patched(services, "demo", "whoami-v2", `{"spec":{"ports":[{"port":80,"targetPort":"nowhere"}]}}`),
+			v2, http.StatusServiceUnavailable, []string{"Service/demo/whoami-v2"}, []string{"its targetPort"}},
+		{"Traefik may not read the routes, though their status is well", func(t *testing.T, w *world) {
+			w.kubectl(t, "delete clusterrolebinding traefik-traefik")
+			w.kubectl(t, "delete pods --namespace traefik --all")
+			w.kubectl(t, "rollout status --namespace traefik daemonset/traefik")
+		}, host, http.StatusNotFound, []string{"Traefik's routes"}, []string{"does it reach the API server"}},
+		{"a Service without pods, besides a route of somebody's that takes every other host", besides(`
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: everything, namespace: demo}
+spec:
+  parentRefs: [{name: traefik-gateway, namespace: traefik}]
+  rules: [{backendRefs: [{name: whoami-v1, port: 80}]}]
+`), v2, http.StatusServiceUnavailable, []string{"Service/demo/whoami-v2"}, nil},
+		{"a Service without pods, besides a class that nobody serves", func(t *testing.T, w *world) {
+			besides("")(t, w)
+			w.write(t, "manifests/other.yaml", `
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: other, namespace: demo}
+spec:
+  gatewayClassName: other
+  listeners: [{name: web, port: 80, protocol: HTTP}]
+`)
+		}, v2, http.StatusServiceUnavailable, []string{"Service/demo/whoami-v2"}, []string{"GatewayClass/other"}},
+		{"a Service without pods, besides a listener of somebody's on a port of nobody's", func(t *testing.T, w *world) {
+			besides("")(t, w)
+			extraListener(t, w)
+		}, v2, http.StatusServiceUnavailable, []string{"Service/demo/whoami-v2"}, []string{"one of somebody else's: listener extra"}},
 		{"the GatewayClass is another controller's", foreignClass,
 			host, http.StatusNotFound, []string{"GatewayClass/traefik"}, []string{"example.com/other"}},
 	} {
@@ -173,6 +203,30 @@ func patched(resource schema.GroupVersionResource, namespace, name, patch string
 			t.Fatal(err)
 		}
 	}
+}
+
+// besides leaves whoami-v2 without pods, and the cluster with an object that has nothing to do with it.
+func besides(object string) func(*testing.T, *world) {
+	return func(t *testing.T, w *world) {
+		patched(deployments, "demo", "whoami-v2", `{"spec":{"replicas":0}}`)(t, w)
+		if object == "" {
+			return
+		}
+		fed := func(verb string) {
+			w.docker(t, "exec", w.node(), "sh", "-c", adminKubectl+verb+" --filename - <<'END'\n"+object+"\nEND")
+		}
+		fed("apply")
+		t.Cleanup(func() { fed("delete") })
+	}
+}
+
+// extraListener adds a listener to the Gateway, which up does not take away, as it is not the manifest's.
+func extraListener(t *testing.T, w *world) {
+	patch := func(operation string) {
+		w.kubectl(t, "patch gateway --namespace traefik traefik-gateway --type json --patch '"+operation+"'")
+	}
+	patch(`[{"op":"add","path":"/spec/listeners/-","value":{"name":"extra","protocol":"HTTP","port":9999}}]`)
+	t.Cleanup(func() { patch(`[{"op":"remove","path":"/spec/listeners/1"}]`) })
 }
 
 // foreignClass puts another controller's GatewayClass in the place of Traefik's; the controller of one that is there cannot be changed.

@@ -315,6 +315,14 @@ func (w *world) docker(t *testing.T, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
+// adminKubectl is how a shell in the node asks the cluster.
+const adminKubectl = "kubectl --kubeconfig /etc/kubernetes/admin.conf "
+
+func (w *world) kubectl(t *testing.T, command string) {
+	t.Helper()
+	w.docker(t, "exec", w.node(), "sh", "-c", adminKubectl+command)
+}
+
 func (w *world) node() string { return w.name + "-control-plane" }
 
 // The kinds that tests look at.

@@ -50,22 +50,21 @@ func Class(class *gatewayv1.GatewayClass) Finding {
 	return conditions(class.Status.Conditions, class.Generation, string(gatewayv1.GatewayClassConditionStatusAccepted))
 }
 
-// Programmed judges a Gateway: Accepted and Programmed, with an address, and each of its listeners too.
-func Programmed(gw *gatewayv1.Gateway) Finding {
+// Programmed judges a Gateway: Accepted and Programmed, with an address, and those of its listeners that are named. Where another
+// listener is all that it is not accepted for, the finding is OK and says so: the named ones serve.
+func Programmed(gw *gatewayv1.Gateway, listeners []gatewayv1.SectionName) Finding {
 	finding := conditions(gw.Status.Conditions, gw.Generation, string(gatewayv1.GatewayConditionAccepted), string(gatewayv1.GatewayConditionProgrammed))
-	if !finding.OK {
+	for _, name := range listeners {
 		// The Gateway's own condition only says that a listener is at fault; the listener's says why.
-		for _, listener := range gw.Status.Listeners {
-			if f := Listener(gw, listener.Name); !f.OK && !f.Pending {
-				return f
-			}
-		}
-		return finding
-	}
-	for _, listener := range gw.Spec.Listeners {
-		if f := Listener(gw, listener.Name); !f.OK {
+		if f := Listener(gw, name); !f.OK && (finding.OK || !f.Pending) {
 			return f
 		}
+	}
+	if !finding.OK {
+		if other := othersFault(gw, listeners); other != "" {
+			return Finding{OK: true, Message: other}
+		}
+		return finding
 	}
 	var addresses []string
 	for _, address := range gw.Status.Addresses {
@@ -76,6 +75,27 @@ func Programmed(gw *gatewayv1.Gateway) Finding {
 	}
 	finding.Message += ", at " + strings.Join(addresses, ", ")
 	return finding
+}
+
+// othersFault tells of a Gateway that is not accepted whether this is only for a listener that is not among the named ones, and what is
+// wrong with that; empty where it is not so. See
+// https://gateway-api.sigs.k8s.io/reference/spec/#gatewayconditionreason on ListenersNotValid.
+func othersFault(gw *gatewayv1.Gateway, listeners []gatewayv1.SectionName) string {
+	accepted := meta.FindStatusCondition(gw.Status.Conditions, string(gatewayv1.GatewayConditionAccepted))
+	if accepted == nil || accepted.ObservedGeneration < gw.Generation || accepted.Reason != string(gatewayv1.GatewayReasonListenersNotValid) {
+		return ""
+	}
+	fault := ""
+	for _, listener := range gw.Spec.Listeners {
+		f := Listener(gw, listener.Name)
+		switch named := slices.Contains(listeners, listener.Name); {
+		case named && !f.OK:
+			return ""
+		case !named && !f.OK:
+			fault = "its listeners serve, but for one of somebody else's: " + f.Message
+		}
+	}
+	return fault
 }
 
 // Listener judges one listener of a Gateway: Accepted, ResolvedRefs and Programmed, which only says that another does not hold.
@@ -161,7 +181,7 @@ func parentProblem(route *gatewayv1.HTTPRoute, ref gatewayv1.ParentReference, ga
 		return fmt.Sprintf("its parent %s does not exist", key)
 	}
 	if key.Section != "" && !slices.ContainsFunc(gw.Spec.Listeners, func(l gatewayv1.Listener) bool { return string(l.Name) == key.Section }) {
-		return fmt.Sprintf("its parent %s does not exist: the Gateway has %s", key, listenerNames(gw))
+		return fmt.Sprintf("its parent %s does not exist: the Gateway has the listeners %s", key, strings.Trim(fmt.Sprint(ListenerNames(gw)), "[]"))
 	}
 	return ""
 }
@@ -175,10 +195,11 @@ func find(gateways []gatewayv1.Gateway, key parentKey) *gatewayv1.Gateway {
 	return nil
 }
 
-func listenerNames(gw *gatewayv1.Gateway) string {
-	var names []string
+// ListenerNames returns the names of a Gateway's listeners, in their order.
+func ListenerNames(gw *gatewayv1.Gateway) []gatewayv1.SectionName {
+	var names []gatewayv1.SectionName
 	for _, listener := range gw.Spec.Listeners {
-		names = append(names, string(listener.Name))
+		names = append(names, listener.Name)
 	}
-	return "the listeners " + strings.Join(names, ", ")
+	return names
 }

@@ -65,9 +65,27 @@ func TestAGatewayIsProgrammedWhenEachListenerIsAndItHasAnAddress(t *testing.T) {
 			if test.address != "" {
 				gw.Status.Addresses = []gatewayv1.GatewayStatusAddress{{Value: test.address}}
 			}
-			says(t, Programmed(&gw), test.ok, test.pending, test.message)
+			says(t, Programmed(&gw, ListenerNames(&gw)), test.ok, test.pending, test.message)
 		})
 	}
+}
+
+func TestAListenerOfSomebodyElsesIsNoFaultOfOurs(t *testing.T) {
+	gw := parse[gatewayv1.Gateway](t, web)
+	ours := ListenerNames(&gw)
+	gw.Generation = 3
+	gw.Spec.Listeners = append(gw.Spec.Listeners, gatewayv1.Listener{Name: "extra", Port: 9999, Protocol: gatewayv1.HTTPProtocolType})
+	gw.Status.Conditions = judged(3, "Accepted=False")
+	gw.Status.Conditions[0].Reason = string(gatewayv1.GatewayReasonListenersNotValid)
+	well, faulty := judged(3, "Accepted", "Programmed", "ResolvedRefs"), judged(3, "Accepted=False")
+	gw.Status.Listeners = []gatewayv1.ListenerStatus{{Name: "web", Conditions: well}, {Name: "extra", Conditions: faulty}}
+	says(t, Programmed(&gw, ours), true, false, "listener extra: Accepted is False")
+	says(t, Programmed(&gw, ListenerNames(&gw)), false, false, "listener extra: Accepted is False")
+	gw.Status.Listeners[0].Conditions = judged(2, "Accepted", "Programmed", "ResolvedRefs")
+	says(t, Programmed(&gw, ours), false, false, "Accepted is False (ListenersNotValid)")
+	gw.Status.Conditions[0].Reason = "Why"
+	gw.Status.Listeners[0].Conditions = well
+	says(t, Programmed(&gw, ours), false, false, "Accepted is False (Why)")
 }
 
 func TestAClassIsJudgedByItsAcceptance(t *testing.T) {

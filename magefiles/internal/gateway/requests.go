@@ -25,10 +25,16 @@ type Request struct {
 	Weighted bool
 	// Redirect is the status of the rule's redirection, 0 where it has none.
 	Redirect int
-	// Gateways are those through which the request goes, as namespace/name.
-	Gateways []string
+	// Through are the Gateways that take the request.
+	Through []Entry
 	// Unproven says why no request can prove this match; empty when the request can be sent.
 	Unproven string
+}
+
+// An Entry is a Gateway, as namespace/name, and those of its listeners that take a request.
+type Entry struct {
+	Gateway   string
+	Listeners []gatewayv1.SectionName
 }
 
 // A Backend is a Service that a rule sends requests to.
@@ -111,7 +117,19 @@ func Unrouted(routes []gatewayv1.HTTPRoute, gateways []gatewayv1.Gateway) (strin
 // host is a name under which a route is served, and how.
 type host struct {
 	name, scheme string
-	gateways     []string
+	through      []Entry
+}
+
+// enter adds the entry by a listener.
+func (h *host) enter(gateway string, listener gatewayv1.SectionName) {
+	i := slices.IndexFunc(h.through, func(e Entry) bool { return e.Gateway == gateway })
+	if i < 0 {
+		h.through = append(h.through, Entry{Gateway: gateway})
+		i = len(h.through) - 1
+	}
+	if !slices.Contains(h.through[i].Listeners, listener) {
+		h.through[i].Listeners = append(h.through[i].Listeners, listener)
+	}
 }
 
 // hosts returns the names a route is served under: its own as far as its listeners allow them, or the listeners' where it has none.
@@ -123,16 +141,12 @@ func hosts(route *gatewayv1.HTTPRoute, gateways []gatewayv1.Gateway) []host {
 		if listener.Protocol == gatewayv1.HTTPSProtocolType {
 			scheme = "https"
 		}
-		gateway := key.Namespace + "/" + key.Name
-		for i := range found {
-			if found[i].name == name && found[i].scheme == scheme {
-				if !slices.Contains(found[i].gateways, gateway) {
-					found[i].gateways = append(found[i].gateways, gateway)
-				}
-				return
-			}
+		i := slices.IndexFunc(found, func(h host) bool { return h.name == name && h.scheme == scheme })
+		if i < 0 {
+			found = append(found, host{name: name, scheme: scheme})
+			i = len(found) - 1
 		}
-		found = append(found, host{name, scheme, []string{gateway}})
+		found[i].enter(key.Namespace+"/"+key.Name, listener.Name)
 	}
 	for _, ref := range route.Spec.ParentRefs {
 		key := parent(route, ref)
@@ -249,7 +263,7 @@ func plan(route *gatewayv1.HTTPRoute, on host, rule gatewayv1.HTTPRouteRule, mat
 		c.method = string(*match.Method)
 	}
 	r := Request{
-		Route: "HTTPRoute/" + route.Namespace + "/" + route.Name, Scheme: on.scheme, Gateways: on.gateways,
+		Route: "HTTPRoute/" + route.Namespace + "/" + route.Name, Scheme: on.scheme, Through: on.through,
 		Method: cmp.Or(c.method, "GET"), Host: strings.Replace(on.name, "*", "any", 1), Path: *c.path.Value,
 		Query: map[string]string{}, Header: map[string]string{},
 	}
