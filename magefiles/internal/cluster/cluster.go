@@ -18,6 +18,8 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/kind/pkg/apis/config/v1alpha4"
 	"sigs.k8s.io/kind/pkg/cluster"
+
+	"kindgate/magefiles/internal/machine"
 )
 
 // Options says which cluster is meant, and how it is made.
@@ -122,14 +124,18 @@ func (c *Cluster) Published(ctx context.Context) (map[int]bool, error) {
 	return e.published(ctx, c.NodeName())
 }
 
-// Publisher returns the name of the container that publishes a port of this machine, empty where there is none or no engine.
-func (c *Cluster) Publisher(ctx context.Context, port int) string {
-	e, err := c.engine()
-	if err != nil {
-		return ""
+// PortHolder names who listens on a port of this machine, the container that publishes it or else the process; false for a free port.
+func (c *Cluster) PortHolder(ctx context.Context, port int) (string, bool) {
+	holder, taken := machine.PortHolder(ctx, port)
+	if !taken {
+		return "", false
 	}
-	out, _ := e.run(ctx, "ps", "--filter", fmt.Sprintf("publish=%d", port), "--format", "{{.Names}}")
-	return strings.TrimSpace(out)
+	if e, err := c.engine(); err == nil {
+		if out, _ := e.run(ctx, "ps", "--filter", fmt.Sprintf("publish=%d", port), "--format", "{{.Names}}"); strings.TrimSpace(out) != "" {
+			return "container " + strings.TrimSpace(out), true
+		}
+	}
+	return holder.String(), true
 }
 
 // Observe looks at the cluster. When all is well that is one request to the API server; else the engine is asked. An unreadable

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -148,14 +150,35 @@ func (c *Cluster) explainCreate(ctx context.Context, e engine, err error) error 
 
 // explainPort says which setting moves a port that is taken.
 func explainPort(err error) error {
-	message := err.Error()
-	if strings.Contains(message, "port is already allocated") || strings.Contains(message, "address already in use") || strings.Contains(message, "ports are not available") {
+	if portTaken(err) {
 		return fmt.Errorf("a host port is taken: %s\nKINDGATE_HTTP_PORT and KINDGATE_HTTPS_PORT move the ports.", lastLine(err))
 	}
 	if output := kindOutput(err); output != "" {
 		return fmt.Errorf("%w\n%s", err, output)
 	}
 	return err
+}
+
+// explainStart says who has the port of a node that is there and cannot be started.
+func (c *Cluster) explainStart(ctx context.Context, err error) error {
+	port := hostPort.FindStringSubmatch(err.Error())
+	if !portTaken(err) || port == nil {
+		return explainPort(err)
+	}
+	number, _ := strconv.Atoi(port[1])
+	holder, taken := c.PortHolder(ctx, number)
+	if !taken {
+		holder = "another program"
+	}
+	return fmt.Errorf("port %d, which the cluster was made with, is taken by %s: end it, and run up again, or teardown and up with another port", number, holder)
+}
+
+// hostPort is the first address of an engine's complaint.
+var hostPort = regexp.MustCompile(`(?:\d+\.){3}\d+:(\d+)`)
+
+func portTaken(err error) bool {
+	message := err.Error()
+	return strings.Contains(message, "port is already allocated") || strings.Contains(message, "address already in use") || strings.Contains(message, "ports are not available")
 }
 
 func lastLine(err error) string {

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -78,7 +79,7 @@ func (e engine) stream(ctx context.Context, in io.Reader, out io.Writer, args ..
 func (e engine) remedy(said string) string {
 	switch {
 	case strings.Contains(said, "permission denied") && strings.Contains(said, "socket"):
-		return fmt.Sprintf("\nThis user may not talk to %s: join its group (sudo usermod -aG docker %s, then log in again), or run as a user who may.", e, os.Getenv("USER"))
+		return fmt.Sprintf("\nThis user may not talk to %s: join its group (sudo usermod -aG docker %s, then log in again), or run as a user who may.", e, cmp.Or(os.Getenv("USER"), "$(id -un)"))
 	case strings.Contains(said, "Cannot connect to"), strings.Contains(said, "failed to connect"), strings.Contains(said, "no such host"), strings.Contains(said, "error during connect"):
 		return fmt.Sprintf("\nThe %s engine does not answer: start it (Docker Desktop, or: sudo systemctl start %s), then run again.", e, e)
 	case strings.Contains(said, "no space left on device"):

@@ -230,7 +230,7 @@ func (c *Cluster) putContext(raw string) error {
 		return err
 	}
 	if _, err = c.kubeconfig.put(entries); err != nil {
-		return fmt.Errorf("the context %s was not written (%w); kind export kubeconfig --name %s --kubeconfig FILE does that", c.kubeconfig.context, err, c.options.Name)
+		return fmt.Errorf("the context %s was not written (%w); up with KINDGATE_KUBECONFIG=FILE writes it elsewhere", c.kubeconfig.context, err)
 	}
 	return nil
 }

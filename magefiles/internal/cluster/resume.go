@@ -35,7 +35,7 @@ func (c *Cluster) startNodes(ctx context.Context, e engine) (left bool, err erro
 				return false, nil
 			}
 			if err != nil {
-				return false, explainPort(err)
+				return false, c.explainStart(ctx, err)
 			}
 		}
 		return true, nil

@@ -197,14 +197,14 @@ func (d *Demo) Failure() error {
 	return errors.Join(d.failures...)
 }
 
-// warn passes on what the API server warns of, each warning once.
+// warn passes on what there is to say of the API server, each word once.
 func (d *Demo) warn(text string) {
 	d.mu.Lock()
 	said := d.warned[text]
 	d.warned[text] = true
 	d.mu.Unlock()
 	if !said {
-		d.ui.Note("The API server warns: " + text)
+		d.ui.Note(text)
 	}
 }
 

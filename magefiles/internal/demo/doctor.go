@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"golang.org/x/mod/semver"
+	corev1 "k8s.io/api/core/v1"
 
 	"kindgate/magefiles/internal/cluster"
 	"kindgate/magefiles/internal/crds"
@@ -136,8 +137,12 @@ func (d *Demo) checkPorts(observation cluster.Observation, say sayer) {
 				continue
 			}
 		}
-		if holder, taken := d.holder(port); taken {
-			say(ui.Error, what, "taken by "+holder, fmt.Sprintf("End it, or move the port: %s=%d", variable, d.freePort(port)))
+		if holder, taken := d.cluster.PortHolder(d.run, port); taken {
+			remedy := fmt.Sprintf("End it, or move the port: %s=%d", variable, d.freePort(port))
+			if observation.State != cluster.Absent && observation.State != "" {
+				remedy += " (after a teardown, as the cluster was made with the port it has)"
+			}
+			say(ui.Error, what, "taken by "+holder, remedy)
 			continue
 		}
 		say(ui.OK, what, "free", "")
@@ -154,24 +159,12 @@ func (d *Demo) freePort(port int) int {
 	return 0
 }
 
-// holder names who listens on a port: the container that publishes it, or else the process.
-func (d *Demo) holder(port int) (string, bool) {
-	holder, taken := machine.PortHolder(d.run, port)
-	if !taken {
-		return "", false
-	}
-	if container := d.cluster.Publisher(d.run, port); container != "" {
-		return "container " + container, true
-	}
-	return holder.String(), true
-}
-
 // checkFree is the cheap part of doctor, before a cluster is made: what would make its making fail late, and with a message of Docker's.
 func (d *Demo) checkFree(engine cluster.Info) error {
 	var problems []error
 	for _, variable := range []string{"KINDGATE_HTTP_PORT", "KINDGATE_HTTPS_PORT"} {
 		port := d.ports()[variable]
-		if holder, taken := d.holder(port); taken {
+		if holder, taken := d.cluster.PortHolder(d.run, port); taken {
 			problems = append(problems, fmt.Errorf("port %d is taken by %s: end it, or set %s to another port, as %d", port, holder, variable, d.freePort(port)))
 		}
 	}
@@ -186,7 +179,7 @@ func (d *Demo) checkNames(say sayer) {
 	missing := hosts.Unresolved(d.run, systemResolver, names)
 	for _, name := range names {
 		if len(without([]string{name}, missing)) == 0 {
-			say(ui.Warning, name, "does not lead to this machine", "`mage hosts` writes it into "+d.config.HostsFile+"; verify works without, a browser may not.")
+			say(ui.Warning, name, "does not lead to this machine", d.nameRemedy(name)+"; verify works without, a browser may not.")
 		} else {
 			say(ui.OK, name, "leads to this machine", "")
 		}
@@ -237,11 +230,25 @@ func (d *Demo) checkVersions(observation cluster.Observation, say sayer) {
 		return
 	}
 	found := d.config.Cluster + " is ready, Kubernetes " + observation.Node.Status.NodeInfo.KubeletVersion
+	if problem := notReady(observation.Node); problem != "" {
+		say(ui.Error, "cluster", d.config.Cluster+": "+problem, "look at: "+d.kubectl("describe node %s", observation.Node.Name))
+		return
+	}
 	if len(observation.Differences) > 0 {
 		say(ui.Warning, "cluster", found, strings.Join(observation.Differences, "\n")+"\nteardown and then up would make it anew")
 		return
 	}
 	say(ui.OK, "cluster", found, "")
+}
+
+// notReady says why a node does not take pods, nothing when it does.
+func notReady(node *corev1.Node) string {
+	for _, condition := range node.Status.Conditions {
+		if condition.Type == corev1.NodeReady && condition.Status != corev1.ConditionTrue {
+			return fmt.Sprintf("Node/%s is not Ready: %s", node.Name, condition.Message)
+		}
+	}
+	return ""
 }
 
 // builtAgainst is the release of the Gateway API that the Traefik of each chart, by its major version, is built against.

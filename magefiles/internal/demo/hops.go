@@ -136,7 +136,7 @@ func (d *Demo) findPort(ctx context.Context, port int) (string, bool) {
 	if published[port] {
 		return "", true
 	}
-	holder, taken := d.holder(port)
+	holder, taken := d.cluster.PortHolder(ctx, port)
 	if taken {
 		return fmt.Sprintf("%s listens there, not the node", holder), false
 	}

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"os"
 	"runtime"
+	"slices"
 	"strings"
 
 	"kindgate/magefiles/internal/hosts"
@@ -33,6 +35,18 @@ func (d *Demo) writeHosts(names []string, first bool) (result.Result, string, er
 	return result.Updated, fmt.Sprintf("%d names in %s", len(names), d.config.HostsFile), nil
 }
 
+// nameRemedy says what makes a name lead to this machine that does not.
+func (d *Demo) nameRemedy(name string) string {
+	text, _ := os.ReadFile(d.hosts.Path)
+	if line, address := hosts.Elsewhere(text, d.hosts.Cluster, name); line > 0 {
+		return fmt.Sprintf("line %d of %s leads it to %s: remove that", line, d.hosts.Path, address)
+	}
+	if slices.Contains(hosts.Block(text, d.hosts.Cluster), name) {
+		return d.hosts.Path + " has it, but the system does not ask that file, or asks another first"
+	}
+	return "go tool mage hosts writes it into " + d.hosts.Path
+}
+
 func mayNot(err error) bool {
 	return errors.Is(err, fs.ErrPermission) || err != nil && strings.Contains(err.Error(), "read-only file system")
 }
@@ -42,7 +56,7 @@ func (d *Demo) hostsCommand(names []string, first bool) string {
 	if runtime.GOOS == "windows" && (len(names) == 0 || !first) {
 		return "an editor as administrator, and replace the lines between # BEGIN kindgate and # END kindgate in " + d.config.HostsFile
 	}
-	remove := fmt.Sprintf(`sudo sed -i.bak '/^# BEGIN kindgate %s$/,/^# END kindgate %[1]s$/d' %s`, d.config.Cluster, d.config.HostsFile)
+	remove := fmt.Sprintf(`sudo sed -i.bak '/^# BEGIN kindgate %s[[:space:]]*$/,/^# END kindgate %[1]s[[:space:]]*$/d' %s`, d.config.Cluster, quoted(d.hosts.Path))
 	if len(names) == 0 {
 		return remove
 	}
@@ -51,12 +65,23 @@ func (d *Demo) hostsCommand(names []string, first bool) string {
 		return err.Error()
 	}
 	lines := strings.Split(strings.TrimSpace(string(block)), "\n")
+	if text, _ := os.ReadFile(d.hosts.Path); len(text) > 0 && !strings.HasSuffix(string(text), "\n") {
+		lines = append([]string{""}, lines...) // ends the file's last line
+	}
 	if runtime.GOOS == "windows" {
 		return fmt.Sprintf("Add-Content -Path '%s' -Value '%s' (in a PowerShell that runs as administrator)", d.config.HostsFile, strings.Join(lines, "','"))
 	}
-	add := fmt.Sprintf(`printf '%%s\n' '%s' | sudo tee -a %s`, strings.Join(lines, "' '"), d.config.HostsFile)
+	add := fmt.Sprintf(`printf '%%s\n' '%s' | sudo tee -a %s`, strings.Join(lines, "' '"), quoted(d.hosts.Path))
 	if first {
 		return add
 	}
 	return remove + " && " + add
+}
+
+// quoted is a path as a shell takes it for one word.
+func quoted(path string) string {
+	if strings.ContainsAny(path, " '\"\\$&;()*?[]`<>|#~!") {
+		return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
+	}
+	return path
 }

@@ -250,7 +250,7 @@ func (d *Demo) warnOfNames() {
 	if runtime.GOOS != "linux" {
 		look = "ping " + missing[0]
 	}
-	name := hop{name: "the name", expected: missing[0] + " leads to this machine", look: look + "; go tool mage hosts writes it into " + d.config.HostsFile}
+	name := hop{name: "the name", expected: missing[0] + " leads to this machine", look: look + "; " + d.nameRemedy(missing[0])}
 	found := "the system's resolver does not lead there (verify did without it)"
 	if more := len(missing) - 1; more > 0 {
 		found += fmt.Sprintf(" (and so with %d more)", more)

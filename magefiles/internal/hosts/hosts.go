@@ -106,6 +106,30 @@ func Block(text []byte, cluster string) []string {
 	return names
 }
 
+// Elsewhere returns the first line, from 1, that leads a name to another machine, and to which address; 0 where none does. The
+// cluster's own block does not count.
+func Elsewhere(text []byte, cluster, name string) (line int, address string) {
+	inside, n := false, 0
+	for text := range strings.Lines(string(text)) {
+		n++
+		switch strings.TrimSpace(text) {
+		case begin(cluster):
+			inside = true
+		case end(cluster):
+			inside = false
+		}
+		text, _, _ = strings.Cut(text, "#")
+		fields := strings.Fields(text)
+		if inside || len(fields) < 2 || net.ParseIP(fields[0]).IsLoopback() {
+			continue
+		}
+		if slices.ContainsFunc(fields[1:], func(have string) bool { return strings.EqualFold(have, name) }) {
+			return n, fields[0]
+		}
+	}
+	return 0, ""
+}
+
 // A File is a hosts file and the cluster whose block in it is meant.
 type File struct {
 	Path, Cluster string

@@ -215,3 +215,13 @@ func FuzzAddingAndTakingAwayGivesBackTheText(f *testing.F) {
 		}
 	})
 }
+
+func TestALineThatLeadsANameElsewhereIsFound(t *testing.T) {
+	const text = "127.0.0.1 shop.test\r\n# 10.0.0.1 shop.test\n# BEGIN kindgate k\n10.0.0.2 shop.test\n# END kindgate k\n10.0.0.3\tother Shop.Test # shop\n"
+	if line, address := Elsewhere([]byte(text), "k", "shop.test"); line != 6 || address != "10.0.0.3" {
+		t.Errorf("line %d, %s", line, address)
+	}
+	if line, _ := Elsewhere([]byte(text), "k", "shop"); line != 0 {
+		t.Errorf("line %d", line)
+	}
+}

@@ -84,13 +84,14 @@ func (c *Client) resource(ctx context.Context, kind schema.GroupVersionKind, nam
 }
 
 // Patient returns a copy of cfg whose requests end when ctx does, whoever makes them, and are sent again for as long while the API
-// server cannot be reached: a server that restarts costs time, not the run. What the server warns of is given to warn.
+// server cannot be reached: a server that restarts costs time, not the run. What the server warns of is given to warn, and that it is
+// waited for.
 func Patient(ctx context.Context, cfg *rest.Config, warn func(string)) *rest.Config {
 	klog.SetLogger(logr.Discard()) // client-go's own remarks: what matters comes back as an error
 	cfg = rest.CopyConfig(cfg)
 	cfg.WarningHandler = warnings(warn)
 	cfg.QPS = -1 // one user, one cluster: the server's own priority and fairness suffices
-	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper { return patient{ctx, next} })
+	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper { return patient{ctx, next, warn} })
 	return cfg
 }
 
@@ -99,19 +100,33 @@ type warnings func(string)
 // HandleWarningHeader is client-go's; see https://www.rfc-editor.org/rfc/rfc7234#section-5.5 for the header.
 func (w warnings) HandleWarningHeader(code int, _ string, text string) {
 	if code == 299 && text != "" {
-		w(text)
+		w("The API server warns: " + text)
 	}
 }
 
 type patient struct {
 	run  context.Context
 	next http.RoundTripper
+	warn func(string)
 }
+
+// unheard is how long an API server may be out of reach before a word is lost about it.
+const unheard = 2 * time.Second
+
+// An unreachable API server was so until the run's end.
+type unreachable struct{ cause, last error }
+
+func (u *unreachable) Error() string {
+	return fmt.Sprintf("%v; the API server cannot be reached: %v", u.cause, u.last)
+}
+
+func (u *unreachable) Unwrap() []error { return []error{u.cause, u.last} }
 
 func (p patient) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(req.Context())
 	stop := context.AfterFunc(p.run, func() { cancel(context.Cause(p.run)) })
 	release := func() { stop(); cancel(nil) }
+	started := time.Now()
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		attempt := req.WithContext(ctx)
 		if req.GetBody != nil {
@@ -130,9 +145,12 @@ func (p patient) RoundTrip(req *http.Request) (*http.Response, error) {
 		if !repeatable(req, err) || sleep(ctx, pause) != nil {
 			release()
 			if cause := context.Cause(p.run); cause != nil && !errors.Is(err, context.Canceled) {
-				return nil, fmt.Errorf("%w; last: %w", cause, err)
+				return nil, &unreachable{cause, err}
 			}
 			return nil, err
+		}
+		if time.Since(started) > unheard {
+			p.warn(fmt.Sprintf("The API server cannot be reached, and is waited for: %v\nIf its node is gone, interrupt this run, and begin another.", err))
 		}
 	}
 }

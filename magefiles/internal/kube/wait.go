@@ -59,7 +59,10 @@ func Watch(ctx context.Context, client dynamic.ResourceInterface, check Check) e
 			waitingFor, done, err = check(objects)
 			return done, err
 		})
+		var silent *unreachable
 		switch {
+		case errors.As(err, &silent):
+			waitingFor = fmt.Sprintf("the API server, which cannot be reached: %v (before that for %s)", silent.last, waitingFor)
 		case done, err != nil && ctx.Err() == nil && !passing(err):
 			return err
 		case err != nil && ctx.Err() == nil:

@@ -62,10 +62,12 @@ func axis(end time.Duration, cells int, at func(time.Duration) int) string {
 		every = marks[i]
 	}
 	text := []rune(strings.Repeat(" ", cells))
+	free := 0 // where there is room for the next mark
 	for t := time.Duration(0); t <= end; t += every {
 		label := []rune(fmt.Sprintf("│%g", t.Seconds()))
-		if x := at(t); x+len(label) <= cells {
+		if x := at(t); x >= free && x+len(label) <= cells {
 			copy(text[x:], label)
+			free = x + len(label) + 1
 		}
 	}
 	return strings.Repeat(" ", nameWidth+1) + string(text) + " seconds"

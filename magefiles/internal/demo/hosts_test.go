@@ -1,0 +1,49 @@
+package demo
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"kindgate/magefiles/internal/hosts"
+)
+
+// A user who may not write the file is told a command: what it leaves must be what the target would have written.
+func TestThePrintedHostsCommandLeavesWhatTheTargetWouldHaveWritten(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("the command is one of PowerShell's")
+	}
+	const old = "# BEGIN kindgate k\n127.0.0.1 old.test\n# END kindgate k\n"
+	for _, before := range []string{"127.0.0.1 localhost\n", "10.2.3.4 nas", "", old, "10.0.0.1 a\n" + old + "10.2.3.4 nas", strings.ReplaceAll("10.0.0.1 a\n"+old, "\n", "\r\n")} {
+		for _, names := range [][]string{{"shop.test", "new.test"}, nil} {
+			path := filepath.Join(t.TempDir(), "it's a hosts file")
+			if err := os.WriteFile(path, []byte(before), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			first := len(hosts.Block([]byte(before), "k")) == 0
+			if first && names == nil {
+				continue
+			}
+			d := &Demo{config: Config{Cluster: "k", HostsFile: path}, hosts: hosts.File{Path: path, Cluster: "k"}}
+			command := strings.ReplaceAll(d.hostsCommand(names, first), "sudo ", "")
+			if out, err := exec.Command("sh", "-c", command).CombinedOutput(); err != nil {
+				t.Fatalf("%s: %v\n%s", command, err, out)
+			}
+			after, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := hosts.Block(after, "k"); strings.Join(got, " ") != strings.Join(names, " ") {
+				t.Errorf("%q: the block has %q after %s:\n%s", before, got, command, after)
+			}
+			rest, err := hosts.Edit(after, "k", nil)
+			wanted, _ := hosts.Edit([]byte(before), "k", nil)
+			if err != nil || strings.TrimSpace(string(rest)) != strings.TrimSpace(string(wanted)) {
+				t.Errorf("%q: %v, foreign lines %q after %s", before, err, rest, command)
+			}
+		}
+	}
+}
