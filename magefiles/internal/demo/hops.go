@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"kindgate/magefiles/internal/gateway"
+	"kindgate/magefiles/internal/kube"
 )
 
 // A hop is one station on a request's way. It holds when found is as expected.
@@ -59,11 +61,8 @@ func (w *walk) firstBroken(ctx context.Context, request gateway.Request, finding
 	return hop{name: "the backend answers", expected: "an answer of " + service, look: look}.diagnosis(finding.Message)
 }
 
-// The node's ports that Traefik's pod takes.
-const (
-	httpOnNode  = 80
-	httpsOnNode = 443
-)
+// onNode are the node's ports that Traefik's pod takes, by scheme.
+var onNode = map[string]int32{"http": 80, "https": 443}
 
 func (d *Demo) kubectl(format string, args ...any) string {
 	return "kubectl --context kind-" + d.config.Cluster + " " + fmt.Sprintf(format, args...)
@@ -72,12 +71,11 @@ func (d *Demo) kubectl(format string, args ...any) string {
 // hops are the stations of a request from this machine's port to the pods of its backend. finding is what became of the request.
 func (d *Demo) hops(ctx context.Context, request gateway.Request, finding gateway.Finding, s *state) []hop {
 	port := d.port(request.Scheme)
-	nodePort := map[string]int32{"http": httpOnNode, "https": httpsOnNode}[request.Scheme]
 	hops := []hop{
 		{"the port on this machine", fmt.Sprintf("127.0.0.1:%d is published by the node %s", port, d.cluster.NodeName()), d.cluster.EngineName() + " port " + d.cluster.NodeName(),
 			func() (string, bool) { return d.findPort(ctx, port) }},
-		{"Traefik's pod", fmt.Sprintf("a ready pod of DaemonSet/%s/%s that takes the node's port %d", namespace, release, nodePort),
-			d.kubectl("describe pods -n %s", namespace), func() (string, bool) { return d.findTraefik(ctx, nodePort) }},
+		{"Traefik's pod", fmt.Sprintf("a ready pod of DaemonSet/%s/%s that takes the node's port %d", namespace, release, onNode[request.Scheme]),
+			d.kubectl("describe pods -n %s", namespace), func() (string, bool) { return d.findTraefik(ctx, request.Scheme) }},
 		{"Traefik's answer", "an answer from Traefik over " + request.Scheme + ", be it a 404", d.kubectl("logs -n %s daemonset/%s", namespace, release),
 			func() (string, bool) { return d.findAnswer(ctx, request, s) }},
 	}
@@ -143,8 +141,9 @@ func (d *Demo) findPort(ctx context.Context, port int) (string, bool) {
 	return "nothing listens there: the cluster was made with other ports, see kind/cluster.yaml and KINDGATE_HTTP_PORT", false
 }
 
-// findTraefik looks for a ready pod of the release on the node whose ports are this machine's.
-func (d *Demo) findTraefik(ctx context.Context, nodePort int32) (string, bool) {
+// findTraefik looks for a ready pod of the release on the node whose ports are this machine's, and to which the port leads.
+func (d *Demo) findTraefik(ctx context.Context, scheme string) (string, bool) {
+	nodePort := onNode[scheme]
 	client, err := d.kube()
 	if err != nil {
 		return err.Error(), false
@@ -163,14 +162,49 @@ func (d *Demo) findTraefik(ctx context.Context, nodePort int32) (string, bool) {
 			problem = fmt.Sprintf("Pod/%s/%s is not ready (%s)", pod.Namespace, pod.Name, pod.Status.Phase)
 			continue
 		}
-		for _, container := range pod.Spec.Containers {
-			if slices.ContainsFunc(container.Ports, func(p corev1.ContainerPort) bool { return p.HostPort == nodePort }) {
-				return "", true
-			}
+		if port, ok := taking(pod, nodePort); ok {
+			return d.findWay(ctx, client, scheme, pod.Name, port, nodePort)
 		}
 		problem = fmt.Sprintf("Pod/%s/%s is ready, but does not take the node's port %d", pod.Namespace, pod.Name, nodePort)
 	}
 	return problem, false
+}
+
+// taking returns the port of the pod that the node's leads to.
+func taking(pod corev1.Pod, nodePort int32) (int32, bool) {
+	for _, container := range pod.Spec.Containers {
+		for _, port := range container.Ports {
+			if port.HostPort == nodePort {
+				return port.ContainerPort, true
+			}
+		}
+	}
+	return 0, false
+}
+
+// aMoment is enough for an answer of Traefik's own.
+const aMoment = 2 * time.Second
+
+// findWay tells a pod that does not answer from one to which the node's port does not lead, as where the network's rules were lost.
+func (d *Demo) findWay(ctx context.Context, client *kube.Client, scheme, pod string, port, nodePort int32) (string, bool) {
+	within := func(ask func(context.Context) bool) bool {
+		ctx, cancel := context.WithTimeout(ctx, aMoment)
+		defer cancel()
+		return ask(ctx)
+	}
+	answers := func(ctx context.Context) bool {
+		// Traefik's HTTP server refuses this itself, with a 417, whatever routes there are and whether their backends answer.
+		// See https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1.
+		asked := gateway.Request{Scheme: scheme, Method: "GET", Host: "localhost", Path: "/"}
+		_, err := d.probe.Get(ctx, asked.Method, asked.URL(d.port(scheme)), map[string]string{"Expect": "an answer"}, false)
+		return err == nil
+	}
+	direct := func(ctx context.Context) bool { return client.PodAnswers(ctx, namespace, pod, scheme, port) }
+	ours := func(ctx context.Context) bool { _, ok := d.findPort(ctx, d.port(scheme)); return ok }
+	if within(answers) || !within(ours) || !within(direct) || within(answers) { // asked again, as it may only have been slow
+		return "", true
+	}
+	return fmt.Sprintf("Pod/%s/%s answers at its own port %d, but the node's port %d does not lead there", namespace, pod, port, nodePort), false
 }
 
 func podReady(pod corev1.Pod) bool {

@@ -229,8 +229,8 @@ func describe(release *traefik.Release) string {
 	return fmt.Sprintf("Traefik %s, chart %s, revision %d", release.AppVersion, release.ChartVersion, release.Revision)
 }
 
-// AwaitTraefik returns when Traefik's pod is ready on the node whose ports are this machine's. A DaemonSet that somebody has kept from
-// the node, by a field that the chart does not set, is made anew.
+// AwaitTraefik returns when Traefik's pod is ready on the node whose ports are this machine's, and these lead to it. A DaemonSet that
+// somebody has kept from the node, by a field that the chart does not set, or whose pod has lost its way, is made anew.
 func (d *Demo) AwaitTraefik(ctx context.Context) error {
 	return d.step("traefik", func(step *ui.Step) (result.Result, string, error) {
 		objects, err := objectsOf(d.released)
@@ -240,7 +240,7 @@ func (d *Demo) AwaitTraefik(ctx context.Context) error {
 		if err := d.awaitRollout(objects, namespace, step); err != nil {
 			return "", "", err
 		}
-		problem, ok := d.findTraefik(d.run, httpOnNode)
+		problem, ok := d.findTraefik(d.run, "http")
 		if ok {
 			return "", "", nil
 		}
@@ -248,7 +248,7 @@ func (d *Demo) AwaitTraefik(ctx context.Context) error {
 		if err := d.remakeTraefik(objects, step); err != nil {
 			return "", "", err
 		}
-		if still, ok := d.findTraefik(d.run, httpOnNode); !ok {
+		if still, ok := d.findTraefik(d.run, "http"); !ok {
 			return "", "", fmt.Errorf("%s; look at: %s", still, d.kubectl("describe daemonset,pods -n %s", namespace))
 		}
 		return result.Repaired, problem + ": made anew", nil

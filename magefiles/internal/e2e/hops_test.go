@@ -45,6 +45,9 @@ func TestTheBrokenHopIsNamed(t *testing.T) {
 				pod.Containers[0].Ports[i].HostPort = 0
 			}
 		}), host, 0, []string{"Traefik's pod"}, []string{"does not take the node's port 80"}},
+		{"the node's port leads nowhere", func(t *testing.T, w *world) {
+			w.docker(t, "exec", w.node(), "iptables", "-t", "nat", "-F", "CNI-HOSTPORT-DNAT")
+		}, host, 0, []string{"Traefik's pod"}, []string{"the node's port 80 does not lead there"}},
 		{"Traefik listens elsewhere", traefik(func(pod *corev1.PodSpec) {
 			for i, arg := range pod.Containers[0].Args {
 				pod.Containers[0].Args[i] = strings.Replace(arg, "web.address=:8000", "web.address=127.0.0.1:8000", 1)

@@ -9,7 +9,10 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/client-go/discovery"
@@ -81,6 +84,16 @@ func (c *Client) resource(ctx context.Context, kind schema.GroupVersionKind, nam
 		namespace = "default"
 	}
 	return c.dynamic.Resource(mapping.Resource).Namespace(namespace), nil
+}
+
+// PodAnswers tells whether a pod answers a request to a port of its own that the API server passes on to it, with whatever but a
+// server's error. scheme is http or https. See
+// https://kubernetes.io/docs/tasks/access-application-cluster/access-cluster-services/#manually-constructing-apiserver-proxy-urls.
+func (c *Client) PodAnswers(ctx context.Context, namespace, pod, scheme string, port int32) bool {
+	pods := c.dynamic.Resource(corev1.SchemeGroupVersion.WithResource("pods")).Namespace(namespace)
+	_, err := pods.Get(ctx, fmt.Sprintf("%s:%s:%d", scheme, pod, port), metav1.GetOptions{}, "proxy")
+	var status apierrors.APIStatus
+	return err == nil || errors.As(err, &status) && status.Status().Code < http.StatusInternalServerError
 }
 
 // Patient returns a copy of cfg whose requests end when ctx does, whoever makes them, and are sent again for as long while the API
