@@ -1,11 +1,19 @@
 package kube
 
 import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
 )
 
 func TestWhatCannotStartIsSaidInTheKubeletsWordsInitContainersFirst(t *testing.T) {
@@ -37,6 +45,23 @@ func pod(t *testing.T, statuses string) *corev1.Pod {
 		t.Fatal(err)
 	}
 	return &pod
+}
+
+func TestAWaitThatEndsWhileTheAPIServerIsGoneSaysSo(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	server.Close()
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 200*time.Millisecond, errors.New("gave up"))
+	defer cancel()
+	client, err := dynamic.NewForConfig(Patient(ctx, &rest.Config{Host: server.URL}, func(string) {}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = Watch(ctx, client.Resource(corev1.SchemeGroupVersion.WithResource("pods")), func([]*unstructured.Unstructured) (string, bool, error) {
+		return "", true, nil
+	})
+	if err == nil || !strings.HasPrefix(err.Error(), "gave up while waiting for the API server, which cannot be reached: ") || !strings.Contains(err.Error(), "refused") {
+		t.Error(err)
+	}
 }
 
 func TestWhatKeepsAnObjectFromGoingIsNamed(t *testing.T) {
