@@ -72,7 +72,8 @@ func (k kubeconfig) put(entries *clientcmdapi.Config) (changed bool, err error) 
 	return k.edit(func(config *clientcmdapi.Config) bool {
 		context := &clientcmdapi.Context{Cluster: k.context, AuthInfo: k.context}
 		old := config.Contexts[k.context]
-		if theirs := k.theirs(config); old != nil && !theirs.context {
+		theirs := k.theirs(config)
+		if old != nil && !theirs.context {
 			context.Namespace = old.Namespace // what kubens and its like have set
 		}
 		unset := config.CurrentContext == "" && k.current() == ""
@@ -80,7 +81,7 @@ func (k kubeconfig) put(entries *clientcmdapi.Config) (changed bool, err error) 
 			old.Cluster == k.context && old.AuthInfo == k.context && !unset {
 			return false
 		}
-		k.keep(config, k.theirs(config))
+		k.keep(config, theirs)
 		config.Clusters[k.context], config.AuthInfos[k.context], config.Contexts[k.context] = cluster, user, context
 		if unset {
 			config.CurrentContext = k.context
@@ -143,6 +144,7 @@ func (k kubeconfig) theirs(config *clientcmdapi.Config) owned {
 			theirs.user = true
 		}
 	}
+	theirs.user = theirs.user && config.AuthInfos[k.context] != nil
 	return theirs
 }
 
@@ -162,15 +164,14 @@ func (k kubeconfig) keep(config *clientcmdapi.Config, theirs owned) {
 	if theirs.cluster {
 		config.Clusters[kept] = config.Clusters[k.context]
 	}
-	user := config.AuthInfos[k.context]
-	if theirs.user && user != nil {
-		config.AuthInfos[kept] = user
+	if theirs.user {
+		config.AuthInfos[kept] = config.AuthInfos[k.context]
 	}
 	for _, context := range config.Contexts {
 		if theirs.cluster && context.Cluster == k.context {
 			context.Cluster = kept
 		}
-		if theirs.user && user != nil && context.AuthInfo == k.context {
+		if theirs.user && context.AuthInfo == k.context {
 			context.AuthInfo = kept
 		}
 	}

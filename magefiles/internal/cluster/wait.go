@@ -75,13 +75,21 @@ func (c *Cluster) awaitReady(ctx context.Context, cfg *rest.Config) error {
 	return c.await(ctx, cfg, nodeResource, "", c.NodeName(), func(u *unstructured.Unstructured) (string, bool) {
 		var node corev1.Node
 		_ = runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, &node)
-		for _, condition := range node.Status.Conditions {
-			if condition.Type == corev1.NodeReady {
-				return "Node/" + node.Name + " to be Ready: " + condition.Message, condition.Status == corev1.ConditionTrue
-			}
+		if condition := ReadyCondition(&node); condition != nil {
+			return "Node/" + node.Name + " to be Ready: " + condition.Message, condition.Status == corev1.ConditionTrue
 		}
 		return "Node/" + node.Name + " to be Ready", false
 	})
+}
+
+// ReadyCondition returns what the kubelet, or in its place the control plane, says of a node's readiness, nil before it has said anything.
+func ReadyCondition(node *corev1.Node) *corev1.NodeCondition {
+	for i := range node.Status.Conditions {
+		if node.Status.Conditions[i].Type == corev1.NodeReady {
+			return &node.Status.Conditions[i]
+		}
+	}
+	return nil
 }
 
 // errNoAdministrator is an API server that refuses its administrator for good: kubeadm was ended before it had appointed one, or somebody

@@ -81,33 +81,37 @@ func routeName(route *gatewayv1.HTTPRoute) string {
 
 // servedRoutes are those of the manifests, and those of others which the Gateways serve besides, and which may take requests.
 func (d *Demo) servedRoutes(s *state) []gatewayv1.HTTPRoute {
-	routes := slices.Clone(d.inputs.httpRoutes)
+	ours, routes := d.ours(), slices.Clone(d.inputs.httpRoutes)
 	for _, live := range s.routes {
-		if !d.ours(routeName(&live)) && gateway.Attached(&live, s.gateways).OK {
+		if !ours[routeName(&live)] && gateway.Attached(&live, s.gateways).OK {
 			routes = append(routes, live)
 		}
 	}
 	return routes
 }
 
-// ours tells whether the manifests have a route, HTTPRoute/namespace/name.
-func (d *Demo) ours(route string) bool {
-	return slices.ContainsFunc(d.inputs.httpRoutes, func(r gatewayv1.HTTPRoute) bool { return routeName(&r) == route })
+// ours are the names of the manifests' routes, HTTPRoute/namespace/name.
+func (d *Demo) ours() map[string]bool {
+	ours := map[string]bool{}
+	for i := range d.inputs.httpRoutes {
+		ours[routeName(&d.inputs.httpRoutes[i])] = true
+	}
+	return ours
 }
 
 // requestChecks are those that send real requests: one for each host and match of each route, and one for a host that no route has.
 // Routes of others are not proven.
 func (d *Demo) requestChecks(ctx context.Context, s *state) []check {
-	routes := d.servedRoutes(s)
+	ours, routes := d.ours(), d.servedRoutes(s)
 	var checks []check
 	for _, request := range gateway.Requests(routes, d.knownGateways(s)) {
-		if !d.ours(request.Route) {
+		if !ours[request.Route] {
 			continue
 		}
 		checks = append(checks, check{request.Line(d.port(request.Scheme)), func() gateway.Finding { return d.prove(ctx, request, s.pods) }, &request})
 	}
 	if host, ok := gateway.Unrouted(routes, d.knownGateways(s)); ok {
-		request := control(host)
+		request := control("http", host)
 		checks = append(checks, check{request.Line(d.config.HTTPPort), func() gateway.Finding { return d.proveUnrouted(ctx, host) }, &request})
 	}
 	return checks
@@ -205,13 +209,13 @@ func backends(request gateway.Request) string {
 	return strings.Join(names, " or ")
 }
 
-func control(host string) gateway.Request {
-	return gateway.Request{Scheme: "http", Method: "GET", Host: host, Path: "/"}
+func control(scheme, host string) gateway.Request {
+	return gateway.Request{Scheme: scheme, Method: "GET", Host: host, Path: "/"}
 }
 
 // proveUnrouted is the negative control: another server on the port would not give Traefik's 404.
 func (d *Demo) proveUnrouted(ctx context.Context, host string) gateway.Finding {
-	answer, err := d.probe.Get(ctx, "GET", control(host).URL(d.config.HTTPPort), nil, false)
+	answer, err := d.probe.Get(ctx, "GET", control("http", host).URL(d.config.HTTPPort), nil, false)
 	switch {
 	case err != nil:
 		return gateway.Finding{Message: "no answer: " + err.Error()}

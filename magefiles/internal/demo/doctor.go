@@ -128,10 +128,11 @@ func (d *Demo) ports() map[string]int {
 }
 
 func (d *Demo) checkPorts(observation cluster.Observation, say sayer) {
+	made := observation.State != cluster.Absent && observation.State != ""
 	for _, variable := range []string{"KINDGATE_HTTP_PORT", "KINDGATE_HTTPS_PORT"} {
 		port := d.ports()[variable]
 		what := fmt.Sprintf("port %d", port)
-		if observation.State != cluster.Absent && observation.State != "" {
+		if made {
 			if published, err := d.cluster.Published(d.run); err == nil && published[port] {
 				say(ui.OK, what, "published by the cluster's node", "")
 				continue
@@ -139,7 +140,7 @@ func (d *Demo) checkPorts(observation cluster.Observation, say sayer) {
 		}
 		if holder, taken := d.cluster.PortHolder(d.run, port); taken {
 			remedy := fmt.Sprintf("End it, or move the port: %s=%d", variable, d.freePort(port))
-			if observation.State != cluster.Absent && observation.State != "" {
+			if made {
 				remedy += " (after a teardown, as the cluster was made with the port it has)"
 			}
 			say(ui.Error, what, "taken by "+holder, remedy)
@@ -230,8 +231,8 @@ func (d *Demo) checkVersions(observation cluster.Observation, say sayer) {
 		return
 	}
 	found := d.config.Cluster + " is ready, Kubernetes " + observation.Node.Status.NodeInfo.KubeletVersion
-	if problem := notReady(observation.Node); problem != "" {
-		say(ui.Error, "cluster", d.config.Cluster+": "+problem, "look at: "+d.kubectl("describe node %s", observation.Node.Name))
+	if ready := cluster.ReadyCondition(observation.Node); ready != nil && ready.Status != corev1.ConditionTrue {
+		say(ui.Error, "cluster", fmt.Sprintf("%s: Node/%s is not Ready: %s", d.config.Cluster, observation.Node.Name, ready.Message), "look at: "+d.kubectl("describe node %s", observation.Node.Name))
 		return
 	}
 	if len(observation.Differences) > 0 {
@@ -239,16 +240,6 @@ func (d *Demo) checkVersions(observation cluster.Observation, say sayer) {
 		return
 	}
 	say(ui.OK, "cluster", found, "")
-}
-
-// notReady says why a node does not take pods, nothing when it does.
-func notReady(node *corev1.Node) string {
-	for _, condition := range node.Status.Conditions {
-		if condition.Type == corev1.NodeReady && condition.Status != corev1.ConditionTrue {
-			return fmt.Sprintf("Node/%s is not Ready: %s", node.Name, condition.Message)
-		}
-	}
-	return ""
 }
 
 // builtAgainst is the release of the Gateway API that the Traefik of each chart, by its major version, is built against.

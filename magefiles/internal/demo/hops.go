@@ -195,8 +195,7 @@ func (d *Demo) findWay(ctx context.Context, client *kube.Client, scheme, pod str
 	answers := func(ctx context.Context) bool {
 		// Traefik's HTTP server refuses this itself, with a 417, whatever routes there are and whether their backends answer.
 		// See https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1.
-		asked := gateway.Request{Scheme: scheme, Method: "GET", Host: "localhost", Path: "/"}
-		_, err := d.probe.Get(ctx, asked.Method, asked.URL(d.port(scheme)), map[string]string{"Expect": "an answer"}, false)
+		_, err := d.probe.Get(ctx, "GET", control(scheme, "localhost").URL(d.port(scheme)), map[string]string{"Expect": "an answer"}, false)
 		return err == nil
 	}
 	direct := func(ctx context.Context) bool { return client.PodAnswers(ctx, namespace, pod, scheme, port) }
@@ -219,9 +218,7 @@ func (d *Demo) findAnswer(ctx context.Context, request gateway.Request, s *state
 	if !ok {
 		host = request.Host
 	}
-	unrouted := control(host)
-	unrouted.Scheme = request.Scheme
-	answer, err := d.probe.Get(ctx, "GET", unrouted.URL(d.port(request.Scheme)), nil, false)
+	answer, err := d.probe.Get(ctx, "GET", control(request.Scheme, host).URL(d.port(request.Scheme)), nil, false)
 	switch {
 	case err != nil:
 		return err.Error(), false

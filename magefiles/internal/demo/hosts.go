@@ -38,13 +38,17 @@ func (d *Demo) writeHosts(names []string, first bool) (result.Result, string, er
 // nameRemedy says what makes a name lead to this machine that does not.
 func (d *Demo) nameRemedy(name string) string {
 	text, _ := os.ReadFile(d.hosts.Path)
-	if line, address := hosts.Elsewhere(text, d.hosts.Cluster, name); line > 0 {
-		return fmt.Sprintf("line %d of %s leads it to %s: remove that", line, d.hosts.Path, address)
+	if place, ok := hosts.Elsewhere(text, d.hosts.Cluster, []string{name})[name]; ok {
+		return d.remedyElsewhere(place)
 	}
 	if slices.Contains(hosts.Block(text, d.hosts.Cluster), name) {
 		return d.hosts.Path + " has it, but the system does not ask that file, or asks another first"
 	}
 	return "go tool mage hosts writes it into " + d.hosts.Path
+}
+
+func (d *Demo) remedyElsewhere(place hosts.Place) string {
+	return fmt.Sprintf("line %d of %s leads it to %s: remove that", place.Line, d.hosts.Path, place.Address)
 }
 
 func mayNot(err error) bool {

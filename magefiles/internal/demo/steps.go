@@ -3,6 +3,7 @@ package demo
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -341,10 +342,9 @@ func (d *Demo) Hosts(ctx context.Context) error {
 		slices.Sort(have)
 		have = slices.Compact(have)
 		text, _ := os.ReadFile(d.hosts.Path)
-		for _, name := range names {
-			if line, _ := hosts.Elsewhere(text, d.hosts.Cluster, name); line > 0 {
-				d.ui.Note(name + ": " + d.nameRemedy(name))
-			}
+		elsewhere := hosts.Elsewhere(text, d.hosts.Cluster, names)
+		for _, name := range slices.Sorted(maps.Keys(elsewhere)) {
+			d.ui.Note(name + ": " + d.remedyElsewhere(elsewhere[name]))
 		}
 		// A name that the block has resolves because of it.
 		unresolved := hosts.Unresolved(d.run, systemResolver, without(names, have))

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -71,7 +72,7 @@ func TestTheBrokenHopIsNamed(t *testing.T) {
 		{"the route's manifest was changed and not applied", func(t *testing.T, w *world) {
 			w.edit(t, "manifests/httproute-host.yaml", "name: whoami-v1", "name: whoami-v2")
 		}, host, http.StatusOK, []string{"HTTPRoute/demo/whoami-host in the cluster"}, []string{"or its manifest, since it was applied"}},
-		{"the Service has no ready pods", patched(deployments, "demo", "whoami-v2", `{"spec":{"replicas":0}}`),
+		{"the Service has no ready pods", withoutPods,
 			v2, http.StatusServiceUnavailable, []string{"Service/demo/whoami-v2"}, []string{"no ready pod"}},
 		{"the backend does not answer", patched(services, "demo", "whoami-v2", `{"spec":{"ports":[{"port":80,"targetPort":81}]}}`),
 			v2, http.StatusBadGateway, []string{"the backend answers"}, []string{"502"}},
@@ -91,7 +92,7 @@ spec:
   rules: [{backendRefs: [{name: whoami-v1, port: 80}]}]
 `), v2, http.StatusServiceUnavailable, []string{"Service/demo/whoami-v2"}, nil},
 		{"a Service without pods, besides a class that nobody serves", func(t *testing.T, w *world) {
-			besides("")(t, w)
+			withoutPods(t, w)
 			w.write(t, "manifests/other.yaml", `
 apiVersion: gateway.networking.k8s.io/v1
 kind: Gateway
@@ -102,7 +103,7 @@ spec:
 `)
 		}, v2, http.StatusServiceUnavailable, []string{"Service/demo/whoami-v2"}, []string{"GatewayClass/other"}},
 		{"a Service without pods, besides a listener of somebody's on a port of nobody's", func(t *testing.T, w *world) {
-			besides("")(t, w)
+			withoutPods(t, w)
 			extraListener(t, w)
 		}, v2, http.StatusServiceUnavailable, []string{"Service/demo/whoami-v2"}, []string{"one of somebody else's: listener extra"}},
 		{"the GatewayClass is another controller's", foreignClass,
@@ -137,8 +138,9 @@ func TestANameThatLeadsNowhereIsNamedThoughVerifyPasses(t *testing.T) {
 	w := up(t)
 	w.edit(t, "manifests/httproute-host.yaml", "- whoami.localhost", "- whoami.kindgate.test") // which no system resolves
 	w.mage(t, "routes")
+	w.env["KINDGATE_HOSTS_FILE"] = filepath.Join(t.TempDir(), "hosts") // that of a user who has not run hosts
 	out := w.mage(t, "verify")
-	contains(t, out, "A browser stops at the first hop: the name", "whoami.kindgate.test", "expected:", "found:", "look at:")
+	contains(t, out, "A browser stops at the first hop: the name", "whoami.kindgate.test", "expected:", "found:", "look at:", "mage hosts")
 	if hops := brokenHops(out); len(hops) > 0 {
 		t.Errorf("the hops %q are said to be broken:\n%s", hops, out)
 	}
@@ -208,13 +210,12 @@ func patched(resource schema.GroupVersionResource, namespace, name, patch string
 	}
 }
 
+var withoutPods = patched(deployments, "demo", "whoami-v2", `{"spec":{"replicas":0}}`)
+
 // besides leaves whoami-v2 without pods, and the cluster with an object that has nothing to do with it.
 func besides(object string) func(*testing.T, *world) {
 	return func(t *testing.T, w *world) {
-		patched(deployments, "demo", "whoami-v2", `{"spec":{"replicas":0}}`)(t, w)
-		if object == "" {
-			return
-		}
+		withoutPods(t, w)
 		fed := func(verb string) {
 			w.docker(t, "exec", w.node(), "sh", "-c", adminKubectl+verb+" --filename - <<'END'\n"+object+"\nEND")
 		}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"net"
 	"os"
 	"slices"
@@ -86,48 +87,68 @@ func broken(cluster string, line int, format string, args ...any) error {
 	return fmt.Errorf("line %d: kindgate's block for cluster %s %s: mend or remove it by hand", line, cluster, fmt.Sprintf(format, args...))
 }
 
+// line is one of a hosts file, trimmed; the first has number 1.
+type line struct {
+	number int
+	text   string
+	inside bool // the cluster's block has it
+}
+
+// lines yields the lines of a hosts file but for the cluster's fences.
+func lines(text []byte, cluster string) iter.Seq[line] {
+	return func(yield func(line) bool) {
+		l := line{}
+		for l.text = range strings.Lines(string(text)) {
+			l.number++
+			l.text = strings.TrimSpace(l.text)
+			switch l.text {
+			case begin(cluster):
+				l.inside = true
+			case end(cluster):
+				l.inside = false
+			default:
+				if !yield(l) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // Block returns the names in the cluster's block.
 func Block(text []byte, cluster string) []string {
 	var names []string
-	inside := false
-	for line := range strings.Lines(string(text)) {
-		line = strings.TrimSpace(line)
-		switch {
-		case line == begin(cluster):
-			inside = true
-		case line == end(cluster):
-			inside = false
-		case inside && !strings.HasPrefix(line, "#"):
-			if fields := strings.Fields(line); len(fields) > 1 {
-				names = append(names, fields[1:]...)
-			}
+	for l := range lines(text, cluster) {
+		if fields := strings.Fields(l.text); l.inside && !strings.HasPrefix(l.text, "#") && len(fields) > 1 {
+			names = append(names, fields[1:]...)
 		}
 	}
 	return names
 }
 
-// Elsewhere returns the first line, from 1, that leads a name to another machine, and to which address; 0 where none does. The
-// cluster's own block does not count.
-func Elsewhere(text []byte, cluster, name string) (line int, address string) {
-	inside, n := false, 0
-	for text := range strings.Lines(string(text)) {
-		n++
-		switch strings.TrimSpace(text) {
-		case begin(cluster):
-			inside = true
-		case end(cluster):
-			inside = false
-		}
-		text, _, _ = strings.Cut(text, "#")
-		fields := strings.Fields(text)
-		if inside || len(fields) < 2 || net.ParseIP(fields[0]).IsLoopback() {
+// A Place is a line of a hosts file, the first being 1, and the address that it has.
+type Place struct {
+	Line    int
+	Address string
+}
+
+// Elsewhere returns for those of names that lead to another machine the first line that leads them there. The cluster's own block does
+// not count.
+func Elsewhere(text []byte, cluster string, names []string) map[string]Place {
+	found := map[string]Place{}
+	for l := range lines(text, cluster) {
+		entry, _, _ := strings.Cut(l.text, "#")
+		fields := strings.Fields(entry)
+		if l.inside || len(fields) < 2 || net.ParseIP(fields[0]).IsLoopback() {
 			continue
 		}
-		if slices.ContainsFunc(fields[1:], func(have string) bool { return strings.EqualFold(have, name) }) {
-			return n, fields[0]
+		for _, name := range names {
+			if _, known := found[name]; !known && slices.ContainsFunc(fields[1:], func(have string) bool { return strings.EqualFold(have, name) }) {
+				found[name] = Place{l.number, fields[0]}
+			}
 		}
 	}
-	return 0, ""
+	return found
 }
 
 // A File is a hosts file and the cluster whose block in it is meant.

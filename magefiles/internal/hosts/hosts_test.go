@@ -218,10 +218,11 @@ func FuzzAddingAndTakingAwayGivesBackTheText(f *testing.F) {
 
 func TestALineThatLeadsANameElsewhereIsFound(t *testing.T) {
 	const text = "127.0.0.1 shop.test\r\n# 10.0.0.1 shop.test\n# BEGIN kindgate k\n10.0.0.2 shop.test\n# END kindgate k\n10.0.0.3\tother Shop.Test # shop\n"
-	if line, address := Elsewhere([]byte(text), "k", "shop.test"); line != 6 || address != "10.0.0.3" {
-		t.Errorf("line %d, %s", line, address)
+	found := Elsewhere([]byte(text), "k", []string{"shop.test", "shop"})
+	if place := found["shop.test"]; place != (Place{6, "10.0.0.3"}) {
+		t.Errorf("%+v", place)
 	}
-	if line, _ := Elsewhere([]byte(text), "k", "shop"); line != 0 {
-		t.Errorf("line %d", line)
+	if place, ok := found["shop"]; ok {
+		t.Errorf("%+v", place)
 	}
 }
