@@ -1,5 +1,5 @@
 // Package cluster brings up one kind cluster: it tells what is there, makes it, starts it again, remakes it when its making was
-// interrupted, and deletes it. A healthy cluster is never deleted but by Delete.
+// interrupted, and deletes it. A cluster without kindgate's mark is only looked at. A complete cluster is deleted by Delete alone.
 package cluster
 
 import (
@@ -38,6 +38,8 @@ type Options struct {
 	BeforeCreate func(Info) error
 	// Connect is applied to the configuration of every client that is made.
 	Connect func(*rest.Config) *rest.Config
+	// Adopt allows to delete a cluster without a mark that is half made, as an interrupted run of an earlier release may have left it.
+	Adopt bool
 }
 
 // A State is what there is of a cluster.
@@ -52,6 +54,8 @@ const (
 	Running State = "running"
 	// Ready: the API server answers, and the cluster's creation was completed.
 	Ready State = "ready"
+	// Foreign: there are nodes, and nothing says that kindgate made them.
+	Foreign State = "not made by kindgate"
 )
 
 // An Observation is what a look at the cluster found, without changing anything.
@@ -63,8 +67,11 @@ type Observation struct {
 	REST *rest.Config
 	// Differences says in which settings the cluster is not as it would be made now.
 	Differences []string
+	// Foreign says what there is, nil unless the state is Foreign.
+	Foreign *ForeignError
 
-	kubeconfig string // the administrator's, where the user's file does not have the cluster
+	owner      mark
+	kubeconfig string // the administrator's, where the user's file does not have the cluster as up writes it
 }
 
 // A Cluster is one kind cluster and the user's kubeconfig. New makes one.
@@ -109,9 +116,6 @@ func (c *Cluster) Info(ctx context.Context) (Info, error) {
 	return *c.info, nil
 }
 
-// signatureAnnotation on the control plane's node says that the cluster's creation was completed, and from what.
-const signatureAnnotation = "kindgate/made-from"
-
 // quickly bounds the first look at the API server: a cluster that is up answers in milliseconds.
 const quickly = 2 * time.Second
 
@@ -141,16 +145,12 @@ func (c *Cluster) PortHolder(ctx context.Context, port int) (string, bool) {
 // Observe looks at the cluster. When all is well that is one request to the API server; else the engine is asked. An unreadable
 // kubeconfig is an error.
 func (c *Cluster) Observe(ctx context.Context) (Observation, error) {
-	client, err := c.kubeconfig.client()
+	client, owner, err := c.kubeconfig.find()
 	if err != nil {
 		return Observation{}, err
 	}
 	if client != nil {
-		look, cancel := context.WithTimeout(ctx, quickly)
-		defer cancel()
-		plain := rest.CopyConfig(client)
-		plain.Timeout = quickly
-		if node, err := c.getNode(look, plain); err == nil && node.Annotations[signatureAnnotation] != "" {
+		if node := c.ask(ctx, client); madeBy(owner, node) {
 			return c.ready(node, client), nil
 		}
 	}
@@ -158,28 +158,23 @@ func (c *Cluster) Observe(ctx context.Context) (Observation, error) {
 	if err != nil {
 		return Observation{}, err
 	}
-	nodes, err := e.nodes(ctx, c.options.Name)
-	if err != nil {
-		return Observation{}, err
-	}
+	nodes, owner, err := c.ownedNodes(ctx, e)
 	switch {
+	case err != nil:
+		return Observation{}, err
 	case len(nodes) == 0:
 		return Observation{State: Absent}, nil
+	case owner == "":
+		return c.foreign(ctx, e, nodes)
 	case anyNot(nodes, "running"):
-		return Observation{State: Stopped}, nil
+		return Observation{State: Stopped, owner: owner}, nil
 	}
-	if raw, err := c.kindProvider(e, nil).KubeConfig(c.options.Name, false); err == nil {
-		if client, err = clientcmd.RESTConfigFromKubeConfig([]byte(raw)); err == nil {
-			look, cancel := context.WithTimeout(ctx, quickly)
-			defer cancel()
-			if node, err := c.getNode(look, client); err == nil && node.Annotations[signatureAnnotation] != "" {
-				observation := c.ready(node, client)
-				observation.kubeconfig = raw
-				return observation, nil
-			}
-		}
+	if raw, client, node := c.askNode(ctx, e); madeBy(owner, node) {
+		observation := c.ready(node, client)
+		observation.kubeconfig = raw
+		return observation, nil
 	}
-	return Observation{State: Running}, nil
+	return Observation{State: Running, owner: owner}, nil
 }
 
 func anyNot(nodes []container, state string) bool {
@@ -192,9 +187,9 @@ func anyNot(nodes []container, state string) bool {
 }
 
 func (c *Cluster) ready(node *corev1.Node, client *rest.Config) Observation {
-	observation := Observation{State: Ready, Node: node, REST: c.connect(client)}
+	observation := Observation{State: Ready, Node: node, REST: c.connect(client), owner: mark(node.Annotations[ownerAnnotation])}
 	if c.options.Config != nil {
-		observation.Differences = c.signature().differences(node.Annotations[signatureAnnotation])
+		observation.Differences = c.signature().differences(node.Annotations[madeFromAnnotation])
 	}
 	return observation
 }
@@ -224,43 +219,71 @@ func (c *Cluster) EngineName() string {
 	return "docker"
 }
 
-// Delete removes the cluster's nodes and the user's context, and tells report so. It returns false when there was nothing.
+// Delete removes the cluster's nodes and the user's context, and tells report so. It returns false when there was nothing. A cluster
+// that kindgate did not make is a ForeignError.
 func (c *Cluster) Delete(ctx context.Context, report func(string)) (deleted bool, err error) {
 	e, err := c.engine()
 	if err != nil {
 		return false, err
 	}
-	nodes, err := e.nodes(ctx, c.options.Name)
+	nodes, owner, err := c.ownedNodes(ctx, e)
 	if err != nil {
 		return false, err
 	}
+	if len(nodes) > 0 && owner == "" {
+		observation, err := c.foreign(ctx, e, nodes)
+		if err != nil {
+			return false, err
+		}
+		if observation.State == Foreign && !c.mayDelete(observation.Foreign) {
+			return false, observation.Foreign
+		}
+	}
+	written := c.writtenFor(e, owner)
 	if len(nodes) > 0 {
 		report("deleting the nodes")
-		if err := c.deleteNodes(ctx, e); err != nil {
+		if err := c.deleteNodes(ctx, e, owner); err != nil {
 			return false, err
 		}
 	}
-	removed, err := c.kubeconfig.remove()
+	removed, err := c.kubeconfig.remove(written)
 	if err != nil {
 		return len(nodes) > 0, fmt.Errorf("the context %s stays in the kubeconfig: %w", c.kubeconfig.context, err)
 	}
 	return len(nodes) > 0 || removed, nil
 }
 
-// deleteNodes has kind delete the nodes, with a kubeconfig of its own to clean up: the user's is ours to edit. kind's call cannot be
-// interrupted: when ctx ends, it is left to itself.
-func (c *Cluster) deleteNodes(ctx context.Context, e engine) error {
+// mayDelete tells whether a cluster without a mark may be deleted.
+func (c *Cluster) mayDelete(foreign *ForeignError) bool { return c.options.Adopt && foreign.HalfMade }
+
+// writtenFor returns what is known of the entries that up wrote into the kubeconfig for the cluster.
+func (c *Cluster) writtenFor(e engine, owner mark) written {
+	w := written{owner: owner}
+	if raw, err := c.kindProvider(e, nil).KubeConfig(c.options.Name, false); err == nil {
+		w.entries, _ = clientcmd.Load([]byte(raw)) // a node that does not run has none: the mark tells then
+	}
+	return w
+}
+
+// deleteNodes has kind delete the nodes if all of them still have the given mark, with a kubeconfig of its own to clean up: the user's is
+// ours to edit. kind's call cannot be interrupted: when ctx ends, it is left to itself.
+func (c *Cluster) deleteNodes(ctx context.Context, e engine, owner mark) error {
+	nodes, now, err := c.ownedNodes(ctx, e)
+	if err != nil || len(nodes) == 0 {
+		return err
+	}
+	if now != owner {
+		return fmt.Errorf("cluster %s was replaced by another meanwhile, which is left as it is", c.options.Name)
+	}
 	scratch, err := os.MkdirTemp("", "kindgate-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(scratch)
-	if nodes, err := e.nodes(ctx, c.options.Name); err == nil {
-		for _, node := range nodes {
-			_, _ = e.exec(ctx, node.Name, quiesce) // a node that does not run has nothing to calm
-			if e == "podman" {
-				_, _ = e.run(ctx, "kill", node.Name) // its rm would first ask the node to stop, for 10 s; docker's kills
-			}
+	for _, node := range nodes {
+		_, _ = e.exec(ctx, node.Name, quiesce) // a node that does not run has nothing to calm
+		if e == "podman" {
+			_, _ = e.run(ctx, "kill", node.Name) // its rm would first ask the node to stop, for 10 s; docker's kills
 		}
 	}
 	deleted := make(chan error, 1)

@@ -58,12 +58,17 @@ func (c *Cluster) create(ctx context.Context, report func(string)) error {
 		return err
 	}
 	defer os.RemoveAll(scratch)
+	c.making.owner, c.making.madeFrom = newMark(c.options.Name), c.signature().String()
+	config := c.config(info)
+	for i := range config.Nodes {
+		config.Nodes[i].ExtraMounts = append(config.Nodes[i].ExtraMounts, c.making.owner.mount())
+	}
 	creation, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	created, nodesRun := make(chan error, 1), make(chan struct{})
 	go func() {
 		err := c.kindProvider(e, afterNodes(report, sync.OnceFunc(func() { close(nodesRun) }))).Create(c.options.Name,
-			cluster.CreateWithV1Alpha4Config(c.config(info)),
+			cluster.CreateWithV1Alpha4Config(config),
 			cluster.CreateWithNodeImage(c.options.NodeImage),
 			cluster.CreateWithKubeconfigPath(filepath.Join(scratch, "kubeconfig")),
 			cluster.CreateWithRetain(true), // what a failure leaves is removed below, with more care
@@ -80,17 +85,29 @@ func (c *Cluster) create(ctx context.Context, report func(string)) error {
 		if failure := <-created; failure != nil {
 			err = c.explainCreate(ctx, e, failure) // kind has more to say than those who were waiting for it
 		}
-		return errors.Join(err, c.deleteNodes(ctx, e))
+		return errors.Join(err, c.deleteFailed(ctx, e))
 	}
 	select {
 	case err := <-created:
 		if err != nil {
-			return errors.Join(c.explainCreate(ctx, e, err), c.deleteNodes(ctx, e))
+			return errors.Join(c.explainCreate(ctx, e, err), c.deleteFailed(ctx, e))
 		}
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+	if err := c.writeMadeFrom(ctx, e, c.making.madeFrom); err != nil {
+		return err
+	}
 	return c.complete(ctx, c.making.rest)
+}
+
+// deleteFailed removes what a failed creation has left, but not what has made it fail: nodes of the same name that are somebody else's.
+func (c *Cluster) deleteFailed(ctx context.Context, e engine) error {
+	_, owner, err := c.ownedNodes(ctx, e)
+	if err != nil || owner != c.making.owner {
+		return err
+	}
+	return c.deleteNodes(ctx, e, owner)
 }
 
 // afterNodes is report, which also calls run when kind announces the phase that follows the one in which it makes the nodes.

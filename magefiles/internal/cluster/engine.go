@@ -151,6 +151,9 @@ type container struct {
 	Name, State string
 }
 
+// loadBalancer tells whether it is the one that kind puts before several control planes.
+func (c container) loadBalancer() bool { return strings.HasSuffix(c.Name, "-external-load-balancer") }
+
 // nodes returns the containers of a kind cluster, running or not, control planes first.
 func (e engine) nodes(ctx context.Context, name string) ([]container, error) {
 	out, err := e.run(ctx, "ps", "--all", "--filter", "label=io.x-k8s.kind.cluster="+name, "--format", "{{.Names}}\t{{.Status}}")

@@ -1,14 +1,14 @@
 package cluster
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
-	"net/url"
 	"os"
 	"path/filepath"
-	"reflect"
+	"strings"
 	"time"
 
 	"k8s.io/client-go/rest"
@@ -24,134 +24,202 @@ func Context(name string) string { return "kind-" + name }
 // kubeconfig is the user's file, in which one context is ours.
 type kubeconfig struct {
 	path, context string
-	explicit      bool // the user has named the file
+	files         []string // all that kubectl reads, path among them
 }
 
-// newKubeconfig takes the path that the user has set, or else the file that kubectl would write to: the first of KUBECONFIG that
-// exists, or ~/.kube/config.
+// newKubeconfig takes the path that the user has set, or else the file that kubectl would write to: of those that KUBECONFIG lists the
+// first that has entries of our name, or the first that exists; without KUBECONFIG, ~/.kube/config.
 func newKubeconfig(path, name string) kubeconfig {
-	explicit := path != ""
-	if !explicit {
-		path = clientcmd.NewDefaultPathOptions().GetDefaultFilename()
+	k := kubeconfig{path: path, context: Context(name), files: []string{path}}
+	if path != "" {
+		return k
 	}
-	return kubeconfig{path, Context(name), explicit}
+	options := clientcmd.NewDefaultPathOptions()
+	k.path, k.files = options.GetDefaultFilename(), options.GetEnvVarFiles()
+	for _, file := range k.files {
+		config, err := load(file)
+		if err == nil && (config.Contexts[k.context] != nil || config.Clusters[k.context] != nil || config.AuthInfos[k.context] != nil) {
+			k.path = file
+			break
+		}
+	}
+	if len(k.files) == 0 {
+		k.files = []string{k.path}
+	}
+	return k
 }
 
-// load returns the file's content, an empty one where there is no file.
+// load returns the content of the file, an empty one where there is no file.
 func (k kubeconfig) load() (*clientcmdapi.Config, error) {
-	config, err := clientcmd.LoadFromFile(k.path)
+	if err := checkPath(k.path); err != nil {
+		return nil, err
+	}
+	return load(k.path)
+}
+
+func load(path string) (*clientcmdapi.Config, error) {
+	content, err := atomicfile.Read(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return clientcmdapi.NewConfig(), nil
 	}
+	var config *clientcmdapi.Config
+	if err == nil {
+		config, err = clientcmd.Load(content)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("kubeconfig %s cannot be read, and is left as it is: %w\nMend it, or name another file in KINDGATE_KUBECONFIG.", k.path, err)
+		return nil, fmt.Errorf("kubeconfig %s cannot be read, and is left as it is: %w\nMend it, or name another file in KINDGATE_KUBECONFIG.", path, err)
 	}
 	return config, nil
 }
 
-// client returns what our context says, nil when it is not there.
-func (k kubeconfig) client() (*rest.Config, error) {
+// checkPath refuses a path that is meant relative to some other folder than the one that kindgate runs in: the administrator's key would
+// land among the project's files.
+func checkPath(path string) error {
+	switch {
+	case strings.HasPrefix(path, "~"):
+		return fmt.Errorf("kubeconfig %s: nobody has replaced the ~ by your home folder; write $HOME%s", path, strings.TrimPrefix(path, "~"))
+	case !filepath.IsAbs(path):
+		folder, _ := os.Getwd()
+		return fmt.Errorf("kubeconfig %s: a relative path leads into %s, and the cluster's credentials do not belong there; name an absolute path in KUBECONFIG or KINDGATE_KUBECONFIG", path, folder)
+	}
+	return nil
+}
+
+// find returns what our context says, nil when it is not there, and the mark of its cluster's entry.
+func (k kubeconfig) find() (*rest.Config, mark, error) {
 	config, err := k.load()
 	if err != nil || config.Contexts[k.context] == nil {
-		return nil, err
+		return nil, "", err
 	}
 	client, err := clientcmd.NewNonInteractiveClientConfig(*config, k.context, &clientcmd.ConfigOverrides{}, nil).ClientConfig()
 	if err != nil {
-		return nil, nil // it lacks its cluster or its user: put mends that
+		return nil, "", nil // it lacks its cluster or its user: put mends that
 	}
-	return client, nil
+	return client, markOf(config.Clusters[config.Contexts[k.context].Cluster].Extensions), nil
 }
 
 // put writes kind's entries into the file. The current context is set only where there is none. Entries of the same name that are
 // somebody else's stay, with -kept after their name.
-func (k kubeconfig) put(entries *clientcmdapi.Config) (changed bool, err error) {
-	cluster, user := entries.Clusters[k.context], entries.AuthInfos[k.context]
+func (k kubeconfig) put(w written) (changed bool, err error) {
+	cluster, user := w.entries.Clusters[k.context], w.entries.AuthInfos[k.context]
 	if cluster == nil || user == nil {
 		return false, fmt.Errorf("kind's kubeconfig has no entries named %s", k.context)
 	}
-	return k.edit(func(config *clientcmdapi.Config) bool {
-		context := &clientcmdapi.Context{Cluster: k.context, AuthInfo: k.context}
+	cluster.Extensions, user.Extensions = w.owner.extensions(), w.owner.extensions()
+	return edit(k.path, func(config *clientcmdapi.Config) bool {
+		context := &clientcmdapi.Context{Cluster: k.context, AuthInfo: k.context, Extensions: w.owner.extensions()}
 		old := config.Contexts[k.context]
-		theirs := k.theirs(config)
+		theirs := k.theirs(config, w)
 		if old != nil && !theirs.context {
 			context.Namespace = old.Namespace // what kubens and its like have set
 		}
-		unset := config.CurrentContext == "" && k.current() == ""
-		if same(config.Clusters[k.context], cluster) && same(config.AuthInfos[k.context], user) && old != nil &&
-			old.Cluster == k.context && old.AuthInfo == k.context && !unset {
+		unset := k.current() == ""
+		if same(config.Clusters[k.context], cluster) && same(config.AuthInfos[k.context], user) && same(old, context) && !unset {
 			return false
 		}
+		renamed := theirs.context && config.CurrentContext == k.context
 		k.keep(config, theirs)
 		config.Clusters[k.context], config.AuthInfos[k.context], config.Contexts[k.context] = cluster, user, context
-		if unset {
+		if unset || renamed && gone(config.Clusters[config.Contexts[config.CurrentContext].Cluster]) {
 			config.CurrentContext = k.context
 		}
 		return true
 	})
 }
 
-// remove takes our entries out; a current context that was ours is unset.
-func (k kubeconfig) remove() (changed bool, err error) {
-	if _, err := os.Stat(k.path); errors.Is(err, fs.ErrNotExist) {
-		return false, nil // without a lock, which would make a folder and a file where there is none
-	}
-	return k.edit(func(config *clientcmdapi.Config) bool {
-		theirs := k.theirs(config)
-		if config.Contexts[k.context] != nil && !theirs.context {
-			delete(config.Contexts, k.context)
-			if config.CurrentContext == k.context {
-				config.CurrentContext = ""
+// remove takes our entries out of all files; a current context that led to our cluster is unset, whichever file has it.
+func (k kubeconfig) remove(w written) (changed bool, err error) {
+	gone := false // our context, from one of the files
+	each := func(change func(*clientcmdapi.Config) bool) {
+		for _, path := range k.files {
+			if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+				continue // without a lock, which would make a folder and a file where there is none
 			}
-			changed = true
+			edited, editErr := edit(path, change)
+			changed, err = changed || edited, errors.Join(err, editErr)
 		}
-		if config.Clusters[k.context] != nil && !theirs.cluster {
+	}
+	each(func(config *clientcmdapi.Config) bool {
+		ours := k.ours(config, w)
+		if current := config.Contexts[config.CurrentContext]; ours.cluster && current != nil && current.Cluster == k.context {
+			config.CurrentContext = ""
+		}
+		if ours.context {
+			delete(config.Contexts, k.context)
+			gone = true
+		}
+		if ours.cluster {
 			delete(config.Clusters, k.context)
-			changed = true
 		}
-		if config.AuthInfos[k.context] != nil && !theirs.user {
+		if ours.user {
 			delete(config.AuthInfos, k.context)
-			changed = true
 		}
-		return changed
+		return ours != entries{}
 	})
+	each(func(config *clientcmdapi.Config) bool {
+		if !gone || config.CurrentContext != k.context || config.Contexts[k.context] != nil {
+			return false
+		}
+		config.CurrentContext = ""
+		return true
+	})
+	return changed, err
 }
 
-// current is the context that kubectl uses, which may be set in another of the files that KUBECONFIG lists.
+// current is the context that kubectl uses, whichever of the files has it.
 func (k kubeconfig) current() string {
-	if k.explicit {
-		return ""
+	for _, path := range k.files {
+		if config, err := load(path); err == nil && config.CurrentContext != "" {
+			return config.CurrentContext
+		}
 	}
-	merged, err := clientcmd.NewDefaultClientConfigLoadingRules().Load()
-	if err != nil {
-		return ""
-	}
-	return merged.CurrentContext
+	return ""
 }
 
-// owned tells of a context, a cluster and a user of our name which of them are somebody else's.
-type owned struct{ context, cluster, user bool }
+// entries says which of the three entries of our name are meant.
+type entries struct{ context, cluster, user bool }
 
-// theirs finds out which entries of our name are not ours: a cluster on another machine, a context that leads there, a user who goes
-// there, or whom a context of another name takes to another cluster.
-func (k kubeconfig) theirs(config *clientcmdapi.Config) owned {
-	remote := func(cluster string) bool { c := config.Clusters[cluster]; return c != nil && !local(c) }
-	theirs := owned{cluster: remote(k.context), user: remote(k.context)}
+// ours finds out which of the entries of our name are ours.
+func (k kubeconfig) ours(config *clientcmdapi.Config, w written) entries {
+	theirs := k.theirs(config, w)
+	return entries{
+		context: config.Contexts[k.context] != nil && !theirs.context,
+		cluster: config.Clusters[k.context] != nil && !theirs.cluster,
+		user:    config.AuthInfos[k.context] != nil && !theirs.user,
+	}
+}
+
+// theirs finds out which of the entries of our name are somebody else's: a cluster that is not ours, a context that leads to one, a user
+// who goes to one, or whom a context of another name takes to another cluster.
+func (k kubeconfig) theirs(config *clientcmdapi.Config, w written) entries {
+	other := func(cluster string) bool {
+		c := config.Clusters[cluster]
+		return c != nil && !w.leadsTo(c, k.context)
+	}
+	user := config.AuthInfos[k.context]
+	theirs := entries{cluster: other(k.context)}
+	theirs.user = user != nil && theirs.cluster && !(w.owner != "" && markOf(user.Extensions) == w.owner)
 	for name, context := range config.Contexts {
 		if name == k.context {
-			theirs.context = remote(context.Cluster)
+			theirs.context = other(context.Cluster)
 		}
-		if context.AuthInfo == k.context && (remote(context.Cluster) || name != k.context && context.Cluster != k.context) {
+		if user != nil && context.AuthInfo == k.context && (other(context.Cluster) || name != k.context && context.Cluster != k.context) {
 			theirs.user = true
 		}
 	}
-	theirs.user = theirs.user && config.AuthInfos[k.context] != nil
 	return theirs
 }
 
 // keep gives somebody else's entries of our name another one, and leads all contexts that refer to them there.
-func (k kubeconfig) keep(config *clientcmdapi.Config, theirs owned) {
+func (k kubeconfig) keep(config *clientcmdapi.Config, theirs entries) {
 	kept := k.context + "-kept"
-	for n := 2; config.Contexts[kept] != nil || config.Clusters[kept] != nil || config.AuthInfos[kept] != nil; n++ {
+	free := func() bool { // or it has the same already
+		cluster, user, context := config.Clusters[kept], config.AuthInfos[kept], config.Contexts[kept]
+		return (cluster == nil || theirs.cluster && same(cluster, config.Clusters[k.context])) &&
+			(user == nil || theirs.user && same(user, config.AuthInfos[k.context])) &&
+			(context == nil || theirs.context && context.Cluster == kept && context.AuthInfo == kept)
+	}
+	for n := 2; !free(); n++ {
 		kept = fmt.Sprintf("%s-kept-%d", k.context, n)
 	}
 	if theirs.context {
@@ -177,14 +245,20 @@ func (k kubeconfig) keep(config *clientcmdapi.Config, theirs owned) {
 	}
 }
 
-// edit changes the file's content under its lock; change returns false where nothing is to be written.
-func (k kubeconfig) edit(change func(*clientcmdapi.Config) bool) (changed bool, err error) {
-	unlock, err := k.lock()
+// edit changes a file's content under its lock; change returns false where nothing is to be written. The null device stays as it is.
+func edit(path string, change func(*clientcmdapi.Config) bool) (changed bool, err error) {
+	if err := checkPath(path); err != nil {
+		return false, err
+	}
+	if atomicfile.IsNull(path) {
+		return false, nil
+	}
+	unlock, err := lock(path)
 	if err != nil {
 		return false, err
 	}
 	defer unlock()
-	config, err := k.load()
+	config, err := load(path)
 	if err != nil || !change(config) {
 		return false, err
 	}
@@ -192,28 +266,18 @@ func (k kubeconfig) edit(change func(*clientcmdapi.Config) bool) (changed bool, 
 	if err != nil {
 		return false, err
 	}
-	return true, atomicfile.Write(k.path, content, 0o600)
-}
-
-// local tells whether a cluster's API server is on this machine, as that of every kind cluster is.
-func local(cluster *clientcmdapi.Cluster) bool {
-	server, err := url.Parse(cluster.Server)
-	if err != nil {
-		return false
-	}
-	ip := net.ParseIP(server.Hostname())
-	return server.Hostname() == "localhost" || ip != nil && (ip.IsLoopback() || ip.IsUnspecified())
+	return true, atomicfile.WritePrivate(path, content)
 }
 
 // lockWithin is how long another program, kubectl or kind, may hold the file's lock.
 const lockWithin = 5 * time.Second
 
 // lock keeps kubectl, kind and other runs of ours from writing the file, by the lock file that they all use.
-func (k kubeconfig) lock() (unlock func(), err error) {
-	if err := os.MkdirAll(filepath.Dir(k.path), 0o700); err != nil {
+func lock(file string) (unlock func(), err error) {
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return nil, err
 	}
-	path := k.path + ".lock"
+	path := file + ".lock"
 	for deadline := time.Now().Add(lockWithin); ; time.Sleep(50 * time.Millisecond) {
 		file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL, 0)
 		if err == nil {
@@ -230,25 +294,8 @@ func (k kubeconfig) lock() (unlock func(), err error) {
 }
 
 // same compares two entries as they are written, wherever they were read from.
-func same(a, b any) bool {
-	strip := func(v any) any {
-		switch v := v.(type) {
-		case *clientcmdapi.Cluster:
-			if v == nil {
-				return nil
-			}
-			c := v.DeepCopy()
-			c.LocationOfOrigin, c.Extensions = "", nil
-			return *c
-		case *clientcmdapi.AuthInfo:
-			if v == nil {
-				return nil
-			}
-			c := v.DeepCopy()
-			c.LocationOfOrigin, c.Extensions = "", nil
-			return *c
-		}
-		return v
-	}
-	return reflect.DeepEqual(strip(a), strip(b))
+func same[T any](a, b *T) bool {
+	x, errX := json.Marshal(a)
+	y, errY := json.Marshal(b)
+	return errX == nil && errY == nil && bytes.Equal(x, y)
 }

@@ -1,22 +1,36 @@
 package cluster
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"io/fs"
 	"maps"
+	"math/big"
+	"net"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
+	runtimeapi "k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
 const here = "https://127.0.0.1:1234"
 
-// entries are what kind gives for a cluster k whose API server is here.
-func entries() *clientcmdapi.Config {
+const ourMark = mark("k/ours")
+
+// ours is a cluster k whose API server is here, with what kind gives for it.
+func ours() written { return written{ourMark, kinds()} }
+
+func kinds() *clientcmdapi.Config {
 	config := clientcmdapi.NewConfig()
 	config.Clusters["kind-k"] = &clientcmdapi.Cluster{Server: here}
 	config.AuthInfos["kind-k"] = &clientcmdapi.AuthInfo{Token: "ours"}
@@ -46,7 +60,7 @@ func read(t *testing.T, k kubeconfig) *clientcmdapi.Config {
 
 func put(t *testing.T, k kubeconfig) {
 	t.Helper()
-	if changed, err := k.put(entries()); !changed || err != nil {
+	if changed, err := k.put(ours()); !changed || err != nil {
 		t.Fatal(changed, err)
 	}
 }
@@ -70,13 +84,13 @@ func TestAContextIsAddedAndTakenAwayAndTheUsersStay(t *testing.T) {
 	if kept == nil || kept.Server != "https://build.example.com:6443" || config.AuthInfos["kind-k-kept"].Token != "also-theirs" {
 		t.Error("the entry that led to another machine is lost")
 	}
-	if info, _ := os.Stat(k.path); info.Mode().Perm() != 0o640 {
-		t.Errorf("mode %o", info.Mode().Perm())
+	if info, _ := os.Stat(k.path); runtime.GOOS != "windows" && info.Mode().Perm() != 0o600 {
+		t.Errorf("others may read the administrator's key: mode %o", info.Mode().Perm())
 	}
-	if changed, err := k.put(entries()); changed || err != nil {
+	if changed, err := k.put(ours()); changed || err != nil {
 		t.Error("the second time", changed, err)
 	}
-	if changed, err := k.remove(); !changed || err != nil {
+	if changed, err := k.remove(ours()); !changed || err != nil {
 		t.Fatal(changed, err)
 	}
 	if config := read(t, k); config.Clusters["kind-k"] != nil || config.Clusters["theirs"] == nil || config.Clusters["kind-k-kept"] == nil {
@@ -93,7 +107,7 @@ func TestANewFileGetsOurContextAsTheCurrentOne(t *testing.T) {
 	if config := read(t, k); config.CurrentContext != "kind-k" {
 		t.Errorf("%+v", config)
 	}
-	if _, err := k.remove(); err != nil {
+	if _, err := k.remove(ours()); err != nil {
 		t.Fatal(err)
 	}
 	if config := read(t, k); config.CurrentContext != "" {
@@ -111,7 +125,7 @@ func TestAFileThatCannotBeReadOrWrittenIsLeftAsItIs(t *testing.T) {
 		{theirs, 0o444, "permission"},
 	} {
 		k := file(t, test.content, test.mode)
-		if _, err := k.put(entries()); err == nil || !strings.Contains(err.Error(), test.want) {
+		if _, err := k.put(ours()); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Error(err)
 		}
 		if text, _ := os.ReadFile(k.path); string(text) != test.content {
@@ -126,15 +140,15 @@ func TestAClientComesFromOurContextWhateverTheCurrentOne(t *testing.T) {
 		if content != "" {
 			k = file(t, content, 0o600)
 		}
-		if client, err := k.client(); client != nil || err != nil {
+		if client, _, err := k.find(); client != nil || err != nil {
 			t.Errorf("without our context: %v %v", client != nil, err)
 		}
 		put(t, k)
-		if client, err := k.client(); err != nil || client.Host != here || client.BearerToken != "ours" {
+		if client, _, err := k.find(); err != nil || client.Host != here || client.BearerToken != "ours" {
 			t.Errorf("another client than ours, or none: %v", err)
 		}
 	}
-	if _, err := file(t, "clusters: [\n", 0o600).client(); err == nil || !strings.Contains(err.Error(), "left as it is") {
+	if _, _, err := file(t, "clusters: [\n", 0o600).find(); err == nil || !strings.Contains(err.Error(), "left as it is") {
 		t.Error(err)
 	}
 }
@@ -158,13 +172,13 @@ func TestOurContextIsMendedWhateverItLacksAndKeepsItsNamespace(t *testing.T) {
 		if err := clientcmd.WriteToFile(*config, k.path); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := k.client(); err != nil {
+		if _, _, err := k.find(); err != nil {
 			t.Errorf("the cluster can never be observed again: %v", err)
 		}
-		if changed, err := k.put(entries()); !changed || err != nil {
+		if changed, err := k.put(ours()); !changed || err != nil {
 			t.Errorf("changed %v: %v", changed, err)
 		}
-		if client, err := k.client(); err != nil || client == nil || client.Host != here {
+		if client, _, err := k.find(); err != nil || client == nil || client.Host != here {
 			t.Errorf("it was not mended: %v", err)
 		}
 		config = read(t, k)
@@ -186,18 +200,18 @@ func TestWhatIsAsItShouldBeIsNotWritten(t *testing.T) {
 	if err := os.WriteFile(k.path, commented, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if changed, err := k.put(entries()); changed || err != nil {
+	if changed, err := k.put(ours()); changed || err != nil {
 		t.Error(changed, err)
 	}
 	other := newKubeconfig(k.path, "other")
-	if changed, err := other.remove(); changed || err != nil {
+	if changed, err := other.remove(written{owner: "other/ours"}); changed || err != nil {
 		t.Error(changed, err)
 	}
 	if text, _ := os.ReadFile(k.path); string(text) != string(commented) {
 		t.Errorf("%s", text)
 	}
 	nowhere := newKubeconfig(filepath.Join(t.TempDir(), "folder", "config"), "k")
-	if changed, err := nowhere.remove(); changed || err != nil {
+	if changed, err := nowhere.remove(ours()); changed || err != nil {
 		t.Error(changed, err)
 	}
 	if _, err := os.Stat(filepath.Dir(nowhere.path)); !errors.Is(err, fs.ErrNotExist) {
@@ -225,7 +239,7 @@ contexts: [{name: kind-k, context: {cluster: build, user: admin, namespace: ci}}
 		t.Run(name, func(t *testing.T) {
 			content := "apiVersion: v1\nkind: Config\ncurrent-context: kind-k\n" + content
 			untouched := file(t, content, 0o600)
-			if changed, err := untouched.remove(); changed || err != nil {
+			if changed, err := untouched.remove(ours()); changed || err != nil {
 				t.Error("removed:", changed, err)
 			}
 			k := file(t, content, 0o600)
@@ -277,7 +291,7 @@ contexts: [{name: prod, context: {cluster: build, user: kind-k}}, {name: kind-k,
 			}
 			k := file(t, "apiVersion: v1\nkind: Config\n"+content, 0o600)
 			want := leadTo(k)
-			if changed, err := k.remove(); changed || err != nil {
+			if changed, err := k.remove(ours()); changed || err != nil {
 				t.Error("removed:", changed, err)
 			}
 			want[here+" ours"]++
@@ -289,22 +303,26 @@ contexts: [{name: prod, context: {cluster: build, user: kind-k}}, {name: kind-k,
 	}
 }
 
-func TestTheFileIsTheOneThatKubectlWritesAndItsCurrentContextHolds(t *testing.T) {
+func TestOfSeveralFilesTheOneThatKubectlWritesGetsTheContext(t *testing.T) {
 	dir := t.TempDir()
 	first, second := filepath.Join(dir, "first"), filepath.Join(dir, "second")
 	t.Setenv("KUBECONFIG", first+string(filepath.ListSeparator)+second)
 	if got := newKubeconfig("given", "k").path; got != "given" {
 		t.Error(got)
 	}
-	if err := os.WriteFile(second, []byte(theirs), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	if got := newKubeconfig("", "k").path; got != second {
-		t.Error(got)
+		t.Errorf("none is there: %s", got)
 	}
-	if err := os.WriteFile(first, []byte("apiVersion: v1\nkind: Config\n"), 0o600); err != nil {
-		t.Fatal(err)
+	write := func(path, content string) {
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
+	write(second, strings.ReplaceAll(theirs, "kind-k", "kind-other"))
+	if got := newKubeconfig("", "k").path; got != second {
+		t.Errorf("one is there: %s", got)
+	}
+	write(first, "apiVersion: v1\nkind: Config\n")
 	k := newKubeconfig("", "k")
 	if k.path != first {
 		t.Error(k.path)
@@ -313,19 +331,161 @@ func TestTheFileIsTheOneThatKubectlWritesAndItsCurrentContextHolds(t *testing.T)
 	if merged, err := clientcmd.NewDefaultClientConfigLoadingRules().Load(); err != nil || merged.CurrentContext != "theirs" {
 		t.Errorf("kubectl's current context was theirs, is now %q (%v)", merged.CurrentContext, err)
 	}
+	write(second, "apiVersion: v1\nkind: Config\ncurrent-context: kind-k\n")
+	t.Setenv("KUBECONFIG", second+string(filepath.ListSeparator)+first) // whichever comes first now
+	k = newKubeconfig("", "k")
+	if k.path != first {
+		t.Errorf("the context is in %s, not in %s", first, k.path)
+	}
+	if changed, err := k.remove(ours()); !changed || err != nil {
+		t.Error(changed, err)
+	}
+	if merged, err := clientcmd.NewDefaultClientConfigLoadingRules().Load(); err != nil || merged.CurrentContext != "" || len(merged.Contexts) != 0 {
+		t.Errorf("kubectl's current context is %q, of a cluster that is gone (%v)", merged.CurrentContext, err)
+	}
+}
+
+func TestNoCredentialsAreWrittenWhereNobodyMeantThemToBe(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for path, want := range map[string]string{"~/.kube/config": "$HOME/.kube/config", "kubeconfig": "relative path", "../kubeconfig": "relative path"} {
+		k := newKubeconfig(path, "k")
+		_, err := k.put(ours())
+		_, _, findErr := k.find()
+		for _, err := range []error{err, findErr} {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %v", path, err)
+			}
+		}
+	}
+	if entries, _ := os.ReadDir("."); len(entries) > 0 {
+		t.Errorf("%v was written", entries)
+	}
+	null := newKubeconfig(os.DevNull, "k")
+	if changed, err := null.put(ours()); changed || err != nil {
+		t.Error(changed, err)
+	}
+	if client, owner, err := null.find(); client != nil || owner != "" || err != nil {
+		t.Error(client, owner, err)
+	}
+	if changed, err := null.remove(ours()); changed || err != nil {
+		t.Error(changed, err)
+	}
+}
+
+// A cluster of ours may have any address, and be made anew any number of times.
+func TestNothingOfOursIsLeftWhateverTheAddress(t *testing.T) {
+	for _, server := range []string{here, "https://192.0.2.1:6443", "https://build.example.com:6443"} {
+		k := file(t, "", 0)
+		for _, owner := range []mark{"k/first", "k/second", "k/third"} {
+			w := written{owner, kinds()}
+			w.entries.Clusters["kind-k"].Server = server
+			w.entries.Clusters["kind-k"].CertificateAuthorityData = []byte(owner)
+			if changed, err := k.put(w); !changed || err != nil {
+				t.Error(changed, err)
+			}
+			if config := read(t, k); len(config.Contexts) != 1 || config.CurrentContext != "kind-k" {
+				t.Errorf("%s: %+v", server, config.Contexts)
+			}
+			if owner == "k/second" {
+				continue // its nodes are removed behind our back
+			}
+			if changed, err := k.remove(written{owner: owner}); !changed || err != nil {
+				t.Error(changed, err)
+			}
+			if config := read(t, k); len(config.Contexts)+len(config.Clusters)+len(config.AuthInfos) != 0 || config.CurrentContext != "" {
+				t.Errorf("%s: %+v", server, config)
+			}
+		}
+	}
+}
+
+func TestAnEntryWithoutOurMarkIsNotOursWhateverItsAddress(t *testing.T) {
+	for name, test := range map[string]struct {
+		cluster clientcmdapi.Cluster
+		ours    bool
+	}{
+		"on this machine":                    {clientcmdapi.Cluster{Server: "https://127.0.0.1:2"}, false},
+		"on another":                         {clientcmdapi.Cluster{Server: "https://build.example.com"}, false},
+		"of an earlier release, the same":    {clientcmdapi.Cluster{Server: "https://127.0.0.1:2", CertificateAuthorityData: []byte("ca")}, true},
+		"of our cluster's address":           {clientcmdapi.Cluster{Server: here, CertificateAuthorityData: []byte("other")}, true},
+		"with our mark":                      {clientcmdapi.Cluster{Server: "https://build.example.com", Extensions: ourMark.extensions()}, true},
+		"of a cluster of ours that is gone":  {clientcmdapi.Cluster{Server: "https://127.0.0.1:2", Extensions: mark("k/old").extensions()}, true},
+		"of another machine's kindgate":      {clientcmdapi.Cluster{Server: "https://192.0.2.1:2", Extensions: mark("k/old").extensions()}, false},
+		"with an extension that is not ours": {clientcmdapi.Cluster{Server: "https://192.0.2.1:2", Extensions: map[string]runtimeapi.Object{extension: &runtimeapi.Unknown{Raw: []byte(`"k/ours"`)}}}, false},
+	} {
+		w := ours()
+		w.entries.Clusters["kind-k"].CertificateAuthorityData = []byte("ca")
+		if got := w.leadsTo(&test.cluster, "kind-k"); got != test.ours {
+			t.Errorf("%s: ours is %v", name, got)
+		}
+	}
+}
+
+func TestTheCurrentContextNeverEndsOnAClusterThatIsGone(t *testing.T) {
+	live := httptest.NewTLSServer(nil)
+	defer live.Close()
+	authority := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: live.Certificate().Raw})
+	other, err := makeAuthority()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		cluster clientcmdapi.Cluster
+		current string
+	}{
+		"it answers":               {clientcmdapi.Cluster{Server: live.URL, CertificateAuthorityData: authority}, "kind-k-kept"},
+		"nobody listens":           {clientcmdapi.Cluster{Server: "https://127.0.0.1:2", CertificateAuthorityData: authority}, "kind-k"},
+		"another answers":          {clientcmdapi.Cluster{Server: live.URL, CertificateAuthorityData: other}, "kind-k"},
+		"it cannot be known":       {clientcmdapi.Cluster{Server: "https://127.0.0.1:2", ProxyURL: "http://127.0.0.1:3"}, "kind-k-kept"},
+		"our mark, and it answers": {clientcmdapi.Cluster{Server: live.URL, CertificateAuthorityData: authority, Extensions: mark("k/old").extensions()}, "kind-k-kept"},
+	} {
+		k, config := file(t, "", 0), clientcmdapi.NewConfig()
+		for range 2 { // as often as the user puts the old entries back, they are kept once
+			old := kinds()
+			config.Clusters["kind-k"], config.AuthInfos["kind-k"], config.Contexts["kind-k"] = &test.cluster, old.AuthInfos["kind-k"], old.Contexts["kind-k"]
+			config.CurrentContext = "kind-k"
+			if err := clientcmd.WriteToFile(*config, k.path); err != nil {
+				t.Fatal(err)
+			}
+			put(t, k)
+			config = read(t, k)
+			if config.CurrentContext != test.current || len(config.Contexts) != 2 {
+				t.Errorf("%s: it is %q of %d contexts", name, config.CurrentContext, len(config.Contexts))
+			}
+		}
+	}
+}
+
+// makeAuthority returns a certificate that has signed nothing.
+func makeAuthority() ([]byte, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	template := x509.Certificate{SerialNumber: big.NewInt(1), IsCA: true, BasicConstraintsValid: true}
+	raw, err := x509.CreateCertificate(rand.Reader, &template, &template, key.Public(), key)
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: raw}), err
 }
 
 func TestEntriesThatKindDoesNotGiveAreAnError(t *testing.T) {
-	if _, err := file(t, "", 0).put(clientcmdapi.NewConfig()); err == nil || !strings.Contains(err.Error(), "kind-k") {
+	if _, err := file(t, "", 0).put(written{ourMark, clientcmdapi.NewConfig()}); err == nil || !strings.Contains(err.Error(), "kind-k") {
 		t.Error(err)
 	}
 }
 
 func TestAnAPIServerOfThisMachineIsKnownByItsAddress(t *testing.T) {
-	for server, want := range map[string]bool{
+	cases := map[string]bool{
 		here: true, "https://localhost:1": true, "https://[::1]:1": true, "https://0.0.0.0:1": true,
-		"https://10.0.0.1:1": false, "https://example.com": false, "https://127.0.0.1.example.com": false, "": false, "://": false,
-	} {
+		"https://192.0.2.1:1": false, "https://example.com": false, "https://127.0.0.1.example.com": false, "": false, "://": false,
+	}
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, address := range addresses {
+		cases["https://"+net.JoinHostPort(address.(*net.IPNet).IP.String(), "6443")] = true
+	}
+	for server, want := range cases {
 		if got := local(&clientcmdapi.Cluster{Server: server}); got != want {
 			t.Errorf("%q: %v", server, got)
 		}

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -23,6 +24,8 @@ type making struct {
 	kubeconfig              string // the administrator's, as kind gives it
 	rest                    *rest.Config
 	observation             Observation
+	owner                   mark   // of the nodes
+	madeFrom                string // what the cluster says that it was made from, or will
 	result                  result.Result
 	detail                  string
 }
@@ -44,7 +47,11 @@ func (c *Cluster) Attach(ctx context.Context) {
 	c.start.Do(func() {
 		m := c.making
 		m.observation, m.err = c.Observe(ctx)
-		if m.err == nil && m.observation.State != Ready {
+		switch {
+		case m.err != nil:
+		case m.observation.State == Foreign:
+			m.err = m.observation.Foreign
+		case m.observation.State != Ready:
 			m.err = fmt.Errorf("cluster %s is %s: run up first", c.options.Name, m.observation.State)
 		}
 		if m.err != nil {
@@ -133,15 +140,12 @@ func (c *Cluster) converge(ctx context.Context, report func(string)) error {
 		return err
 	}
 	m := c.making
-	m.result, m.observation = result.Unchanged, observation
+	m.result, m.observation, m.owner = result.Unchanged, observation, observation.owner
 	switch observation.State {
 	case Ready:
 		m.rest = observation.REST
 		if observation.kubeconfig != "" {
-			m.result, m.detail = result.Repaired, "its context was not in the kubeconfig: put back"
-			if err := c.putContext(observation.kubeconfig); err != nil {
-				m.result, m.detail = result.Unchanged, err.Error()
-			}
+			c.putBack(observation.kubeconfig)
 		}
 		close(m.node)
 		close(m.api)
@@ -150,6 +154,11 @@ func (c *Cluster) converge(ctx context.Context, report func(string)) error {
 	case Absent:
 		m.result = result.Created
 		return c.create(ctx, report)
+	case Foreign:
+		if !c.mayDelete(observation.Foreign) {
+			return observation.Foreign
+		}
+		return c.remake(ctx, report)
 	}
 	e, err := c.engine()
 	if err != nil {
@@ -167,25 +176,48 @@ func (c *Cluster) converge(ctx context.Context, report func(string)) error {
 			return c.create(ctx, report)
 		}
 	}
-	whole, err := c.resume(ctx, e, report)
+	m.madeFrom, err = c.madeFrom(ctx, e, m.owner)
 	if err != nil {
 		return err
 	}
-	if !whole {
-		report("removing a cluster whose creation was interrupted")
-		if err := c.deleteNodes(ctx, e); err != nil {
-			return fmt.Errorf("delete the half-made cluster: %w", err)
-		}
-		m.result, m.detail = result.Repaired, "its creation had been interrupted: made anew"
-		return c.create(ctx, report)
+	if m.madeFrom == "" {
+		return c.remake(ctx, report)
+	}
+	if err := c.resume(ctx, e, report); err != nil {
+		return err
 	}
 	return c.complete(ctx, m.rest)
 }
 
+// remake deletes a half-made cluster and makes it anew.
+func (c *Cluster) remake(ctx context.Context, report func(string)) error {
+	e, err := c.engine()
+	if err != nil {
+		return err
+	}
+	report("removing a cluster whose creation was interrupted")
+	if err := c.deleteNodes(ctx, e, c.making.owner); err != nil {
+		return fmt.Errorf("delete the half-made cluster: %w", err)
+	}
+	c.making.result, c.making.detail = result.Repaired, "its creation had been interrupted: made anew"
+	return c.create(ctx, report)
+}
+
+// putBack writes the context of a cluster that is ready into the user's kubeconfig.
+func (c *Cluster) putBack(raw string) {
+	changed, err := c.putContext(raw)
+	switch m := c.making; {
+	case err != nil:
+		m.detail = err.Error()
+	case changed:
+		m.result, m.detail = result.Repaired, fmt.Sprintf("its context was not in %s: put back", c.kubeconfig.path)
+	}
+}
+
 // awaitRemoval waits for nodes that are being removed, perhaps by a run that was ended a moment ago.
 func (c *Cluster) awaitRemoval(ctx context.Context, report func(string)) error {
-	if client, err := c.kubeconfig.client(); err != nil || client != nil {
-		return err // made to its end once: Observe asks the API server first
+	if client, _, err := c.kubeconfig.find(); err != nil || client != nil {
+		return err // it was completed before: Observe asks the API server first
 	}
 	e, err := c.engine()
 	if err != nil {
@@ -201,36 +233,49 @@ func (c *Cluster) awaitRemoval(ctx context.Context, report func(string)) error {
 	})
 }
 
-// complete does what is left when the API server answers: the user's context, the annotation that says so, and a node that is Ready.
+// complete does what is left when the API server answers: the user's context, the annotations that say so, and a node that is Ready.
 func (c *Cluster) complete(ctx context.Context, client *rest.Config) error {
-	if err := c.putContext(c.making.kubeconfig); err != nil {
-		c.making.detail = strings.TrimPrefix(c.making.detail+"; "+err.Error(), "; ")
+	m := c.making
+	changed, err := c.putContext(m.kubeconfig)
+	said := ""
+	switch {
+	case err != nil:
+		said = err.Error()
+	case changed:
+		said = fmt.Sprintf("context %s in %s", c.kubeconfig.context, c.kubeconfig.path)
 	}
+	m.detail = strings.Trim(m.detail+"; "+said, "; ")
 	clientset, err := kubernetes.NewForConfig(client)
 	if err != nil {
 		return err
 	}
-	if c.making.observation.Node == nil || c.making.observation.Node.Annotations[signatureAnnotation] == "" {
-		patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, signatureAnnotation, c.signature())
-		if _, err := clientset.CoreV1().Nodes().Patch(ctx, c.NodeName(), types.MergePatchType, []byte(patch), metav1.PatchOptions{}); err != nil {
+	if !madeBy(m.owner, m.observation.Node) {
+		patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]string{
+			ownerAnnotation: string(m.owner), madeFromAnnotation: m.madeFrom,
+		}}})
+		if err != nil {
+			return err
+		}
+		if _, err := clientset.CoreV1().Nodes().Patch(ctx, c.NodeName(), types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
 			return fmt.Errorf("Node/%s: %w", c.NodeName(), err)
 		}
 	}
 	if err := c.awaitReady(ctx, client); err != nil {
 		return err
 	}
-	close(c.making.done)
+	close(m.done)
 	return nil
 }
 
 // putContext writes the user's kubeconfig. A file that may not be written is no reason to stop: the run itself does not need it.
-func (c *Cluster) putContext(raw string) error {
+func (c *Cluster) putContext(raw string) (changed bool, err error) {
 	entries, err := clientcmd.Load([]byte(raw))
 	if err != nil {
-		return err
+		return false, err
 	}
-	if _, err = c.kubeconfig.put(entries); err != nil {
-		return fmt.Errorf("the context %s was not written (%w); up with KINDGATE_KUBECONFIG=FILE writes it elsewhere", c.kubeconfig.context, err)
+	changed, err = c.kubeconfig.put(written{owner: c.making.owner, entries: entries})
+	if err != nil {
+		return false, fmt.Errorf("the context %s was not written (%w); up with KINDGATE_KUBECONFIG=FILE writes it elsewhere", c.kubeconfig.context, err)
 	}
-	return nil
+	return changed, nil
 }

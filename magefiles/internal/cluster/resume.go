@@ -2,14 +2,12 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
@@ -31,7 +29,7 @@ func (c *Cluster) startNodes(ctx context.Context, e engine) (left bool, err erro
 				continue
 			}
 			_, err := e.run(ctx, verb, node.Name)
-			if err != nil && strings.Contains(strings.ToLower(err.Error()), "no such container") {
+			if isGone(err) {
 				return false, nil
 			}
 			if err != nil {
@@ -43,72 +41,46 @@ func (c *Cluster) startNodes(ctx context.Context, e engine) (left bool, err erro
 	return left, err
 }
 
-// resume connects to a cluster whose nodes run. It returns false for one that was never completed: kubeadm has not come to write what
-// the control plane is started from, or kind has not come to its last step, the storage class.
-func (c *Cluster) resume(ctx context.Context, e engine, report func(string)) (whole bool, err error) {
-	const halfMade = `for f in admin.conf manifests/etcd.yaml manifests/kube-apiserver.yaml manifests/kube-controller-manager.yaml manifests/kube-scheduler.yaml; do [ -s /etc/kubernetes/$f ] || echo $f; done`
-	missing, err := e.exec(ctx, c.NodeName(), halfMade)
-	if err != nil {
-		return false, err
-	}
-	if strings.TrimSpace(missing) != "" {
-		return false, nil
-	}
+// resume connects to a complete cluster whose nodes run.
+func (c *Cluster) resume(ctx context.Context, e engine, report func(string)) error {
 	client, err := c.nodeClient(e)
 	if err != nil {
-		return false, err
+		return err
 	}
 	report("waiting for the API server")
 	clientset, err := c.waitAPI(ctx, e, client)
-	if errors.Is(err, errNoAdministrator) {
-		out, lookErr := e.exec(ctx, c.NodeName(), "kubectl --kubeconfig /etc/kubernetes/super-admin.conf get storageclasses --output name")
-		if lookErr == nil && out == "" {
-			return false, nil // see completed
-		}
-		return false, errors.Join(err, lookErr)
-	}
 	if err != nil {
-		return false, err
+		return err
 	}
 	node, err := clientset.CoreV1().Nodes().Get(ctx, c.NodeName(), metav1.GetOptions{})
-	if apierrors.IsNotFound(err) || err == nil && node.Annotations[signatureAnnotation] == "" {
-		if whole, err := c.completed(ctx, clientset); !whole || err != nil {
-			return false, err
+	if apierrors.IsNotFound(err) {
+		report("having the kubelet register the node again")
+		_, _ = e.exec(ctx, c.NodeName(), "systemctl restart kubelet")
+		if err := c.awaitRegistered(ctx, c.connect(client)); err != nil {
+			return err
 		}
-		if apierrors.IsNotFound(err) {
-			report("having the kubelet register the node again")
-			_, _ = e.exec(ctx, c.NodeName(), "systemctl restart kubelet")
-			if err := c.awaitRegistered(ctx, c.connect(client)); err != nil {
-				return false, err
-			}
-			node, err = clientset.CoreV1().Nodes().Get(ctx, c.NodeName(), metav1.GetOptions{})
-		}
+		node, err = clientset.CoreV1().Nodes().Get(ctx, c.NodeName(), metav1.GetOptions{})
 	}
 	if err != nil {
-		return false, err
+		return err
 	}
 	if started := time.Now(); c.making.result == result.Repaired {
 		// What the API server says of pods is from before the stop until the kubelet has reported again.
 		report("waiting for the kubelet to report")
 		if err := c.awaitKubelet(ctx, c.connect(client), started); err != nil {
-			return false, err
+			return err
 		}
 	}
 	c.making.rest = c.connect(client)
 	c.making.observation = c.ready(node, client)
 	close(c.making.node)
 	close(c.making.api)
-	return true, nil
+	return nil
 }
 
-// completed tells whether kind came to its end: the storage class is made after the network, and then the other nodes join.
-func (c *Cluster) completed(ctx context.Context, clientset kubernetes.Interface) (bool, error) {
-	classes, err := clientset.StorageV1().StorageClasses().List(ctx, metav1.ListOptions{})
-	if err != nil || len(classes.Items) == 0 {
-		return false, err
-	}
-	nodes, err := clientset.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
-	return err == nil && len(nodes.Items) >= len(c.options.Config.Nodes)-1, err
+// isGone tells whether an engine's error says that there is no container of the name.
+func isGone(err error) bool {
+	return err != nil && strings.Contains(strings.ToLower(err.Error()), "no such container")
 }
 
 // nodeClient reads the administrator's credentials from the node.

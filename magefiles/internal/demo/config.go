@@ -36,6 +36,7 @@ type Config struct {
 	TraefikDigest  string
 	HostsFile      string
 	Kubeconfig     string
+	Adopt          bool
 	Timeout        time.Duration
 	Output         string
 	BenchFormat    string
@@ -66,6 +67,7 @@ func (c *Config) settings() []setting {
 		{"TRAEFIK_DIGEST", "", "the SHA-256 of the chart's archive, 64 hexadecimal digits, or empty to rely on the repository's index", matching(&c.TraefikDigest, `^([0-9a-f]{64})?$`)},
 		{"HOSTS_FILE", systemHosts(), "a file's path", matching(&c.HostsFile, `.`)},
 		{"KUBECONFIG", "", "a file's path, or empty for the one kubectl uses", matching(&c.Kubeconfig, ``)},
+		{"ADOPT", "", "yes or empty", yes(&c.Adopt)},
 		{"TIMEOUT", "5m", "a duration of at least 1s, as 90s or 10m", duration(&c.Timeout)},
 		{"OUTPUT", "text", "text or json", matching(&c.Output, `^(text|json)$`)},
 		{"BENCH_FORMAT", "text", "text or markdown", matching(&c.BenchFormat, `^(text|markdown)$`)},
@@ -126,6 +128,13 @@ func port(to *int) func(string) bool {
 		n, err := strconv.Atoi(value)
 		*to = n
 		return err == nil && n >= 1 && n <= 65535
+	}
+}
+
+func yes(to *bool) func(string) bool {
+	return func(value string) bool {
+		*to = value == "yes"
+		return *to || value == ""
 	}
 }
 

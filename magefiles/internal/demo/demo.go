@@ -66,6 +66,7 @@ func New(environ []string) (*Demo, error) {
 	d.inputs, d.wrong = readInputs(config)
 	d.cluster = cluster.New(cluster.Options{
 		Name: config.Cluster, Config: d.inputs.kind, NodeImage: config.NodeImage, Kubeconfig: config.Kubeconfig, Provider: config.Provider,
+		Adopt: config.Adopt,
 		BeforeCreate: func(engine cluster.Info) error {
 			go d.helm().Prefetch() // the chart comes while the node starts
 			return d.checkFree(engine)
@@ -245,11 +246,30 @@ func (d *Demo) failed(name, doing string, err error) error {
 	case cause != nil && !errors.Is(err, cause):
 		err = fmt.Errorf("%w; last: %w", cause, err)
 	}
+	if advice := remedy(err); advice != "" {
+		err = fmt.Errorf("%w\n%s", err, advice)
+	}
 	err = fmt.Errorf("%s: %w", name, err)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.failures = append(d.failures, err)
 	return err
+}
+
+// remedy says what the user can do about an error, where those below cannot know the settings that it takes.
+func remedy(err error) string {
+	foreign := (*cluster.ForeignError)(nil)
+	if !errors.As(err, &foreign) {
+		return ""
+	}
+	lines := []string{"It was left as it is. KINDGATE_CLUSTER=NAME brings up another beside it; where nothing in it matters, delete it: " + foreign.Delete}
+	switch {
+	case foreign.HalfMade:
+		lines = append(lines, "If an interrupted run of an earlier kindgate left it, KINDGATE_ADOPT=yes deletes it and goes on.")
+	case foreign.Stopped:
+		lines = append(lines, "If an earlier kindgate made it, start it, so that it can say so, and run again: "+foreign.Start)
+	}
+	return strings.Join(lines, "\n")
 }
 
 // summarize says in a few words which of the changes made a step more than unchanged.

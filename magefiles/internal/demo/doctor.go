@@ -214,6 +214,10 @@ func (d *Demo) checkVersions(observation cluster.Observation, say sayer) {
 	} else {
 		say(ui.OK, "gateway-api", version+", with the chart of KINDGATE_TRAEFIK_CHART", "")
 	}
+	if observation.Foreign != nil {
+		say(ui.Error, "cluster", observation.Foreign.Error(), remedy(observation.Foreign))
+		return
+	}
 	if observation.State != cluster.Ready {
 		say(ui.OK, "cluster", d.config.Cluster+" is "+string(observation.State), "")
 		return

@@ -37,6 +37,9 @@ func (d *Demo) Status(ctx context.Context) error {
 }
 
 func differs(observation cluster.Observation) string {
+	if observation.Foreign != nil {
+		return ": " + observation.Foreign.Found
+	}
 	if len(observation.Differences) == 0 {
 		return ""
 	}

@@ -73,7 +73,7 @@ func Bench(ctx context.Context, options Options) error {
 			}
 			rows[j].took = append(rows[j].took, time.Since(start))
 			if j == 0 { // kind's cluster makes room
-				if err := options.kindDelete(ctx, s); err != nil {
+				if err := options.kindDelete(s); err != nil {
 					return err
 				}
 			}
@@ -113,9 +113,17 @@ func (o Options) kindCreate(s *sandbox.Sandbox) error {
 		cluster.CreateWithWaitForReady(time.Minute), cluster.CreateWithKubeconfigPath(filepath.Join(s.Dir, "kind-kubeconfig")))
 }
 
-func (o Options) kindDelete(ctx context.Context, s *sandbox.Sandbox) error {
-	_, err := kindgate.New(kindgate.Options{Name: s.Name, Kubeconfig: filepath.Join(s.Dir, "kind-kubeconfig")}).Delete(ctx, func(string) {})
-	return err
+// kindDelete takes away what kindCreate has made.
+func (o Options) kindDelete(s *sandbox.Sandbox) error {
+	kind, err := o.Kind(s.HTTPPort, s.HTTPSPort)
+	if err != nil {
+		return err
+	}
+	provider, _, err := kindgate.New(kind).ForKind()
+	if err != nil {
+		return err
+	}
+	return provider.Delete(s.Name, filepath.Join(s.Dir, "kind-kubeconfig"))
 }
 
 // print shows each row's times, and the ratio of each round's to kind's of the same round.

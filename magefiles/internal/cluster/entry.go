@@ -1,0 +1,110 @@
+package cluster
+
+import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/url"
+	"slices"
+	"syscall"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+)
+
+// extension is the name of the extension that has our mark in an entry of a kubeconfig. kubectl keeps extensions that it does not know.
+const extension = "kindgate"
+
+type extensionContent struct {
+	Owner mark `json:"owner"`
+}
+
+// extensions are those of an entry that has the mark; none for a cluster without one.
+func (m mark) extensions() map[string]runtime.Object {
+	if m == "" {
+		return nil
+	}
+	raw, err := json.Marshal(extensionContent{m})
+	if err != nil {
+		panic(err) // a plain string: a bug, not a user's mistake
+	}
+	return map[string]runtime.Object{extension: &runtime.Unknown{Raw: raw, ContentType: runtime.ContentTypeJSON}}
+}
+
+// markOf returns the mark that an entry's extensions have.
+func markOf(extensions map[string]runtime.Object) mark {
+	var content extensionContent
+	if raw, ok := extensions[extension].(*runtime.Unknown); ok && json.Unmarshal(raw.Raw, &content) == nil {
+		return content.Owner
+	}
+	return ""
+}
+
+// written is what is known of the entries that up writes for a cluster: its mark, empty for one that an earlier release made, and what kind
+// gives for it, nil where its node cannot be asked.
+type written struct {
+	owner   mark
+	entries *clientcmdapi.Config
+}
+
+// leadsTo tells whether an entry leads to our cluster, or to one of ours of the same name that is gone. That an address is on this machine
+// proves nothing by itself.
+func (w written) leadsTo(entry *clientcmdapi.Cluster, name string) bool {
+	if w.entries != nil {
+		if now := w.entries.Clusters[name]; now != nil && (entry.Server == now.Server || sameAuthority(entry, now)) {
+			return true // nobody else can have the address now
+		}
+	}
+	owner := markOf(entry.Extensions)
+	return owner != "" && (owner == w.owner || local(entry) && gone(entry))
+}
+
+func sameAuthority(a, b *clientcmdapi.Cluster) bool {
+	return len(a.CertificateAuthorityData) > 0 && bytes.Equal(a.CertificateAuthorityData, b.CertificateAuthorityData)
+}
+
+// local tells whether a cluster's API server has an address of this machine.
+func local(cluster *clientcmdapi.Cluster) bool {
+	server, err := url.Parse(cluster.Server)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(server.Hostname())
+	if server.Hostname() == "localhost" || ip != nil && (ip.IsLoopback() || ip.IsUnspecified()) {
+		return true
+	}
+	addresses, err := net.InterfaceAddrs()
+	return err == nil && slices.ContainsFunc(addresses, func(address net.Addr) bool {
+		network, ok := address.(*net.IPNet)
+		return ok && network.IP.Equal(ip)
+	})
+}
+
+// answerWithin is how long an API server may take to answer whose entry may be out of date.
+const answerWithin = time.Second
+
+// gone tells whether an entry certainly leads nowhere: nobody listens at its address, or somebody whose certificate is of another authority.
+func gone(cluster *clientcmdapi.Cluster) bool {
+	if cluster == nil {
+		return true
+	}
+	server, err := url.Parse(cluster.Server)
+	if err != nil || server.Port() == "" || cluster.ProxyURL != "" {
+		return false
+	}
+	config := &tls.Config{ServerName: cluster.TLSServerName, InsecureSkipVerify: cluster.InsecureSkipTLSVerify}
+	if len(cluster.CertificateAuthorityData) > 0 {
+		config.RootCAs = x509.NewCertPool()
+		config.RootCAs.AppendCertsFromPEM(cluster.CertificateAuthorityData)
+	}
+	connection, err := tls.DialWithDialer(&net.Dialer{Timeout: answerWithin}, "tcp", server.Host, config)
+	if err == nil {
+		_ = connection.Close()
+		return false
+	}
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.As(err, &x509.UnknownAuthorityError{})
+}

@@ -1,0 +1,133 @@
+package cluster
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// fakeEngine answers as a container engine does: lists gives the lines of each turn of ps, mounts those of inspect.
+func fakeEngine(t *testing.T, list, mounts string) engine {
+	t.Helper()
+	if runtime.GOOS == "windows" {
+		t.Skip("the engine's stand-in is a shell script")
+	}
+	path := filepath.Join(t.TempDir(), "engine")
+	script := "#!/bin/sh\ncase $1 in\nps) cat <<'END'\n" + list + "END\n;;\ncontainer) " + mounts + " ;;\nesac\n"
+	if err := os.WriteFile(path, []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return engine(path)
+}
+
+func TestAClusterIsOursOnlyIfAllOfItsNodesHaveOneMark(t *testing.T) {
+	const nodes = "k-worker\tUp 2 minutes\nk-control-plane\tUp 2 minutes\nk-external-load-balancer\tUp 2 minutes\n"
+	marked := func(m string) string { return "/var\t" + marksFolder + "/" + m + "\t/lib/modules\t\n" }
+	for name, test := range map[string]struct {
+		list, mounts string
+		want         mark
+	}{
+		"marked":             {nodes, marked("k/A") + marked("k/A"), "k/A"},
+		"not marked":         {nodes, "/var\t\n/var\t\n", ""},
+		"a node of somebody": {nodes, marked("k/A") + "/var\t\n", ""},
+		"of two clusters":    {nodes, marked("k/A") + marked("k/B"), ""},
+		"no cluster":         {"", "", ""},
+		"no mounts at all":   {nodes, "\n\n", ""},
+	} {
+		c := New(Options{Name: "k", Kubeconfig: "/none"})
+		e := fakeEngine(t, test.list, "cat <<'END'\n"+test.mounts+"END\n")
+		found, owner, err := c.ownedNodes(t.Context(), e)
+		if err != nil || owner != test.want || len(found) != strings.Count(test.list, "\n") {
+			t.Errorf("%s: %d nodes of %q: %v", name, len(found), owner, err)
+		}
+	}
+	broken := fakeEngine(t, nodes, "echo broken >&2; exit 1")
+	if _, _, err := New(Options{Name: "k", Kubeconfig: "/none"}).ownedNodes(t.Context(), broken); err == nil || !strings.Contains(err.Error(), "broken") {
+		t.Error(err)
+	}
+}
+
+// Deleting asks once more: what was looked at may have been replaced.
+func TestNodesOfAnotherClusterThanTheMeantOneAreNotDeleted(t *testing.T) {
+	c := New(Options{Name: "k", Kubeconfig: "/none"})
+	for _, mounts := range []string{"/var\t\n", marksFolder + "/k/other\t\n"} {
+		e := fakeEngine(t, "k-control-plane\tUp 2 minutes\n", "cat <<'END'\n"+mounts+"END\n")
+		if err := c.deleteNodes(t.Context(), e, "k/meant"); err == nil || !strings.Contains(err.Error(), "left as it is") {
+			t.Error(err)
+		}
+		c.making.owner = "k/meant"
+		if err := c.deleteFailed(t.Context(), e); err != nil {
+			t.Errorf("what made a creation fail is no error of its clean-up: %v", err)
+		}
+	}
+}
+
+func TestOnlyTheNodeOfTheMarkedClusterCounts(t *testing.T) {
+	node := func(annotations map[string]string) *corev1.Node {
+		return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Annotations: annotations}}
+	}
+	for name, test := range map[string]struct {
+		node  *corev1.Node
+		owner mark
+		want  bool
+	}{
+		"complete":                  {node(map[string]string{madeFromAnnotation: "{}", ownerAnnotation: "k/A"}), "k/A", true},
+		"of an earlier release":     {node(map[string]string{madeFromAnnotation: "{}"}), "", true},
+		"another's":                 {node(map[string]string{madeFromAnnotation: "{}", ownerAnnotation: "k/B"}), "k/A", false},
+		"marked, containers not":    {node(map[string]string{madeFromAnnotation: "{}", ownerAnnotation: "k/A"}), "", false},
+		"containers marked, it not": {node(map[string]string{madeFromAnnotation: "{}"}), "k/A", false},
+		"not complete":              {node(map[string]string{ownerAnnotation: "k/A"}), "k/A", false},
+		"plain":                     {node(nil), "", false},
+		"unknown":                   {nil, "", false},
+	} {
+		if got := madeBy(test.owner, test.node); got != test.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+func TestOnlyAHalfMadeClusterMayBeAdopted(t *testing.T) {
+	for _, test := range []struct{ adopt, halfMade, want bool }{{true, true, true}, {true, false, false}, {false, true, false}} {
+		c := New(Options{Name: "k", Kubeconfig: "/none", Adopt: test.adopt})
+		if got := c.mayDelete(&ForeignError{HalfMade: test.halfMade}); got != test.want {
+			t.Errorf("%+v: %v", test, got)
+		}
+	}
+}
+
+func TestEveryMarkIsItsOwn(t *testing.T) {
+	a, b := newMark("k"), newMark("k")
+	if a == b || !strings.HasPrefix(string(a), "k/") {
+		t.Error(a, b)
+	}
+	mounts := []string{"/var", a.mount().ContainerPath, b.mount().ContainerPath}
+	if found := markAmong(mounts); found != a {
+		t.Error(found)
+	}
+	if found := markOf(a.extensions()); found != a {
+		t.Error(found)
+	}
+	if mark("").extensions() != nil || markAmong([]string{"/var", marksFolder}) != "" {
+		t.Error("there is a mark where there is none")
+	}
+}
+
+func TestAContainerThatIsGoneIsKnownByAllEnginesWords(t *testing.T) {
+	for words, want := range map[string]bool{
+		"Error response from daemon: No such container: k": true, `Error: no such container "k"`: true, "1 errors: [no such container: k]": true,
+		"permission denied": false,
+	} {
+		if got := isGone(errors.New(words)); got != want {
+			t.Errorf("%s: %v", words, got)
+		}
+	}
+	if isGone(nil) {
+		t.Error("no error")
+	}
+}
