@@ -71,6 +71,9 @@ func (c *Cluster) Node(ctx context.Context) error { return c.making.wait(ctx, c.
 // Observation returns what there was when Begin looked, or when the nodes had been started again. Node must have returned.
 func (c *Cluster) Observation() Observation { return c.making.observation }
 
+// Earlier tells whether an earlier release of kindgate made the cluster, which left no marks. Node must have returned.
+func (c *Cluster) Earlier() bool { return c.making.owner == "" }
+
 // API waits until the API server answers, and returns the way to it.
 func (c *Cluster) API(ctx context.Context) (*rest.Config, error) {
 	if err := c.making.wait(ctx, c.making.api); err != nil {

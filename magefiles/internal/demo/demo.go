@@ -162,7 +162,7 @@ func (d *Demo) connect() (*kube.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return kube.New(cfg)
+	return kube.New(cfg, d.config.Adopt)
 }
 
 func (d *Demo) newTraefik() *traefik.Traefik {
@@ -258,6 +258,12 @@ func (d *Demo) failed(name, doing string, err error) error {
 
 // remedy says what the user can do about an error, where those below cannot know the settings that it takes.
 func remedy(err error) string {
+	if errors.As(err, new(*kube.ConflictError)) {
+		return "It was left as it is. Take it out of the manifests, or delete it in the cluster; KINDGATE_ADOPT=yes overwrites it."
+	}
+	if errors.As(err, new(*traefik.ForeignError)) {
+		return "It was left as it is. Uninstall it, or have kindgate take it over: KINDGATE_ADOPT=yes."
+	}
 	foreign := (*cluster.ForeignError)(nil)
 	if !errors.As(err, &foreign) {
 		return ""

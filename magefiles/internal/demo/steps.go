@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -139,6 +140,7 @@ func (d *Demo) CRDs(ctx context.Context) error {
 		if err != nil {
 			return "", "", err
 		}
+		d.sayBefore(changes)
 		res, detail := summarize(changes)
 		if res != result.Unchanged {
 			err = client.WaitEstablished(d.run, wanted)
@@ -169,9 +171,11 @@ func (d *Demo) InstallTraefik(ctx context.Context) error {
 		if err != nil {
 			return "", "", err
 		}
-		if _, err := client.Apply(d.run, []kube.Object{namespaceObject(namespace)}); err != nil {
+		changes, err := client.Apply(d.run, []kube.Object{namespaceObject(namespace)})
+		if err != nil {
 			return "", "", err
 		}
+		d.sayBefore(changes)
 		stored, err := d.helm().Stored(cfg)
 		if err != nil {
 			return "", "", err
@@ -197,6 +201,9 @@ func (d *Demo) InstallTraefik(ctx context.Context) error {
 			repair, reason = true, drifted[0].Name()+" was not as the chart has it"
 			// Helm compares a custom resource with what it rendered last, never with the live one: it only makes what is missing.
 			custom := slices.DeleteFunc(drifted, func(o kube.Object) bool { return !o.Custom() })
+			if err := d.helm().MayChange(stored, d.mayTakeOver()); err != nil {
+				return "", "", err
+			}
 			if err := client.Delete(d.run, custom); err != nil {
 				return "", "", err
 			}
@@ -205,7 +212,7 @@ func (d *Demo) InstallTraefik(ctx context.Context) error {
 			return "", "", err
 		}
 		step.Report("installing the chart")
-		released, res, err := d.helm().Reconcile(d.run, cfg, stored)
+		released, res, err := d.helm().Reconcile(d.run, cfg, stored, d.mayTakeOver())
 		if err != nil {
 			return "", "", err
 		}
@@ -219,6 +226,9 @@ func (d *Demo) InstallTraefik(ctx context.Context) error {
 		return res, describe(released) + ": " + reason, nil
 	})
 }
+
+// mayTakeOver tells whether a release without an owner may be upgraded: in the cluster of an earlier kindgate, that is ours.
+func (d *Demo) mayTakeOver() bool { return d.config.Adopt || d.cluster.Earlier() }
 
 func namespaceObject(name string) kube.Object {
 	return kube.Object{Unstructured: &unstructured.Unstructured{Object: map[string]any{
@@ -265,11 +275,14 @@ func (d *Demo) remakeTraefik(objects []kube.Object, step *ui.Step) error {
 	if err != nil {
 		return err
 	}
+	if err := d.helm().MayChange(d.released, d.mayTakeOver()); err != nil {
+		return err
+	}
 	workloads := slices.DeleteFunc(slices.Clone(objects), func(o kube.Object) bool { return o.GetKind() != "DaemonSet" })
 	if err := client.Delete(d.run, workloads); err != nil {
 		return err
 	}
-	if d.released, _, err = d.helm().Reconcile(d.run, cfg, d.released); err != nil {
+	if d.released, _, err = d.helm().Reconcile(d.run, cfg, d.released, d.mayTakeOver()); err != nil {
 		return err
 	}
 	return d.awaitRollout(objects, namespace, step)
@@ -309,8 +322,19 @@ func (d *Demo) apply(objects []kube.Object) (result.Result, string, error) {
 	if err != nil {
 		return "", "", err
 	}
+	d.sayBefore(changes)
 	res, detail := summarize(changes)
 	return res, detail, nil
+}
+
+// sayBefore names the objects that kindgate has not made, and keeps from now on.
+func (d *Demo) sayBefore(changes []kube.Change) {
+	for _, change := range changes {
+		if change.Before != nil {
+			d.ui.Note(fmt.Sprintf("%s was there before (%s); from now on it is kept as its manifest has it.",
+				change.Object.Name(), cmp.Or(strings.Join(change.Before, ", "), "written by nobody known")))
+		}
+	}
 }
 
 // AwaitApps returns when every workload of the manifests is rolled out.

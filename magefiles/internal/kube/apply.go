@@ -31,11 +31,15 @@ const parallel = 16
 type Change struct {
 	Object Object
 	Result result.Result
+	// Before are the field managers of an object that was there before kindgate applied it for the first time.
+	Before []string
 }
 
 // Apply makes the live objects what objects ask for, by server-side apply, definitions first and workloads last, and returns what
 // changed, in the order of objects. An object that is as it should be is only read. Fields that the manifests do not mention are left
-// to whoever owns them. A failed object does not keep the others back; the error joins all failures, each with the object's name.
+// to whoever owns them. An object that was there before is not overwritten: it is a ConflictError where others have set a field to another
+// value, unless the client may take over. A failed object does not keep the others back; the error joins all failures, each with the
+// object's name.
 func (c *Client) Apply(ctx context.Context, objects []Object) ([]Change, error) {
 	live, err := c.Live(ctx, objects)
 	if err != nil {
@@ -54,7 +58,7 @@ func (c *Client) ApplyTo(ctx context.Context, objects []Object, live []*unstruct
 			if tierOf(object) == tier {
 				var res result.Result
 				res, errs[i] = c.apply(ctx, object, live[i])
-				changes[i] = Change{object, res}
+				changes[i] = Change{object, res, before(live[i], res)}
 			}
 		})
 		if err := errors.Join(errs...); err != nil {
@@ -118,11 +122,13 @@ func (c *Client) applyOnce(ctx context.Context, object Object, live *unstructure
 	if err != nil {
 		return "", err
 	}
-	force := true
+	force := c.takeOver || live == nil || isOurs(live)
 	applied, err := client.Patch(ctx, want.GetName(), types.ApplyPatchType, data, metav1.PatchOptions{
 		FieldManager: Manager, Force: &force, FieldValidation: metav1.FieldValidationStrict,
 	})
 	switch {
+	case !force && apierrors.IsConflict(err):
+		return "", conflict(err)
 	case err != nil:
 		return "", err
 	case live == nil:
@@ -134,6 +140,61 @@ func (c *Client) applyOnce(ctx context.Context, object Object, live *unstructure
 	default:
 		return result.Updated, nil
 	}
+}
+
+// isOurs tells whether kindgate has applied an object before. Whatever else it has then is repaired.
+func isOurs(live *unstructured.Unstructured) bool {
+	return live.GetAnnotations()[manifestAnnotation] != "" ||
+		slices.ContainsFunc(live.GetManagedFields(), func(entry metav1.ManagedFieldsEntry) bool { return entry.Manager == Manager })
+}
+
+// before returns who has written an object that was there before kindgate applied it.
+func before(live *unstructured.Unstructured, res result.Result) []string {
+	if live == nil || res == result.Unchanged || isOurs(live) {
+		return nil
+	}
+	managers := []string{}
+	for _, entry := range live.GetManagedFields() {
+		managers = append(managers, entry.Manager)
+	}
+	slices.Sort(managers)
+	return slices.Compact(managers)
+}
+
+// A ConflictError is about an object that was there before kindgate applied it, in which others have set fields to other values than its
+// manifest. It was left as it is. See https://kubernetes.io/docs/reference/using-api/server-side-apply/#conflicts.
+type ConflictError struct {
+	Managers, Fields []string
+}
+
+func (c *ConflictError) Error() string {
+	fields := c.Fields[:min(4, len(c.Fields))]
+	more := ""
+	if n := len(c.Fields) - len(fields); n > 0 {
+		more = fmt.Sprintf(" and %d more", n)
+	}
+	return fmt.Sprintf("it was there before, and %s set %s%s to something else", strings.Join(c.Managers, ", "), strings.Join(fields, ", "), more)
+}
+
+// conflict reads the API server's error, which has a cause for each field.
+func conflict(err error) error {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) || status.Status().Details == nil {
+		return err
+	}
+	found := &ConflictError{}
+	for _, cause := range status.Status().Details.Causes {
+		if cause.Type == metav1.CauseTypeFieldManagerConflict {
+			manager, _, _ := strings.Cut(strings.TrimPrefix(cause.Message, `conflict with "`), `"`)
+			found.Managers, found.Fields = append(found.Managers, manager), append(found.Fields, cause.Field)
+		}
+	}
+	if len(found.Fields) == 0 {
+		return err
+	}
+	slices.Sort(found.Managers)
+	found.Managers = slices.Compact(found.Managers)
+	return found
 }
 
 // isAsWanted tells whether applying what wanted returned would change nothing.

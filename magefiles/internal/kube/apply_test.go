@@ -2,14 +2,18 @@ package kube
 
 import (
 	"encoding/json"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
 	"testing"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
+
+	"kindgate/magefiles/internal/result"
 )
 
 func object(t *testing.T, text string) map[string]any {
@@ -247,5 +251,53 @@ func TestAnAutoscalersReplicasAreLeftToItAndChangeNoHash(t *testing.T) {
 	byHand, _, _ := wanted(o, managed(t, map[string]string{"kubectl/scale": `{"f:spec":{"f:replicas":{}}}`}))
 	if byHand.Object["spec"].(map[string]any)["replicas"] == nil {
 		t.Error("a person's kubectl scale is taken for an autoscaler's")
+	}
+}
+
+func TestAnObjectThatWasThereBeforeIsKnownByItsWriters(t *testing.T) {
+	live := func(annotation string, managers ...string) *unstructured.Unstructured {
+		u := &unstructured.Unstructured{Object: map[string]any{}}
+		if annotation != "" {
+			u.SetAnnotations(map[string]string{manifestAnnotation: annotation})
+		}
+		var entries []metav1.ManagedFieldsEntry
+		for _, manager := range managers {
+			entries = append(entries, metav1.ManagedFieldsEntry{Manager: manager})
+		}
+		u.SetManagedFields(entries)
+		return u
+	}
+	for name, test := range map[string]struct {
+		live *unstructured.Unstructured
+		res  result.Result
+		want []string
+	}{
+		"new":                      {nil, result.Created, nil},
+		"of ours":                  {live("hash", "kubectl"), result.Updated, nil},
+		"of ours, annotation gone": {live("", Manager, "kubectl"), result.Repaired, nil},
+		"somebody's":               {live("", "kubectl", "helm", "kubectl"), result.Updated, []string{"helm", "kubectl"}},
+		"nobody's":                 {live(""), result.Updated, []string{}},
+		"left as it is":            {live("", "kubectl"), result.Unchanged, nil},
+	} {
+		if got := before(test.live, test.res); !slices.Equal(got, test.want) || (got == nil) != (test.want == nil) {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
+
+func TestAConflictNamesWhoHasSetWhat(t *testing.T) {
+	causes := []metav1.StatusCause{{Type: metav1.CauseTypeFieldValueInvalid, Field: "x"}}
+	for _, field := range []string{".a", ".b", ".c", ".d", ".e"} {
+		causes = append(causes, metav1.StatusCause{Type: metav1.CauseTypeFieldManagerConflict, Message: `conflict with "kubectl-create" using v1`, Field: field})
+	}
+	refused := apierrors.NewApplyConflict(causes, "Apply failed with 5 conflicts")
+	found := (*ConflictError)(nil)
+	if err := conflict(refused); !errors.As(err, &found) || err.Error() != "it was there before, and kubectl-create set .a, .b, .c, .d and 1 more to something else" {
+		t.Error(err)
+	}
+	for _, other := range []error{apierrors.NewApplyConflict(nil, "no cause"), errors.New("no status")} {
+		if err := conflict(other); err != other {
+			t.Error(err)
+		}
 	}
 }

@@ -27,10 +27,13 @@ import (
 type Client struct {
 	dynamic dynamic.Interface
 	mapper  meta.ResettableRESTMapper
+
+	takeOver bool
 }
 
-// New returns a client for the cluster of cfg. It connects when it is first used.
-func New(cfg *rest.Config) (*Client, error) {
+// New returns a client for the cluster of cfg. It connects when it is first used. takeOver allows it to overwrite what others have set in
+// objects that were there before.
+func New(cfg *rest.Config, takeOver bool) (*Client, error) {
 	httpClient, err := rest.HTTPClientFor(cfg)
 	if err != nil {
 		return nil, err
@@ -43,7 +46,7 @@ func New(cfg *rest.Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{dynamic: dyn, mapper: restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(disco))}, nil
+	return &Client{dynamic: dyn, mapper: restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(disco)), takeOver: takeOver}, nil
 }
 
 // A kind that was defined a moment ago needs this long at the most until discovery tells of it.

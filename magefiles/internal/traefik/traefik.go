@@ -58,8 +58,18 @@ type Release struct {
 	ChartVersion, AppVersion string
 	// Manifest is the rendered objects, as a YAML stream.
 	Manifest string
+	// Ours tells whether kindgate installed it. Earlier releases of kindgate left no word of that.
+	Ours bool
 
 	stored *release.Release
+}
+
+// chart is the chart's name and version as it was stored.
+func (r *Release) chart() string {
+	if r.stored.Chart == nil || r.stored.Chart.Metadata == nil {
+		return "unknown"
+	}
+	return r.stored.Chart.Metadata.Name + " " + r.stored.Chart.Metadata.Version
 }
 
 // Traefik is one Helm release. New makes one.
@@ -112,7 +122,7 @@ func (t *Traefik) Stored(cfg *rest.Config) (*Release, error) {
 	if err != nil {
 		return nil, t.explain("read", err)
 	}
-	r := &Release{Status: last.Info.Status.String(), Revision: last.Version, Manifest: last.Manifest, stored: last}
+	r := &Release{Status: last.Info.Status.String(), Revision: last.Version, Manifest: last.Manifest, Ours: last.Labels[ownerLabel] != "", stored: last}
 	if last.Chart != nil && last.Chart.Metadata != nil {
 		r.ChartVersion, r.AppVersion = last.Chart.Metadata.Version, last.Chart.Metadata.AppVersion
 	}
@@ -140,9 +150,35 @@ func (t *Traefik) UpToDate(stored *Release) (ok bool, reason string, err error) 
 	return sameChart(stored.stored.Chart, ch), "its chart has changed", nil
 }
 
+// ownerLabel on a release's record says that kindgate installed it, or has taken it over.
+const ownerLabel = "kindgate"
+
+var ownerLabels = map[string]string{ownerLabel: "owner"}
+
+// A ForeignError is about a release of the wanted name that kindgate did not install. It was left as it is.
+type ForeignError struct {
+	Namespace, Release, Chart string
+}
+
+func (f *ForeignError) Error() string {
+	return fmt.Sprintf("Helm release %s/%s, of chart %s, was not installed by kindgate", f.Namespace, f.Release, f.Chart)
+}
+
+// MayChange returns a ForeignError for a stored release that kindgate did not install, unless it may be taken over.
+func (t *Traefik) MayChange(stored *Release, takeOver bool) error {
+	if stored != nil && !stored.Ours && !takeOver {
+		return &ForeignError{t.options.Namespace, t.options.Release, stored.chart()}
+	}
+	return nil
+}
+
 // Reconcile installs or upgrades the release, and returns the release that is then stored. A release that was left pending is first
-// marked as failed, as nobody else is at work on it; objects that are there without a release are taken over, and keep running.
-func (t *Traefik) Reconcile(ctx context.Context, cfg *rest.Config, stored *Release) (*Release, result.Result, error) {
+// marked as failed, as nobody else is at work on it; objects that are there without a release are taken over, and keep running. A release
+// that kindgate did not install is a ForeignError, unless it may be taken over.
+func (t *Traefik) Reconcile(ctx context.Context, cfg *rest.Config, stored *Release, takeOver bool) (*Release, result.Result, error) {
+	if err := t.MayChange(stored, takeOver); err != nil {
+		return nil, "", err
+	}
 	ch, err := t.chart()
 	if err != nil {
 		return nil, "", err
@@ -163,12 +199,13 @@ func (t *Traefik) Reconcile(ctx context.Context, cfg *rest.Config, stored *Relea
 	upgrade := action.NewUpgrade(configuration)
 	upgrade.Namespace, upgrade.SkipCRDs, upgrade.ResetValues = t.options.Namespace, true, true
 	upgrade.DisableOpenAPIValidation, upgrade.MaxHistory, upgrade.Timeout = true, 5, hookTimeout
+	upgrade.Labels = ownerLabels
 	upgraded, err := upgrade.RunWithContext(ctx, t.options.Release, ch, t.options.Values)
 	if err != nil {
 		return nil, "", t.explain("upgrade to", err)
 	}
 	return &Release{Status: upgraded.Info.Status.String(), Revision: upgraded.Version, ChartVersion: ch.Metadata.Version,
-		AppVersion: ch.Metadata.AppVersion, Manifest: upgraded.Manifest, stored: upgraded}, result.Updated, nil
+		AppVersion: ch.Metadata.AppVersion, Manifest: upgraded.Manifest, Ours: true, stored: upgraded}, result.Updated, nil
 }
 
 // hookTimeout bounds the chart's hooks; Traefik's has none, and nothing else is waited for by Helm.
@@ -178,13 +215,13 @@ func (t *Traefik) install(ctx context.Context, configuration *action.Configurati
 	install := action.NewInstall(configuration)
 	install.ReleaseName, install.Namespace = t.options.Release, t.options.Namespace
 	install.SkipCRDs = true // the Gateway API's come from go.mod's module, and Traefik's own are not used
-	install.DisableOpenAPIValidation, install.Timeout = true, hookTimeout
+	install.DisableOpenAPIValidation, install.Timeout, install.Labels = true, hookTimeout, ownerLabels
 	installed, err := install.RunWithContext(ctx, ch, t.options.Values)
 	if err != nil {
 		return nil, "", t.explain("install", err)
 	}
 	return &Release{Status: installed.Info.Status.String(), Revision: installed.Version, ChartVersion: ch.Metadata.Version,
-		AppVersion: ch.Metadata.AppVersion, Manifest: installed.Manifest, stored: installed}, result.Created, nil
+		AppVersion: ch.Metadata.AppVersion, Manifest: installed.Manifest, Ours: true, stored: installed}, result.Created, nil
 }
 
 func (t *Traefik) explain(verb string, err error) error {
