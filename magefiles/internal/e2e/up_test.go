@@ -267,15 +267,30 @@ func TestTwoClustersLiveSideBySide(t *testing.T) {
 	second.env["KINDGATE_HOSTS_FILE"] = first.env["KINDGATE_HOSTS_FILE"]
 	first.edit(t, "manifests/httproute-host.yaml", "- whoami.localhost", "- whoami.kindgate.test")
 	first.mage(t, "up")
+	second.write(t, "kind/cluster.yaml", lan(t, second))
 	second.mage(t, "up")
 	first.mage(t, "verify")
 	second.answeredBy(t, "whoami.localhost", "/", "whoami-v1")
 	second.mage(t, "teardown")
+	if config := load(t, first.env["KINDGATE_KUBECONFIG"]); len(config.Contexts) != 1 || config.CurrentContext != "kind-"+first.name {
+		t.Errorf("the kubeconfig has %d contexts, the current one is %q", len(config.Contexts), config.CurrentContext)
+	}
 	first.mage(t, "verify")
 	hosts, err := os.ReadFile(first.env["KINDGATE_HOSTS_FILE"])
 	if err != nil || !strings.Contains(string(hosts), "127.0.0.1 whoami.kindgate.test\n") || strings.Contains(string(hosts), second.name) {
 		t.Errorf("the hosts file (%v):\n%s", err, hosts)
 	}
+}
+
+// lan is the world's kind configuration with an API server that is reached at another address of this machine than loopback.
+func lan(t *testing.T, w *world) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(w.dir, "kind", "cluster.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	bridge := w.docker(t, "network", "inspect", "--format", "{{(index .IPAM.Config 0).Gateway}}", "bridge")
+	return string(text) + "networking: {apiServerAddress: " + bridge + "}\n"
 }
 
 func TestTheChartIsInstalledFromARepository(t *testing.T) {
