@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -62,13 +63,16 @@ func (c *Cluster) ownedNodes(ctx context.Context, e engine) (nodes []container, 
 // commonMark returns the mark that all of the nodes have. A load balancer before several control planes is left out: kind takes no
 // mounts for it.
 func (e engine) commonMark(ctx context.Context, nodes []container) (mark, error) {
-	args := []string{"container", "inspect", "--format", "{{range .Mounts}}{{.Destination}}\t{{end}}"}
+	var names []string
 	for _, node := range nodes {
 		if !node.loadBalancer() {
-			args = append(args, node.Name)
+			names = append(names, node.Name)
 		}
 	}
-	out, err := e.run(ctx, args...)
+	if len(names) == 0 {
+		return "", nil
+	}
+	out, err := e.run(ctx, append([]string{"container", "inspect", "--format", "{{range .Mounts}}{{.Destination}}\t{{end}}"}, names...)...)
 	if err != nil {
 		return "", err
 	}
@@ -89,14 +93,9 @@ func markAmong(mounts []string) mark {
 	return ""
 }
 
-// common returns the value that all marks have, empty where they differ or there are none.
+// common returns the value that all marks have, empty where they differ.
 func common(marks []mark) mark {
-	for _, m := range marks {
-		if m != marks[0] {
-			return ""
-		}
-	}
-	if len(marks) == 0 {
+	if slices.ContainsFunc(marks, func(m mark) bool { return m != marks[0] }) || len(marks) == 0 {
 		return ""
 	}
 	return marks[0]

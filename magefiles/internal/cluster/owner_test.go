@@ -38,6 +38,7 @@ func TestAClusterIsOursOnlyIfAllOfItsNodesHaveOneMark(t *testing.T) {
 		"a node of somebody": {nodes, marked("k/A") + "/var\t\n", ""},
 		"of two clusters":    {nodes, marked("k/A") + marked("k/B"), ""},
 		"no cluster":         {"", "", ""},
+		"a load balancer":    {"k-external-load-balancer\tUp 2 minutes\n", "", ""},
 		"no mounts at all":   {nodes, "\n\n", ""},
 	} {
 		c := New(Options{Name: "k", Kubeconfig: "/none"})
