@@ -116,7 +116,9 @@ func readInputs(config Config) (inputs, error) {
 	if err != nil {
 		return in, fmt.Errorf("%w\nkindgate runs in its own folder, where %s and %s/ are.", err, clusterFile, manifestsDir)
 	}
-	in.kind, err = cluster.ParseConfig(data, clusterFile, config.HTTPPort, config.HTTPSPort)
+	if data, err = kube.OneDocument(data, clusterFile); err == nil {
+		in.kind, err = cluster.ParseConfig(data, clusterFile, config.HTTPPort, config.HTTPSPort)
+	}
 	problems = append(problems, err)
 	objects, err := kube.ReadDir(os.DirFS(manifestsDir), manifestsDir, func(path string) bool { return path == valuesFile })
 	problems = append(problems, err)
@@ -132,7 +134,9 @@ func readInputs(config Config) (inputs, error) {
 	}
 	data, err = os.ReadFile(filepath.Join(manifestsDir, valuesFile))
 	problems = append(problems, err)
-	if err := yaml.UnmarshalStrict(data, &in.values); err != nil {
+	data, err = kube.OneDocument(data, manifestsDir+"/"+valuesFile)
+	problems = append(problems, err)
+	if err := yaml.Unmarshal(data, &in.values); err != nil {
 		problems = append(problems, fmt.Errorf("%s/%s: %w", manifestsDir, valuesFile, err))
 	}
 	in.gateways, err = ofKind[gatewayv1.Gateway](in.routes, "Gateway")

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -92,6 +93,51 @@ func TestRoutesAppliesAnEditedRouteAndNothingElse(t *testing.T) {
 	}
 }
 
+func TestASecretIsAsItsStringDataWhateverIsDoneToItsKeys(t *testing.T) {
+	w := up(t)
+	const file = "manifests/secret.yaml"
+	w.write(t, file, "apiVersion: v1\nkind: Secret\nmetadata: {name: settings, namespace: demo}\nstringData:\n  user: admin\n  key: text\n")
+	dyn, _ := w.clients(t)
+	secret := dyn.Resource(secrets).Namespace("demo")
+	look := func(result string) map[string]any {
+		if step := w.steps(t, "apps")["apps"]; step.Result != result {
+			t.Errorf("%+v, expected %s", step, result)
+		}
+		live, err := secret.Get(context.Background(), "settings", metav1.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		again := w.steps(t, "apps")["apps"]
+		if now, err := secret.Get(context.Background(), "settings", metav1.GetOptions{}); err != nil ||
+			again.Result != "unchanged" || now.GetResourceVersion() != live.GetResourceVersion() {
+			t.Errorf("a second run: %+v, %v", again, err)
+		}
+		return live.Object["data"].(map[string]any)
+	}
+	whole := map[string]any{"user": "YWRtaW4=", "key": "dGV4dA=="}
+	if data := look("created"); !maps.Equal(data, whole) {
+		t.Error(data)
+	}
+	for _, damage := range []string{`{"data":{"key":"b3RoZXI="}}`, `{"data":{"user":null}}`, `{"data":null}`} {
+		for _, manager := range []string{"somebody", "kindgate"} {
+			options := metav1.PatchOptions{FieldManager: manager}
+			if _, err := secret.Patch(context.Background(), "settings", types.MergePatchType, []byte(damage), options); err != nil {
+				t.Fatal(err)
+			}
+			if data := look("repaired"); !maps.Equal(data, whole) {
+				t.Errorf("%s by %s: %v", damage, manager, data)
+			}
+		}
+	}
+	w.edit(t, file, "  user: admin\n", "")
+	if data := look("updated"); !maps.Equal(data, map[string]any{"key": "dGV4dA=="}) {
+		t.Error(data)
+	}
+	if err := secret.Delete(context.Background(), "settings", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestUpPutsBackWhatSomebodyDeletedOrChanged(t *testing.T) {
 	remove := func(resource schema.GroupVersionResource, namespace, name string) func(*testing.T, *world) {
 		return func(t *testing.T, w *world) {
@@ -127,6 +173,10 @@ func TestUpPutsBackWhatSomebodyDeletedOrChanged(t *testing.T) {
 		{"HTTPRoute's backend changed", patch(routes, "demo", "whoami-host", `{"spec":{"rules":[{"backendRefs":[{"name":"whoami-v2","port":80}]}]}}`), "routes"},
 		{"Gateway deleted", remove(gateways, "traefik", "traefik-gateway"), "routes"},
 		{"GatewayClass deleted", remove(classes, "", "traefik"), "traefik"},
+		{"DaemonSet's value changed under Helm's name", func(t *testing.T, w *world) {
+			w.kubectl(t, `-n traefik patch daemonset traefik --field-manager=helm --type=merge `+
+				`-p '{"spec":{"template":{"spec":{"terminationGracePeriodSeconds":61}}}}'`)
+		}, "traefik"},
 		{"DaemonSet deleted", remove(daemonSets, "traefik", "traefik"), "traefik"},
 		{"DaemonSet's image changed", patch(daemonSets, "traefik", "traefik", `{"spec":{"template":{"spec":{"containers":[{"name":"traefik","image":"traefik/whoami:v1.11.0"}]}}}}`), "traefik"},
 		{"Traefik's Service deleted", remove(services, "traefik", "traefik"), "traefik"},

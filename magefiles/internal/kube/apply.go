@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -11,9 +12,12 @@ import (
 	"strings"
 
 	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -142,64 +146,15 @@ func (c *Client) applyOnce(ctx context.Context, object Object, live *unstructure
 	}
 }
 
-// isOurs tells whether kindgate has applied an object before. Whatever else it has then is repaired.
-func isOurs(live *unstructured.Unstructured) bool {
-	return live.GetAnnotations()[manifestAnnotation] != "" ||
-		slices.ContainsFunc(live.GetManagedFields(), func(entry metav1.ManagedFieldsEntry) bool { return entry.Manager == Manager })
-}
-
-// before returns who has written an object that was there before kindgate applied it.
-func before(live *unstructured.Unstructured, res result.Result) []string {
-	if live == nil || res == result.Unchanged || isOurs(live) {
-		return nil
-	}
-	managers := []string{}
-	for _, entry := range live.GetManagedFields() {
-		managers = append(managers, entry.Manager)
-	}
-	slices.Sort(managers)
-	return slices.Compact(managers)
-}
-
-// A ConflictError is about an object that was there before kindgate applied it, in which others have set fields to other values than its
-// manifest. It was left as it is. See https://kubernetes.io/docs/reference/using-api/server-side-apply/#conflicts.
-type ConflictError struct {
-	Managers, Fields []string
-}
-
-func (c *ConflictError) Error() string {
-	fields := c.Fields[:min(4, len(c.Fields))]
-	more := ""
-	if n := len(c.Fields) - len(fields); n > 0 {
-		more = fmt.Sprintf(" and %d more", n)
-	}
-	return fmt.Sprintf("it was there before, and %s set %s%s to something else", strings.Join(c.Managers, ", "), strings.Join(fields, ", "), more)
-}
-
-// conflict reads the API server's error, which has a cause for each field.
-func conflict(err error) error {
-	var status apierrors.APIStatus
-	if !errors.As(err, &status) || status.Status().Details == nil {
-		return err
-	}
-	found := &ConflictError{}
-	for _, cause := range status.Status().Details.Causes {
-		if cause.Type == metav1.CauseTypeFieldManagerConflict {
-			manager, _, _ := strings.Cut(strings.TrimPrefix(cause.Message, `conflict with "`), `"`)
-			found.Managers, found.Fields = append(found.Managers, manager), append(found.Fields, cause.Field)
-		}
-	}
-	if len(found.Fields) == 0 {
-		return err
-	}
-	slices.Sort(found.Managers)
-	found.Managers = slices.Compact(found.Managers)
-	return found
-}
-
-// isAsWanted tells whether applying what wanted returned would change nothing.
+// isAsWanted tells whether applying what wanted returned would change nothing: the object was applied from this manifest, we own the
+// manifest's fields and no others, and they have its values. A value can differ although we own the field: somebody wrote it under our
+// name. Where this says false for a value that the server only writes differently, applying changes nothing.
 func isAsWanted(live, want *unstructured.Unstructured, hash string) bool {
-	return live != nil && live.GetAnnotations()[manifestAnnotation] == hash && covers(want.Object, ownedFields(live, Manager))
+	if live == nil || live.GetAnnotations()[manifestAnnotation] != hash {
+		return false
+	}
+	owned := ownedFields(live, Manager, metav1.ManagedFieldsOperationApply)
+	return covers(want.Object, owned) && !exceeds(owned, want.Object) && within(normalized(want), live.Object)
 }
 
 // IsApplied tells whether an object in the cluster is as its manifest now has it: applied from it, and not changed since.
@@ -220,6 +175,9 @@ func wanted(object Object, live *unstructured.Unstructured) (*unstructured.Unstr
 		unstructured.RemoveNestedField(want.Object, "metadata", field)
 	}
 	unstructured.RemoveNestedField(want.Object, "status")
+	if want.GroupVersionKind() == corev1.SchemeGroupVersion.WithKind("Secret") {
+		encodeStringData(want.Object)
+	}
 	content, err := want.MarshalJSON()
 	if err != nil {
 		return nil, "", err
@@ -236,6 +194,35 @@ func wanted(object Object, live *unstructured.Unstructured) (*unstructured.Unstr
 		unstructured.RemoveNestedField(want.Object, "spec", "replicas")
 	}
 	return want, hash, nil
+}
+
+// encodeStringData turns a Secret's stringData into data, as the server does, so that we own the keys that the server keeps.
+func encodeStringData(secret map[string]any) {
+	plain, _, err := unstructured.NestedStringMap(secret, "stringData")
+	if err != nil || plain == nil {
+		return // none, or one that the server refuses
+	}
+	for key, value := range plain {
+		_ = unstructured.SetNestedField(secret, base64.StdEncoding.EncodeToString([]byte(value)), "data", key)
+	}
+	delete(secret, "stringData")
+}
+
+// normalized returns an object's content as the server writes it, for kinds that are known: 1000m becomes 1, 60s becomes 1m0s.
+func normalized(u *unstructured.Unstructured) map[string]any {
+	typed, err := known.New(u.GroupVersionKind())
+	if err != nil {
+		return u.Object
+	}
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, typed); err != nil {
+		return u.Object
+	}
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(typed)
+	if err != nil {
+		return u.Object
+	}
+	delete(content, "status")
+	return content
 }
 
 // autoscaled tells whether a controller in the cluster (not a person with kubectl scale) sets the replicas.
@@ -341,29 +328,64 @@ func (c *Client) List(ctx context.Context, kind schema.GroupVersionKind, namespa
 	return list.Items, nil
 }
 
-// Drifted returns those of objects, which helper wrote last, that are missing from the cluster or in which somebody else has since
-// changed a field that it set.
+// Drifted returns those of objects, which a client other than us wrote as the given field manager, that are missing from the cluster or
+// differ from what is in it. An object that seems to is compared once more, with what the server says it would be if it were applied:
+// nothing is written, and what a server only writes differently is no difference.
 func (c *Client) Drifted(ctx context.Context, objects []Object, manager string) ([]Object, error) {
 	live, err := c.Live(ctx, objects)
 	if err != nil {
 		return nil, err
 	}
+	differs := make([]bool, len(objects))
+	each(objects, func(i int, object Object) {
+		differs[i] = live[i] == nil || c.differs(ctx, object, live[i], manager)
+	})
 	var drifted []Object
 	for i, object := range objects {
-		if live[i] == nil || !covers(object.Object, ownedFields(live[i], manager)) && !within(object.Object, live[i].Object) {
+		if differs[i] {
 			drifted = append(drifted, object)
 		}
 	}
 	return drifted, nil
 }
 
-// ownedFields returns the set of fields that a manager owns in an object, in the form of FieldsV1: a tree whose keys are f:field,
-// k:{keys of a list's item} and v:value. It is nil when the manager owns none.
+func (c *Client) differs(ctx context.Context, object Object, live *unstructured.Unstructured, manager string) bool {
+	want, _, err := wanted(object, live)
+	if err != nil {
+		return true
+	}
+	unstructured.RemoveNestedField(want.Object, "metadata", "annotations", manifestAnnotation)
+	same := within(normalized(want), live.Object)
+	if same && covers(want.Object, ownedFields(live, manager, metav1.ManagedFieldsOperationUpdate)) {
+		return false
+	}
+	client, err := c.resource(ctx, object.GroupVersionKind(), object.GetNamespace())
+	if err != nil {
+		return !same
+	}
+	applied, err := client.Apply(ctx, want.GetName(), want, metav1.ApplyOptions{FieldManager: Manager, Force: true, DryRun: []string{metav1.DryRunAll}})
+	if err != nil {
+		return !same
+	}
+	return !apiequality.Semantic.DeepEqual(content(applied), content(live))
+}
+
+// content returns an object without what says only who wrote it, and when.
+func content(u *unstructured.Unstructured) map[string]any {
+	u = u.DeepCopy()
+	for _, field := range []string{"managedFields", "resourceVersion", "generation"} {
+		unstructured.RemoveNestedField(u.Object, "metadata", field)
+	}
+	return u.Object
+}
+
+// ownedFields returns the set of fields that a manager owns in an object by applying or by updating it, in the form of FieldsV1: a tree
+// whose keys are f:field, k:{keys of a list's item} and v:value. It is nil when the manager owns none.
 // See https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management.
-func ownedFields(live *unstructured.Unstructured, manager string) map[string]any {
+func ownedFields(live *unstructured.Unstructured, manager string, operation metav1.ManagedFieldsOperationType) map[string]any {
 	var owned map[string]any
 	for _, entry := range live.GetManagedFields() {
-		if entry.Manager == manager && entry.Subresource == "" && entry.FieldsV1 != nil {
+		if entry.Manager == manager && entry.Operation == operation && entry.Subresource == "" && entry.FieldsV1 != nil {
 			if err := json.Unmarshal(entry.FieldsV1.GetRawBytes(), &owned); err != nil {
 				return nil
 			}
@@ -432,35 +454,64 @@ func coversValue(want any, owned map[string]any) bool {
 	return true
 }
 
-// ownedItem finds the entry of a list's item: by its value in a set, else by its keys, those that the item leaves to their defaults aside.
-func ownedItem(item any, owned map[string]any) (map[string]any, bool) {
-	fields, isMap := item.(map[string]any)
+// exceeds tells whether a manager owns a field that an object does not set, as one that its manifest had before.
+func exceeds(owned map[string]any, want any) bool {
 	for key, child := range owned {
-		kind, content, _ := strings.Cut(key, ":")
-		var matches bool
-		switch {
-		case kind == "v" && !isMap:
-			var value any
-			matches = decode(content, &value) && fmt.Sprint(value) == fmt.Sprint(item)
-		case kind == "k" && isMap:
-			var keys map[string]any
-			matches = decode(content, &keys)
-			for name, value := range keys {
-				own, set := fields[name]
-				if !set && name == "protocol" {
-					own, set = "TCP", true // the one default that tells items of one port apart
-				}
-				if set && fmt.Sprint(own) != fmt.Sprint(value) {
-					matches = false
-				}
+		fields, _ := child.(map[string]any)
+		if name, ok := strings.CutPrefix(key, "f:"); ok {
+			object, _ := want.(map[string]any)
+			value, set := object[name]
+			if !set || exceeds(fields, value) {
+				return true
+			}
+		} else if key != "." {
+			items, _ := want.([]any)
+			i := slices.IndexFunc(items, func(item any) bool { return isItem(key, item) })
+			if i < 0 || exceeds(fields, items[i]) {
+				return true
 			}
 		}
-		if matches {
+	}
+	return false
+}
+
+// ownedItem finds the entry of a list's item.
+func ownedItem(item any, owned map[string]any) (map[string]any, bool) {
+	for key, child := range owned {
+		if isItem(key, item) {
 			owner, ok := child.(map[string]any)
 			return owner, ok
 		}
 	}
 	return nil, false
+}
+
+// isItem tells whether a key of FieldsV1 is a list's item: by its value in a set, else by its keys, those that the item leaves to their
+// defaults aside.
+func isItem(key string, item any) bool {
+	fields, isMap := item.(map[string]any)
+	kind, content, _ := strings.Cut(key, ":")
+	switch {
+	case kind == "v" && !isMap:
+		var value any
+		return decode(content, &value) && fmt.Sprint(value) == fmt.Sprint(item)
+	case kind == "k" && isMap:
+		var keys map[string]any
+		if !decode(content, &keys) {
+			return false
+		}
+		for name, value := range keys {
+			own, set := fields[name]
+			if !set && name == "protocol" {
+				own, set = "TCP", true // the one default that tells items of one port apart
+			}
+			if set && fmt.Sprint(own) != fmt.Sprint(value) {
+				return false
+			}
+		}
+		return true
+	}
+	return false
 }
 
 // decode reads JSON, numbers as they are written.

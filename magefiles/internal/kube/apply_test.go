@@ -101,7 +101,9 @@ func managed(t *testing.T, managers map[string]string) *unstructured.Unstructure
 		if err := json.Unmarshal([]byte(managers[name]), fields); err != nil {
 			t.Fatal(err)
 		}
-		entries = append(entries, metav1.ManagedFieldsEntry{Manager: manager, Subresource: subresource, FieldsV1: fields})
+		entries = append(entries, metav1.ManagedFieldsEntry{
+			Manager: manager, Operation: metav1.ManagedFieldsOperationApply, Subresource: subresource, FieldsV1: fields,
+		})
 	}
 	live.SetManagedFields(entries)
 	return live.Unstructured
@@ -122,7 +124,7 @@ func TestOnlyTheManagersOwnFieldsCount(t *testing.T) {
 		{"its own of a status only", map[string]string{Manager + "/status": deploymentFields}, false},
 		{"nobody's", nil, false},
 	} {
-		if got := covers(object(t, deployment), ownedFields(managed(t, test.managers), Manager)); got != test.want {
+		if got := covers(object(t, deployment), ownedFields(managed(t, test.managers), Manager, metav1.ManagedFieldsOperationApply)); got != test.want {
 			t.Errorf("%s: %v", test.name, got)
 		}
 	}
@@ -198,6 +200,122 @@ func TestWithinForgivesWhatAServerAddsOrLeavesOutAndNothingElse(t *testing.T) {
 	}
 }
 
+// applied is an object that was applied from a manifest, with the fields that we then own, or some others.
+func applied(t *testing.T, want *unstructured.Unstructured, fields string) *unstructured.Unstructured {
+	t.Helper()
+	live := managed(t, map[string]string{Manager: fields})
+	entries := live.GetManagedFields()
+	live.Object = want.DeepCopy().Object
+	live.SetManagedFields(entries)
+	return live
+}
+
+func TestAnObjectIsAsWantedWhileItHasTheManifestsValuesWhoeverWroteThem(t *testing.T) {
+	const (
+		secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: n}\nstringData: {user: admin, key: text}\ndata: {key: b2xk}\n"
+		fields = `{"f:metadata":{"f:annotations":{"f:kindgate/manifest-sha256":{}}},"f:data":{"f:user":{},"f:key":{}}}`
+	)
+	want, hash, err := wanted(manifest(t, secret), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name, fields string
+		change       func(live *unstructured.Unstructured)
+		want         bool
+	}{
+		{"as applied", fields, func(*unstructured.Unstructured) {}, true},
+		{"with somebody's key", fields, func(live *unstructured.Unstructured) {
+			_ = unstructured.SetNestedField(live.Object, "eA==", "data", "theirs")
+		}, true},
+		{"a value changed under our name", fields, func(live *unstructured.Unstructured) {
+			_ = unstructured.SetNestedField(live.Object, "eA==", "data", "key")
+		}, false},
+		{"a key removed", fields, func(live *unstructured.Unstructured) { unstructured.RemoveNestedField(live.Object, "data", "key") }, false},
+		{"a key that the manifest had before", strings.Replace(fields, `"f:key":{}`, `"f:key":{},"f:old":{}`, 1),
+			func(*unstructured.Unstructured) {}, false},
+		{"a hash that was forged", fields, func(live *unstructured.Unstructured) {
+			live.SetAnnotations(map[string]string{manifestAnnotation: "other"})
+		}, false},
+		{"written by an update under our name", fields, func(live *unstructured.Unstructured) {
+			entries := live.GetManagedFields()
+			entries[0].Operation = metav1.ManagedFieldsOperationUpdate
+			live.SetManagedFields(entries)
+		}, false},
+	} {
+		live := applied(t, want, test.fields)
+		test.change(live)
+		if got := isAsWanted(live, want, hash); got != test.want {
+			t.Errorf("%s: %v", test.name, got)
+		}
+	}
+	if isAsWanted(nil, want, hash) {
+		t.Error("an object that is not there is as wanted")
+	}
+}
+
+func TestASecretsStringDataIsSentAsData(t *testing.T) {
+	for text, data := range map[string]string{
+		"stringData: {user: admin, key: text}\ndata: {key: b2xk, more: eA==}": "key: dGV4dA==, more: eA==, user: YWRtaW4=",
+		"stringData: {user: ''}": "user: ''",
+		"data: {more: eA==}":     "more: eA==",
+		"stringData: {}":         "",
+	} {
+		want, _, err := wanted(manifest(t, "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\n"+text), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		expected := object(t, "{"+data+"}")
+		got, _ := want.Object["data"].(map[string]any)
+		if _, plain := want.Object["stringData"]; plain || !maps.Equal(got, expected) {
+			t.Errorf("%s: %v", text, want.Object)
+		}
+	}
+	other, _, _ := wanted(manifest(t, "apiVersion: example.com/v1\nkind: Secret\nmetadata: {name: s}\nstringData: {a: b}\n"), nil)
+	if other.Object["stringData"] == nil {
+		t.Error("another group's Secret was changed")
+	}
+}
+
+func TestAValueThatTheServerWritesOtherwiseIsNoDifference(t *testing.T) {
+	const pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: p, labels: null}\nspec:\n  nodeSelector: {}\n  containers:\n" +
+		"  - {name: c, env: [{name: E, value: ''}], resources: {requests: {cpu: CPU, memory: 1024Mi}}}\n"
+	live := object(t, "apiVersion: v1\nkind: Pod\nmetadata: {name: p, uid: u}\nspec:\n  containers:\n"+
+		"  - {name: c, imagePullPolicy: Always, env: [{name: E}], resources: {requests: {cpu: '1', memory: 1Gi}}}\n")
+	for cpu, want := range map[string]bool{"1000m": true, "1": true, "'1.0'": true, "1001m": false} {
+		if got := within(normalized(manifest(t, strings.Replace(pod, "CPU", cpu, 1)).Unstructured), live); got != want {
+			t.Errorf("%s: %v", cpu, got)
+		}
+	}
+	unknown := manifest(t, "apiVersion: example.com/v1\nkind: Thing\nmetadata: {name: t}\ncpu: 1000m\n")
+	if got := normalized(unknown.Unstructured); got["cpu"] != "1000m" {
+		t.Errorf("%v", got)
+	}
+	misfit := manifest(t, "apiVersion: v1\nkind: Pod\nmetadata: {name: t}\nspec: text\n")
+	if got := normalized(misfit.Unstructured); got["spec"] != "text" {
+		t.Errorf("%v", got)
+	}
+}
+
+func TestWhatIsOwnedBeyondTheManifestIsSeen(t *testing.T) {
+	for _, test := range []struct {
+		fields, object string
+		want           bool
+	}{
+		{deploymentFields, deployment, false},
+		{strings.Replace(deploymentFields, `"f:image":{}`, `"f:image":{},"f:args":{}`, 1), deployment, true},
+		{strings.ReplaceAll(deploymentFields, "main", "other"), deployment, true},
+		{strings.Replace(deploymentFields, `"f:replicas"`, `"f:paused"`, 1), deployment, true},
+		{`{"f:metadata":{"f:finalizers":{".":{},"v:\"x\"":{}}}}`, "metadata: {finalizers: [x]}", false},
+		{`{"f:metadata":{"f:finalizers":{".":{},"v:\"x\"":{},"v:\"y\"":{}}}}`, "metadata: {finalizers: [x]}", true},
+		{routeFields, httpRoute, false},
+	} {
+		if got := exceeds(object(t, test.fields), object(t, test.object)); got != test.want {
+			t.Errorf("%s: %v", test.fields, got)
+		}
+	}
+}
+
 func TestWhatIsSentHasNothingThatOnlyAServerWrites(t *testing.T) {
 	exported := object(t, deployment+"status: {replicas: 2}\n")
 	metadata := exported["metadata"].(map[string]any)
@@ -243,7 +361,7 @@ func TestAnAutoscalersReplicasAreLeftToItAndChangeNoHash(t *testing.T) {
 	if _, found, _ := unstructured.NestedFieldNoCopy(scaled.Object, "spec", "replicas"); found {
 		t.Error("the replicas are fought over")
 	}
-	owned := ownedFields(live, Manager)
+	owned := ownedFields(live, Manager, metav1.ManagedFieldsOperationApply)
 	owned["f:metadata"] = object(t, `{"f:annotations":{"f:`+manifestAnnotation+`":{}},"f:labels":{}}`)
 	if !covers(scaled.Object, owned) || covers(o.Object, owned) {
 		t.Error("the replicas still count")

@@ -1,28 +1,24 @@
 package kube
 
 import (
-	"bufio"
-	"bytes"
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"path/filepath"
-	"regexp"
+	goruntime "runtime"
 	"slices"
-	"strconv"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/serializer/json"
-	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+	serializer "k8s.io/apimachinery/pkg/runtime/serializer/json"
 	"k8s.io/client-go/kubernetes/scheme"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 	gatewayv1beta1 "sigs.k8s.io/gateway-api/apis/v1beta1"
-	"sigs.k8s.io/yaml"
 )
 
 // known holds the kinds whose fields can be checked before there is a cluster to ask: Kubernetes' own and the Gateway API's.
@@ -40,95 +36,124 @@ func init() {
 // files for which skip returns true. dir is what the messages call that root. The error joins everything that is wrong, each
 // with its file and line: syntax, an object without apiVersion, kind or name, a misspelt field, an object defined twice.
 func ReadDir(fsys fs.FS, dir string, skip func(path string) bool) ([]Object, error) {
-	var objects []Object
-	var problems []error
+	var paths []string
 	err := fs.WalkDir(fsys, ".", func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
+		if err == nil && !entry.IsDir() && !skip(path) && slices.Contains([]string{".yaml", ".yml", ".json"}, strings.ToLower(filepath.Ext(path))) {
+			paths = append(paths, path)
 		}
-		if entry.IsDir() || skip(path) || !slices.Contains([]string{".yaml", ".yml", ".json"}, strings.ToLower(filepath.Ext(path))) {
-			return nil
-		}
-		data, err := fs.ReadFile(fsys, path)
-		if err != nil {
-			return fmt.Errorf("%s/%s: %w", dir, path, err)
-		}
-		decoded, err := Decode(data, dir+"/"+path)
-		objects = append(objects, decoded...)
-		problems = append(problems, err)
-		return nil
+		return err
 	})
+	decoded, problems := make([][]Object, len(paths)), make([]error, len(paths))
+	var files errgroup.Group
+	files.SetLimit(goruntime.GOMAXPROCS(0))
+	for i, path := range paths {
+		files.Go(func() error {
+			decoded[i], problems[i] = readFile(fsys, dir, path)
+			return nil
+		})
+	}
+	_ = files.Wait()
+	objects := slices.Concat(decoded...)
 	return objects, errors.Join(err, errors.Join(problems...), duplicates(objects))
 }
 
-// Decode returns the objects of a YAML stream, those of a List one by one; documents without content are passed over. source names
-// the stream in the messages. Objects of kinds that Kubernetes or the Gateway API define are checked strictly: an unknown or
-// doubled field is an error, as with kubectl apply. The error joins all that is wrong.
-func Decode(data []byte, source string) ([]Object, error) {
-	var objects []Object
-	var problems []error
-	reader := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(data)))
-	for line := 1; ; {
-		doc, err := reader.Read()
-		if errors.Is(err, io.EOF) {
-			return objects, errors.Join(problems...)
-		}
-		if err != nil {
-			return objects, errors.Join(append(problems, fmt.Errorf("%s: %w", source, err))...)
-		}
-		start := line + blankLines(doc)
-		decoded, err := decodeDocument(doc, fmt.Sprintf("%s:%d", source, start))
-		if err != nil {
-			problems = append(problems, atLine(err, source, line, start))
-		}
-		objects = append(objects, decoded...)
-		line += bytes.Count(doc, []byte("\n")) + 1 // the reader drops the separator's line
+func readFile(fsys fs.FS, dir, path string) ([]Object, error) {
+	source := dir + "/" + path
+	if strings.HasPrefix(filepath.Base(path), "kustomization.") {
+		return nil, fmt.Errorf("%s:1: kindgate does not run kustomize: move the tree out of %s, and write what it makes into it "+
+			"(kubectl kustomize FOLDER > %s/NAME.yaml)", source, dir, dir)
 	}
+	data, err := fs.ReadFile(fsys, path)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", source, err)
+	}
+	return Decode(data, source)
 }
 
-func decodeDocument(doc []byte, source string) ([]Object, error) {
-	content, err := yaml.YAMLToJSONStrict(doc)
+// Decode returns the objects of a YAML or JSON stream, those of a List one by one; documents without content are passed over. source
+// names the stream in the messages. What it returns is what kubectl would create from the stream. What kubectl would drop without a word,
+// or what reads differently in YAML than it does in kubectl, is an error. Objects of kinds that Kubernetes or the Gateway API define are
+// checked strictly: an unknown field is an error, as with kubectl apply. The error joins all that is wrong, each with its line.
+func Decode(data []byte, source string) ([]Object, error) {
+	docs, err := documents(data, source)
+	var objects []Object
+	problems := []error{err}
+	for _, doc := range docs {
+		decoded, err := doc.objects(source)
+		objects = append(objects, decoded...)
+		problems = append(problems, err)
+	}
+	return objects, errors.Join(problems...)
+}
+
+// objects returns the document's object, or those of a list, each with its own line.
+func (d document) objects(source string) ([]Object, error) {
+	decoded, _, err := unstructured.UnstructuredJSONScheme.Decode(d.json, nil, nil)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s:%d: no Kubernetes object: apiVersion, kind and metadata are needed, in each item of a list too", source, d.line)
 	}
-	if string(content) == "null" {
-		return nil, nil
+	place := d.place(source)
+	list, ok := decoded.(*unstructured.UnstructuredList)
+	if !ok {
+		object := Object{decoded.(*unstructured.Unstructured), place(d.node)}
+		return []Object{object}, check(object)
 	}
-	u := &unstructured.Unstructured{}
-	if err := u.UnmarshalJSON(content); err != nil {
-		return nil, errors.New("no Kubernetes object: apiVersion, kind and metadata are needed")
+	objects := make([]Object, len(list.Items))
+	problems := []error{checkList(list, place(d.node))}
+	nodes := field(d.node, "items")
+	for i := range list.Items {
+		node := d.node
+		if nodes != nil && i < len(nodes.Content) {
+			node = nodes.Content[i]
+		}
+		objects[i] = Object{&list.Items[i], place(node)}
+		problems = append(problems, check(objects[i]))
 	}
-	if u.IsList() {
-		var objects []Object
-		err := u.EachListItem(func(item runtime.Object) error {
-			object := Object{item.(*unstructured.Unstructured), source}
-			objects = append(objects, object)
-			return check(object)
-		})
-		return objects, err
+	return objects, errors.Join(problems...)
+}
+
+// checkList finds what kubectl would drop: it takes every object with items for a list, and of a list nothing but the items.
+func checkList(list *unstructured.UnstructuredList, place string) error {
+	kind := list.GetKind()
+	if !strings.HasSuffix(kind, "List") {
+		return fmt.Errorf("%s: %s has a field items, which only a List has", place, kind)
 	}
-	object := Object{u, source}
-	return []Object{object}, check(object)
+	for name := range list.Object {
+		if !slices.Contains([]string{"apiVersion", "kind", "metadata"}, name) {
+			return fmt.Errorf("%s: %s: unknown field %q", place, kind, name)
+		}
+	}
+	return nil
 }
 
 // check finds what is wrong with an object without asking a cluster.
 func check(o Object) error {
+	problem := func(format string, args ...any) error {
+		return fmt.Errorf("%s: "+format, append([]any{o.Source}, args...)...)
+	}
+	content, err := o.MarshalJSON()
 	switch {
+	case o.GetKind() == "":
+		return problem("kind is missing")
+	case err != nil:
+		return problem("%s: %w", o.Name(), err)
 	case o.GetAPIVersion() == "":
-		return fmt.Errorf("%s: apiVersion is missing", o.Name())
-	case o.GetName() == "":
-		return fmt.Errorf("%s: metadata.name is missing", o.GetKind())
+		return problem("%s: apiVersion is missing", o.Name())
+	case o.IsList():
+		return problem("%s in a list: kubectl takes no lists in lists", o.GetKind())
+	}
+	if err := json.Unmarshal(content, &metav1.PartialObjectMetadata{}); err != nil {
+		return problem("%s: %w", o.Name(), err)
+	}
+	if o.GetName() == "" {
+		return problem("%s: metadata.name is missing", o.GetKind())
 	}
 	if !known.Recognizes(o.GroupVersionKind()) {
 		return nil
 	}
-	content, err := o.MarshalJSON()
-	if err != nil {
-		return fmt.Errorf("%s: %w", o.Name(), err)
-	}
-	strict := json.NewSerializerWithOptions(json.DefaultMetaFactory, known, known, json.SerializerOptions{Strict: true})
+	strict := serializer.NewSerializerWithOptions(serializer.DefaultMetaFactory, known, known, serializer.SerializerOptions{Strict: true})
 	if _, _, err := strict.Decode(content, nil, nil); err != nil {
-		return fmt.Errorf("%s: %w", o.Name(), err)
+		return problem("%s: %w", o.Name(), err)
 	}
 	return nil
 }
@@ -145,29 +170,4 @@ func duplicates(objects []Object) error {
 		first[key] = o
 	}
 	return errors.Join(problems...)
-}
-
-var yamlLine = regexp.MustCompile(`(?:error converting YAML to JSON: )?yaml: (?:unmarshal errors:\s+)?line (\d+): `)
-
-// atLine puts file:line in front of the message: the line that the parser names, counted from the document's first, or else the
-// document's own.
-func atLine(err error, source string, first, start int) error {
-	message := err.Error()
-	at := start
-	if found := yamlLine.FindStringSubmatchIndex(message); found != nil {
-		n, _ := strconv.Atoi(message[found[2]:found[3]])
-		at = first + n - 1
-		message = message[:found[0]] + message[found[1]:]
-	}
-	return fmt.Errorf("%s:%d: %s", source, at, message)
-}
-
-func blankLines(doc []byte) int {
-	lines := bytes.Split(doc, []byte("\n"))
-	content := slices.IndexFunc(lines, func(line []byte) bool {
-		line = bytes.TrimSpace(line)
-		line = bytes.TrimSpace(bytes.TrimPrefix(line, []byte("---")))
-		return len(line) > 0 && line[0] != '#'
-	})
-	return max(content, 0)
 }

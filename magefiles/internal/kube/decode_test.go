@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"golang.org/x/text/encoding/unicode"
 )
 
 func read(t *testing.T, files map[string]string) ([]Object, error) {
@@ -35,7 +37,7 @@ func TestReadDirReturnsEveryObjectWithItsPlace(t *testing.T) {
 		got = append(got, o.Name()+" "+o.Source)
 	}
 	want := "Namespace/shop manifests/a.yaml:2|Service/shop/shop manifests/a.yaml:8|" +
-		"ConfigMap/c manifests/b.yml:1|Thing/t manifests/sub/c.yaml:1"
+		"ConfigMap/c manifests/b.yml:4|Thing/t manifests/sub/c.yaml:1"
 	if strings.Join(got, "|") != want {
 		t.Errorf("got  %s\nwant %s", strings.Join(got, "|"), want)
 	}
@@ -94,9 +96,104 @@ func TestTheLineIsTheObjectsWhateverStandsBeforeIt(t *testing.T) {
 	}
 }
 
-func TestAByteOrderMarkDoesNoHarm(t *testing.T) {
-	if objects, err := Decode([]byte("\uFEFF"+namespace), "f"); err != nil || len(objects) != 1 || objects[0].GetAPIVersion() != "v1" {
-		t.Errorf("%v %v", objects, err)
+func utf16(t *testing.T, order unicode.Endianness, mark unicode.BOMPolicy, text string) string {
+	t.Helper()
+	data, err := unicode.UTF16(order, mark).NewEncoder().String(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+const settings = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n"
+
+func TestEveryDocumentOfAFileIsReadInAnyEncodingThatKubectlKnows(t *testing.T) {
+	const inJSON = `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"c"},"data":{"face":"\ud83d\ude00"}}`
+	two := namespace + "---\n" + settings
+	for name, text := range map[string]string{
+		"UTF-8": two, "UTF-8 with a mark": "\uFEFF" + two, "CRLF": strings.ReplaceAll(two, "\n", "\r\n"),
+		"UTF-16 LE":            utf16(t, unicode.LittleEndian, unicode.UseBOM, two),
+		"UTF-16 BE":            utf16(t, unicode.BigEndian, unicode.UseBOM, two),
+		"JSON after JSON":      inJSON + "\n" + strings.Replace(inJSON, `"c"`, `"d"`, 1),
+		"JSON at once":         inJSON + strings.Replace(inJSON, `"c"`, `"d"`, 1),
+		"YAML after JSON":      inJSON + "\n---\n" + namespace,
+		"a document's end":     namespace + "...\n---\n" + settings + "...\n# the end\n",
+		"comments":             "# one\n---\n# two\n" + namespace + "--- # three\n" + settings + "---\n# four\n",
+		"--- in a block":       namespace + "---\n" + settings + "data:\n  text: |\n    a\n    ---\n    b\n",
+		"a list":               "apiVersion: v1\nkind: ConfigMapList\nitems: [{metadata: {name: a}}, {metadata: {name: b}}]\n",
+		"a list without items": two + "---\napiVersion: v1\nkind: List\nitems: null\n",
+		"merge keys":           namespace + "---\n" + settings + "data: &d {a: b}\nbinaryData:\n  <<: *d\n  a: Yg==\n",
+	} {
+		objects, err := Decode([]byte(text), "f")
+		if err != nil || len(objects) != 2 {
+			t.Errorf("%s: %v %v", name, objects, err)
+		}
+		asKubectl(t, []byte(text))
+	}
+}
+
+func TestWhatKubectlWouldDropOrReadOtherwiseIsRefusedWithItsLine(t *testing.T) {
+	for text, want := range map[string]string{
+		namespace + "...\n" + settings:                                     "f:5: did not find expected <document start>: kubectl drops what follows",
+		strings.ReplaceAll(namespace+"---\n"+settings, "\n", "\r"):         "f:5: there is text after the document's end: kubectl drops",
+		utf16(t, unicode.LittleEndian, unicode.IgnoreBOM, namespace):       "f:1: neither UTF-8 nor UTF-16 with a byte order mark",
+		utf16(t, unicode.LittleEndian, unicode.UseBOM, namespace) + "\x00": "f:5: neither UTF-8 nor UTF-16",
+		namespace + "\xff":                                                                "f:5: neither UTF-8 nor UTF-16",
+		namespace + "# \x00\n":                                                            "f:5: neither UTF-8 nor UTF-16",
+		"---\n\uFEFF" + namespace:                                                         "f:2: an invisible byte order mark (U+FEFF)",
+		namespace + "--- {apiVersion: v1, kind: Namespace}\n":                             "f:5: after --- only a comment may follow",
+		settings + "data: {a: b,\n  a: c}\n":                                              `f:5: key "a" already set in map`,
+		settings + "data: {1: b,\n  '1': c}\n":                                            `f:5: key "1" already set in map`,
+		settings + "x: {yes: b,\n  true: c}\n":                                            `f:5: key "true" already set in map`,
+		settings + "x: &x {a: b}\ny:\n  <<: *x\n  <<: *x\n":                               `f:7: key "<<" already set in map`,
+		`{"apiVersion":"v1","kind":"Namespace","metadata":{},"metadata":{}}`:              `f:1: duplicate field "metadata"`,
+		"{\"a\":1}\n{\"a\":1}\n{":                                                         "f:3: unexpected EOF",
+		settings + "items: []\n":                                                          "f:1: ConfigMap has a field items, which only a List has",
+		"apiVersion: v1\nkind: List\nitems: []\nitem: []\n":                               `f:1: List: unknown field "item"`,
+		"apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: List, items: []}\n": "f:4: List in a list",
+		"apiVersion: a/v1\nkind: Thing\nmetadata: {name: t, labels: {a: 1}}\n":            "f:1: Thing/t: json: cannot unmarshal number",
+		"apiVersion: v1\nkind: Namespace\nmetadata: {name: 1}\n":                          "f:1: Namespace/: json: cannot unmarshal number",
+	} {
+		if _, err := Decode([]byte(text), "f"); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%q: %v, want %s", text, err, want)
+		}
+		asKubectl(t, []byte(text))
+	}
+}
+
+func TestEachItemOfAListHasItsLineAndEachThatIsWrongIsNamed(t *testing.T) {
+	const list = "# a dump\napiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Namespace\n  metadata: {name: a}\n" +
+		"- apiVersion: v1\n  kind: Namespace\n  metadata: {}\n- apiVersion: v1\n  kind: Namespace\n  metadata: {name: b}\n  spc: {}\n"
+	objects, err := Decode([]byte("---\n"+list), "f")
+	want := "f:9: Namespace: metadata.name is missing\nf:12: Namespace/b: strict decoding error: unknown field \"spc\""
+	if err == nil || err.Error() != want || len(objects) != 3 || objects[0].Source != "f:6" {
+		t.Errorf("%v\n%v", objects, err)
+	}
+}
+
+func TestAFileThatHasOneDocumentHasNoOther(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "", "# nothing\n": "", "a: b\n": "a: b\n", "---\n# x\n---\na: b\n": "\n\n\na: b\n",
+		utf16(t, unicode.BigEndian, unicode.UseBOM, "a: b\n"): "a: b\n",
+		"a: b\n---\nc: d\n":                    "f:3: a second document: this file has only one",
+		"a: b\n...\nc: d\n":                    "f:2: did not find expected <document start>: kubectl drops what follows",
+		"a: b\na: c\n":                         `f:2: key "a" already set in map`,
+		"a: &a {b: c}\nd:\n  <<: *a\n  b: e\n": "a: &a {b: c}\nd:\n  <<: *a\n  b: e\n",
+	} {
+		data, err := OneDocument([]byte(text), "f")
+		if err != nil {
+			data = []byte(err.Error())
+		}
+		if got := string(data); got != want && (err == nil || !strings.HasPrefix(got, want)) {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestAKustomizeTreeIsNamedAsOne(t *testing.T) {
+	_, err := read(t, map[string]string{"shop/base/kustomization.yaml": "resources: [a.yaml]\n"})
+	if err == nil || !strings.Contains(err.Error(), "manifests/shop/base/kustomization.yaml:1: kindgate does not run kustomize") {
+		t.Error(err)
 	}
 }
 
