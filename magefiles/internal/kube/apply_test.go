@@ -380,7 +380,11 @@ func TestAnObjectThatWasThereBeforeIsKnownByItsWriters(t *testing.T) {
 		}
 		var entries []metav1.ManagedFieldsEntry
 		for _, manager := range managers {
-			entries = append(entries, metav1.ManagedFieldsEntry{Manager: manager})
+			operation := metav1.ManagedFieldsOperationUpdate
+			if manager == Manager {
+				operation = metav1.ManagedFieldsOperationApply
+			}
+			entries = append(entries, metav1.ManagedFieldsEntry{Manager: manager, Operation: operation})
 		}
 		u.SetManagedFields(entries)
 		return u
@@ -391,7 +395,7 @@ func TestAnObjectThatWasThereBeforeIsKnownByItsWriters(t *testing.T) {
 		want []string
 	}{
 		"new":                      {nil, result.Created, nil},
-		"of ours":                  {live("hash", "kubectl"), result.Updated, nil},
+		"a copy of ours":           {live("hash", "kubectl"), result.Updated, []string{"kubectl"}},
 		"of ours, annotation gone": {live("", Manager, "kubectl"), result.Repaired, nil},
 		"somebody's":               {live("", "kubectl", "helm", "kubectl"), result.Updated, []string{"helm", "kubectl"}},
 		"nobody's":                 {live(""), result.Updated, []string{}},

@@ -13,10 +13,12 @@ import (
 	"kindgate/magefiles/internal/result"
 )
 
-// isOurs tells whether kindgate has applied an object before. Whatever else it has then is repaired.
+// isOurs tells whether kindgate has applied an object before. Whatever else it has then is repaired. The annotation proves nothing: a copy
+// of one of our objects has it too.
 func isOurs(live *unstructured.Unstructured) bool {
-	return live.GetAnnotations()[manifestAnnotation] != "" ||
-		slices.ContainsFunc(live.GetManagedFields(), func(entry metav1.ManagedFieldsEntry) bool { return entry.Manager == Manager })
+	return slices.ContainsFunc(live.GetManagedFields(), func(entry metav1.ManagedFieldsEntry) bool {
+		return entry.Manager == Manager && entry.Operation == metav1.ManagedFieldsOperationApply
+	})
 }
 
 // before returns who has written an object that was there before kindgate applied it.
