@@ -36,7 +36,7 @@ func Soak(ctx context.Context) error { return after(ctx, (*demo.Demo).Soak) }
 
 // run is sh.RunV without the variables that choose the user's cluster: the suite has clusters of its own.
 func run(command string, args ...string) error {
-	for _, name := range []string{"KINDGATE_CLUSTER", "KINDGATE_HTTP_PORT", "KINDGATE_HTTPS_PORT", "KINDGATE_KUBECONFIG", "KINDGATE_HOSTS_FILE", "KINDGATE_OUTPUT", "KINDGATE_TIMEOUT", "KINDGATE_ADOPT"} {
+	for _, name := range []string{"KINDGATE_CLUSTER", "KINDGATE_HTTP_PORT", "KINDGATE_HTTPS_PORT", "KINDGATE_KUBECONFIG", "KINDGATE_HOSTS_FILE", "KINDGATE_OUTPUT", "KINDGATE_TIMEOUT", "KINDGATE_ADOPT", "KINDGATE_HOSTS"} {
 		if err := os.Unsetenv(name); err != nil {
 			return err
 		}

@@ -34,6 +34,7 @@ type Config struct {
 	TraefikRepo    string
 	TraefikVersion string
 	TraefikDigest  string
+	Hosts          string
 	HostsFile      string
 	Kubeconfig     string
 	Adopt          bool
@@ -55,18 +56,25 @@ type setting struct {
 	set                  func(string) bool
 }
 
+// noTilde ends what is allowed of a path: a ~ that reaches us would be a folder's name.
+const noTilde = ", and not begin with ~: write $HOME, which a shell replaces inside quotes, too"
+
 func (c *Config) settings() []setting {
 	return []setting{
 		{"CLUSTER", "kindgate", "lower-case letters, digits, '-' and '.', at most 50 characters, a letter or digit first and last", matching(&c.Cluster, `^[a-z0-9]([a-z0-9.-]{0,48}[a-z0-9])?$`)},
 		{"HTTP_PORT", "80", "a port from 1 to 65535", port(&c.HTTPPort)},
 		{"HTTPS_PORT", "443", "a port from 1 to 65535", port(&c.HTTPSPort)},
 		{"NODE_IMAGE", "", "an image's name, as kindest/node:v1.37.0", matching(&c.NodeImage, `^$|^[a-zA-Z0-9][\w./:@-]*$`)},
-		{"TRAEFIK_CHART", "", "a folder or .tgz, or empty for the repository's chart", matching(&c.TraefikChart, ``)},
+		{"TRAEFIK_CHART", "", "a folder or .tgz, or empty for the repository's chart" + noTilde,
+			matching(&c.TraefikChart, `^($|[^~])`)},
 		{"TRAEFIK_REPO", "https://traefik.github.io/charts", "an http or https URL", matching(&c.TraefikRepo, `^https?://[^/]+`)},
 		{"TRAEFIK_VERSION", "39.0.7", "an exact version, as 39.0.7", matching(&c.TraefikVersion, `^v?\d+\.\d+\.\d+([-+][\w.+-]+)?$`)},
 		{"TRAEFIK_DIGEST", "", "the SHA-256 of the chart's archive, 64 hexadecimal digits, or empty to rely on the repository's index", matching(&c.TraefikDigest, `^([0-9a-f]{64})?$`)},
-		{"HOSTS_FILE", systemHosts(), "a file's path", matching(&c.HostsFile, `.`)},
-		{"KUBECONFIG", "", "a file's path, or empty for the one kubectl uses", matching(&c.Kubeconfig, ``)},
+		{"HOSTS", "", "all, to lead every name to this machine, or empty to leave out those that are or may be somebody else's",
+			matching(&c.Hosts, `^(all)?$`)},
+		{"HOSTS_FILE", systemHosts(), "a file's path" + noTilde, matching(&c.HostsFile, `^[^~]`)},
+		{"KUBECONFIG", "", "a file's path, or empty for the one kubectl uses" + noTilde,
+			matching(&c.Kubeconfig, `^($|[^~])`)},
 		{"ADOPT", "", "yes or empty", yes(&c.Adopt)},
 		{"TIMEOUT", "5m", "a duration of at least 1s, as 90s or 10m", duration(&c.Timeout)},
 		{"OUTPUT", "text", "text or json", matching(&c.Output, `^(text|json)$`)},

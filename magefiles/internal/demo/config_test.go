@@ -24,11 +24,11 @@ func TestEverySettingReachesItsField(t *testing.T) {
 	config, err := ReadConfig([]string{
 		"KINDGATE_CLUSTER=c", "KINDGATE_HTTP_PORT=8080", "KINDGATE_HTTPS_PORT=8443", "KINDGATE_NODE_IMAGE=n",
 		"KINDGATE_TRAEFIK_CHART=./chart", "KINDGATE_TRAEFIK_REPO=https://x", "KINDGATE_TRAEFIK_VERSION=1.2.3",
-		"KINDGATE_TRAEFIK_DIGEST=" + strings.Repeat("0", 64), "KINDGATE_HOSTS_FILE=h", "KINDGATE_KUBECONFIG=k=v",
+		"KINDGATE_TRAEFIK_DIGEST=" + strings.Repeat("0", 64), "KINDGATE_HOSTS=all", "KINDGATE_HOSTS_FILE=h", "KINDGATE_KUBECONFIG=k=v",
 		"KINDGATE_ADOPT=yes", "KINDGATE_TIMEOUT=90s", "KINDGATE_OUTPUT=json", "KINDGATE_BENCH_FORMAT=markdown", "KINDGATE_SOAK_RESTART=a b=c",
 		"KIND_EXPERIMENTAL_PROVIDER=podman", "NO_COLOR=", "XKINDGATE_CLUSTER=x", "=", "KINDGATE", "",
 	})
-	want := Config{"c", 8080, 8443, "n", "./chart", "https://x", "1.2.3", strings.Repeat("0", 64), "h", "k=v",
+	want := Config{"c", 8080, 8443, "n", "./chart", "https://x", "1.2.3", strings.Repeat("0", 64), "all", "h", "k=v",
 		true, 90 * time.Second, "json", "markdown", "a b=c", false, "podman"}
 	if err != nil || config != want {
 		t.Errorf("%v\ngot  %+v\nwant %+v", err, config, want)
@@ -47,9 +47,13 @@ func TestEverySettingIsTakenAtTheBoundsOfWhatIsAllowedAndNamedWithItsValueBeyond
 		"TRAEFIK_VERSION": {[]string{"39.0.7", "v39.0.7", "1.2.3-rc.1+b"}, []string{"latest", "39", "39.0", "^39.0.7", "39.0.x", "39.0.7-"}},
 		"TRAEFIK_DIGEST": {[]string{"", strings.Repeat("0a", 32)},
 			[]string{strings.Repeat("0A", 32), strings.Repeat("0", 63), "sha256:0", "sha256:12"}},
-		"TIMEOUT":      {[]string{"1s", "1h30m", "1000ms"}, []string{"999ms", "-5m", "5", "5 m"}},
-		"OUTPUT":       {[]string{"text", "json"}, []string{"xml", "JSON", "text\n", "text|json"}},
-		"BENCH_FORMAT": {[]string{"text", "markdown"}, []string{"json", "html"}},
+		"HOSTS_FILE":    {[]string{"/a b", "./~", "a~", "C:\\~"}, []string{"~", "~/hosts", "~root/hosts"}},
+		"KUBECONFIG":    {[]string{"", "./~/config"}, []string{"~/.kube/config"}},
+		"TRAEFIK_CHART": {[]string{"", "chart.tgz"}, []string{"~/chart"}},
+		"HOSTS":         {[]string{"", "all"}, []string{"none", "ALL", "all "}},
+		"TIMEOUT":       {[]string{"1s", "1h30m", "1000ms"}, []string{"999ms", "-5m", "5", "5 m"}},
+		"OUTPUT":        {[]string{"text", "json"}, []string{"xml", "JSON", "text\n", "text|json"}},
+		"BENCH_FORMAT":  {[]string{"text", "markdown"}, []string{"json", "html"}},
 	} {
 		for _, value := range values.good {
 			if _, err := ReadConfig([]string{prefix + name + "=" + value}); err != nil {

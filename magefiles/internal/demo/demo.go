@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/kind/pkg/apis/config/v1alpha4"
 	"sigs.k8s.io/yaml"
 
+	"kindgate/magefiles/internal/atomicfile"
 	"kindgate/magefiles/internal/cluster"
 	"kindgate/magefiles/internal/crds"
 	"kindgate/magefiles/internal/hosts"
@@ -112,7 +113,7 @@ type inputs struct {
 func readInputs(config Config) (inputs, error) {
 	var in inputs
 	var problems []error
-	data, err := os.ReadFile(clusterFile)
+	data, err := atomicfile.Read(clusterFile)
 	if err != nil {
 		return in, fmt.Errorf("%w\nkindgate runs in its own folder, where %s and %s/ are.", err, clusterFile, manifestsDir)
 	}
@@ -120,7 +121,7 @@ func readInputs(config Config) (inputs, error) {
 		in.kind, err = cluster.ParseConfig(data, clusterFile, config.HTTPPort, config.HTTPSPort)
 	}
 	problems = append(problems, err)
-	objects, err := kube.ReadDir(os.DirFS(manifestsDir), manifestsDir, func(path string) bool { return path == valuesFile })
+	objects, err := kube.ReadDir(atomicfile.DirFS(manifestsDir), manifestsDir, func(path string) bool { return path == valuesFile })
 	problems = append(problems, err)
 	for _, object := range objects {
 		if object.GroupVersionKind().Group == crds.Group {
@@ -132,7 +133,7 @@ func readInputs(config Config) (inputs, error) {
 			in.apps = append(in.apps, object)
 		}
 	}
-	data, err = os.ReadFile(filepath.Join(manifestsDir, valuesFile))
+	data, err = atomicfile.Read(filepath.Join(manifestsDir, valuesFile))
 	problems = append(problems, err)
 	data, err = kube.OneDocument(data, manifestsDir+"/"+valuesFile)
 	problems = append(problems, err)

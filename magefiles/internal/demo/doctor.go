@@ -12,8 +12,6 @@ import (
 
 	"kindgate/magefiles/internal/cluster"
 	"kindgate/magefiles/internal/crds"
-	"kindgate/magefiles/internal/gateway"
-	"kindgate/magefiles/internal/hosts"
 	"kindgate/magefiles/internal/kube"
 	"kindgate/magefiles/internal/machine"
 	"kindgate/magefiles/internal/ui"
@@ -176,13 +174,15 @@ func (d *Demo) checkFree(engine cluster.Info) error {
 }
 
 func (d *Demo) checkNames(say sayer) {
-	names := gateway.Hostnames(d.inputs.httpRoutes, d.inputs.gateways)
-	missing := hosts.Unresolved(d.run, systemResolver, names)
+	names, err := d.names()
+	if err != nil {
+		say(ui.Error, "hosts file", "", d.hostsError(err).Error())
+	}
 	for _, name := range names {
-		if len(without([]string{name}, missing)) == 0 {
-			say(ui.Warning, name, "does not lead to this machine", d.nameRemedy(name)+"; verify works without, a browser may not.")
+		if !name.Here() {
+			say(ui.Warning, name.Name, "does not lead to this machine", d.nameRemedy(name)+"; verify works without, a browser may not.")
 		} else {
-			say(ui.OK, name, "leads to this machine", "")
+			say(ui.OK, name.Name, "leads to this machine", "")
 		}
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"kindgate/magefiles/internal/atomicfile"
+	"kindgate/magefiles/internal/gateway"
 	"kindgate/magefiles/internal/hosts"
 	"kindgate/magefiles/internal/result"
 )
@@ -17,38 +19,89 @@ import (
 // systemResolver asks as the system's programs do, the hosts file included.
 var systemResolver hosts.Resolver = net.DefaultResolver
 
-// writeHosts makes the block hold exactly names. A user who may not is told which command would, and nothing fails: the proof of the
-// routes needs no hosts entry.
-func (d *Demo) writeHosts(names []string, first bool) (result.Result, string, error) {
+// allNames is the value of KINDGATE_HOSTS with which also those names are led to this machine that are, or may be, somebody else's.
+const allNames = "all"
+
+// names returns what is known of the routes' hostnames. The error is the hosts file's.
+func (d *Demo) names() ([]hosts.Name, error) {
+	return d.hosts.Look(d.run, systemResolver, gateway.Hostnames(d.inputs.httpRoutes, d.inputs.gateways))
+}
+
+// sayWithheld tells which names are not led to this machine, and how a user reaches them all the same.
+func (d *Demo) sayWithheld(names []hosts.Name) {
+	if len(names) == 0 {
+		return
+	}
+	text := "Not led to this machine:\n"
+	for _, name := range names {
+		text += fmt.Sprintf("  %s: %s\n", name.Name, name.Withheld())
+	}
+	d.ui.Note(text + d.withheldRemedy(names[0].Name))
+}
+
+func (d *Demo) withheldRemedy(name string) string {
+	return fmt.Sprintf("KINDGATE_HOSTS=%s, set for every run, leads such names here all the same; without: %s", allNames, d.curl(name))
+}
+
+// curl is a command that reaches a name here, wherever it leads.
+func (d *Demo) curl(name string) string {
+	request := control("http", name)
+	for _, r := range gateway.Requests(d.inputs.httpRoutes, d.inputs.gateways) {
+		if r.Host == name {
+			request.Scheme, request.Path = r.Scheme, r.Path
+			break
+		}
+	}
+	port := d.port(request.Scheme)
+	return fmt.Sprintf("curl --resolve %s:%d:127.0.0.1 %s", name, port, quoted(request.URL(port)))
+}
+
+// writeHosts makes the block hold exactly names, where it has had others. A user who may not is told which command would, and nothing
+// fails: the proof of the routes needs no hosts entry.
+func (d *Demo) writeHosts(names, had []string) (result.Result, string, error) {
 	_, err := d.hosts.Set(names)
 	switch {
 	case mayNot(err):
-		d.ui.Note(fmt.Sprintf("%s may not be written by this user (%v).\nFor a browser or curl to find the names, run: %s", d.config.HostsFile, err, d.hostsCommand(names, first)))
+		d.ui.Note(fmt.Sprintf("%s may not be written by this user (%v).\nFor a browser or curl to find the names, run: %s",
+			d.config.HostsFile, err, d.hostsCommand(names, len(had) == 0)))
 		return result.Unchanged, "not written: no permission", nil
 	case err != nil:
-		return "", "", err
+		return "", "", d.hostsError(err)
 	case len(names) == 0:
 		return result.Updated, "no name is needed any more in " + d.config.HostsFile, nil
-	case first:
-		return result.Created, fmt.Sprintf("%d names in %s", len(names), d.config.HostsFile), nil
 	}
-	return result.Updated, fmt.Sprintf("%d names in %s", len(names), d.config.HostsFile), nil
+	res, detail := result.Created, fmt.Sprintf("%d names in %s", len(names), d.config.HostsFile)
+	if len(had) > 0 {
+		res = result.Updated
+	}
+	if gone := without(had, names); len(gone) > 0 {
+		detail += ", no longer " + strings.Join(gone, ", ")
+	}
+	return res, detail, nil
+}
+
+// hostsError adds the setting to the error of a hosts file that is none.
+func (d *Demo) hostsError(err error) error {
+	if errors.As(err, new(*atomicfile.NotRegular)) {
+		return fmt.Errorf("%w\nKINDGATE_HOSTS_FILE names the hosts file; with %s, none is written.", err, os.DevNull)
+	}
+	return err
 }
 
 // nameRemedy says what makes a name lead to this machine that does not.
-func (d *Demo) nameRemedy(name string) string {
-	text, _ := os.ReadFile(d.hosts.Path)
-	if place, ok := hosts.Elsewhere(text, d.hosts.Cluster, []string{name})[name]; ok {
-		return d.remedyElsewhere(place)
-	}
-	if slices.Contains(hosts.Block(text, d.hosts.Cluster), name) {
+func (d *Demo) nameRemedy(name hosts.Name) string {
+	withheld := name.Withheld()
+	switch {
+	case atomicfile.IsNull(d.hosts.Path):
+		return fmt.Sprintf("no name is written, as the hosts file is %s; without: %s", os.DevNull, d.curl(name.Name))
+	case name.Place.Line > 0:
+		return fmt.Sprintf("line %d of %s leads it to %s: remove that", name.Place.Line, d.hosts.Path, name.Place.Address)
+	case withheld != "" && d.config.Hosts != allNames:
+		return withheld + "; " + d.withheldRemedy(name.Name)
+	case name.InBlock:
 		return d.hosts.Path + " has it, but the system does not ask that file, or asks another first"
 	}
 	return "go tool mage hosts writes it into " + d.hosts.Path
-}
-
-func (d *Demo) remedyElsewhere(place hosts.Place) string {
-	return fmt.Sprintf("line %d of %s leads it to %s: remove that", place.Line, d.hosts.Path, place.Address)
 }
 
 func mayNot(err error) bool {
@@ -60,7 +113,11 @@ func (d *Demo) hostsCommand(names []string, first bool) string {
 	if runtime.GOOS == "windows" && (len(names) == 0 || !first) {
 		return "an editor as administrator, and replace the lines between # BEGIN kindgate and # END kindgate in " + d.config.HostsFile
 	}
-	remove := fmt.Sprintf(`sudo sed -i.bak '/^# BEGIN kindgate %s[[:space:]]*$/,/^# END kindgate %[1]s[[:space:]]*$/d' %s`, d.config.Cluster, quoted(d.hosts.Path))
+	opened := fmt.Sprintf(`/^# BEGIN kindgate %s[[:space:]]*$/`, d.config.Cluster)
+	closed := fmt.Sprintf(`/^# END kindgate %s[[:space:]]*$/`, d.config.Cluster)
+	const ours = `/^127\.0\.0\.1 [^[:space:]]*[[:space:]]*$/` // what else is between the fences is somebody else's
+	remove := fmt.Sprintf(`sudo sed -i.bak -e '%s,%s{' -e '%[1]s d' -e '%[2]s d' -e '%[3]s d' -e '}' %[4]s`,
+		opened, closed, ours, quoted(d.hosts.Path))
 	if len(names) == 0 {
 		return remove
 	}
@@ -69,11 +126,12 @@ func (d *Demo) hostsCommand(names []string, first bool) string {
 		return err.Error()
 	}
 	lines := strings.Split(strings.TrimSpace(string(block)), "\n")
-	if text, _ := os.ReadFile(d.hosts.Path); len(text) > 0 && !strings.HasSuffix(string(text), "\n") {
+	if text, _ := atomicfile.Read(d.hosts.Path); len(text) > 0 && !strings.HasSuffix(string(text), "\n") {
 		lines = append([]string{""}, lines...) // ends the file's last line
 	}
 	if runtime.GOOS == "windows" {
-		return fmt.Sprintf("Add-Content -Path '%s' -Value '%s' (in a PowerShell that runs as administrator)", d.config.HostsFile, strings.Join(lines, "','"))
+		return fmt.Sprintf("Add-Content -Path '%s' -Value '%s' (in a PowerShell that runs as administrator)",
+			d.config.HostsFile, strings.Join(lines, "','"))
 	}
 	add := fmt.Sprintf(`printf '%%s\n' '%s' | sudo tee -a %s`, strings.Join(lines, "' '"), quoted(d.hosts.Path))
 	if first {
@@ -88,4 +146,8 @@ func quoted(path string) string {
 		return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 	}
 	return path
+}
+
+func without(names, these []string) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return slices.Contains(these, name) })
 }

@@ -16,8 +16,9 @@ func TestThePrintedHostsCommandLeavesWhatTheTargetWouldHaveWritten(t *testing.T)
 	if runtime.GOOS == "windows" {
 		t.Skip("the command is one of PowerShell's")
 	}
-	const old = "# BEGIN kindgate k\n127.0.0.1 old.test\n# END kindgate k\n"
-	for _, before := range []string{"127.0.0.1 localhost\n", "10.2.3.4 nas", "", old, "10.0.0.1 a\n" + old + "10.2.3.4 nas", strings.ReplaceAll("10.0.0.1 a\n"+old, "\n", "\r\n")} {
+	const old = "# BEGIN kindgate k\n127.0.0.1 old.test\n# theirs\n127.0.0.1 theirs.test # too\n# END kindgate k\n"
+	for _, before := range []string{"127.0.0.1 localhost\n", "10.2.3.4 nas", "", old, "10.0.0.1 a\n" + old + "10.2.3.4 nas",
+		strings.ReplaceAll("10.0.0.1 a\n"+old, "\n", "\r\n")} {
 		for _, names := range [][]string{{"shop.test", "new.test"}, nil} {
 			path := filepath.Join(t.TempDir(), "it's a hosts file")
 			if err := os.WriteFile(path, []byte(before), 0o644); err != nil {

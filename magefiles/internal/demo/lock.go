@@ -13,6 +13,8 @@ import (
 	"unicode"
 
 	"github.com/gofrs/flock"
+
+	"kindgate/magefiles/internal/atomicfile"
 )
 
 // takeLock waits until no other run works on the cluster of this name, from whichever folder and by whichever user, and then keeps
@@ -76,7 +78,7 @@ func signLock(path, holder string) {
 
 // holder reads what signLock wrote, without what a terminal would obey.
 func holder(lock string) string {
-	text, err := os.ReadFile(lock)
+	text, err := atomicfile.Read(lock) // in a folder where everybody may put something else
 	if err != nil || len(text) == 0 {
 		return "unknown"
 	}

@@ -4,16 +4,15 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"os"
 	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"kindgate/magefiles/internal/atomicfile"
 	"kindgate/magefiles/internal/cluster"
 	"kindgate/magefiles/internal/crds"
-	"kindgate/magefiles/internal/gateway"
 	"kindgate/magefiles/internal/hosts"
 	"kindgate/magefiles/internal/kube"
 	"kindgate/magefiles/internal/result"
@@ -354,40 +353,38 @@ func (d *Demo) AwaitRoutes(ctx context.Context) error {
 	return d.step("routes", func(step *ui.Step) (result.Result, string, error) { return "", "", d.awaitServed(step) })
 }
 
-// Hosts sees to it that every hostname leads to this machine. Where the system's resolver does not know a name, the hosts file must;
-// a user who may not write it is told how.
+// Hosts sees to it that every hostname leads to this machine, as far as that harms nobody. Where the system's resolver does not know a
+// name, the hosts file must; a user who may not write it is told how.
 func (d *Demo) Hosts(ctx context.Context) error {
 	return d.step("hosts", func(step *ui.Step) (result.Result, string, error) {
-		names := gateway.Hostnames(d.inputs.httpRoutes, d.inputs.gateways)
+		if atomicfile.IsNull(d.hosts.Path) {
+			return result.Unchanged, "not written: the hosts file is " + os.DevNull, nil
+		}
+		names, err := d.names()
+		if err != nil {
+			return "", "", d.hostsError(err)
+		}
 		have, err := d.hosts.Names()
 		if err != nil {
-			return "", "", err
+			return "", "", d.hostsError(err)
 		}
 		slices.Sort(have)
 		have = slices.Compact(have)
-		text, _ := os.ReadFile(d.hosts.Path)
-		elsewhere := hosts.Elsewhere(text, d.hosts.Cluster, names)
-		for _, name := range slices.Sorted(maps.Keys(elsewhere)) {
-			d.ui.Note(name + ": " + d.remedyElsewhere(elsewhere[name]))
+		wanted, withheld := hosts.Choose(names, d.config.Hosts == allNames)
+		d.sayWithheld(withheld)
+		if !slices.Equal(wanted, have) {
+			if err := d.lock(); err != nil {
+				return "", "", err
+			}
+			return d.writeHosts(wanted, have)
 		}
-		// A name that the block has resolves because of it.
-		unresolved := hosts.Unresolved(d.run, systemResolver, without(names, have))
-		needed := slices.DeleteFunc(slices.Clone(names), func(name string) bool {
-			return !slices.Contains(have, name) && !slices.Contains(unresolved, name)
-		})
-		if len(needed) == 0 && len(have) == 0 {
-			return result.Unchanged, fmt.Sprintf("%d names lead to this machine", len(names)), nil
+		detail := fmt.Sprintf("%d names lead to this machine", len(names)-len(withheld))
+		if len(have) > 0 {
+			detail = fmt.Sprintf("%d names, %d by %s", len(names)-len(withheld), len(have), d.hosts.Path)
 		}
-		if slices.Equal(needed, have) {
-			return result.Unchanged, fmt.Sprintf("%d names, %d by %s", len(names), len(have), d.hosts.Path), nil
+		if len(withheld) > 0 {
+			detail += fmt.Sprintf(", %d left out", len(withheld))
 		}
-		if err := d.lock(); err != nil {
-			return "", "", err
-		}
-		return d.writeHosts(needed, len(have) == 0)
+		return result.Unchanged, detail, nil
 	})
-}
-
-func without(names, these []string) []string {
-	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return slices.Contains(these, name) })
 }

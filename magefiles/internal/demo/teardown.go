@@ -22,10 +22,13 @@ func (d *Demo) Teardown(ctx context.Context) error {
 	})
 	hostsErr := d.step("hosts", func(*ui.Step) (result.Result, string, error) {
 		have, err := d.hosts.Names()
-		if err != nil || len(have) == 0 {
-			return result.Unchanged, "no names of ours in " + d.config.HostsFile, err
+		if err != nil {
+			return "", "", d.hostsError(err)
 		}
-		return d.writeHosts(nil, false)
+		if len(have) == 0 {
+			return result.Unchanged, "no names of ours in " + d.config.HostsFile, nil
+		}
+		return d.writeHosts(nil, have)
 	})
 	return errors.Join(clusterErr, hostsErr)
 }

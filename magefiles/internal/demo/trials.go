@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 
+	"kindgate/magefiles/internal/atomicfile"
 	"kindgate/magefiles/internal/cluster"
 	"kindgate/magefiles/internal/trial"
 )
@@ -32,7 +33,7 @@ func (d *Demo) try(trialOf func(context.Context, trial.Options) error) error {
 	err = trialOf(ctx, trial.Options{
 		Binary: binary, Root: ".", Markdown: d.config.BenchFormat == "markdown", Restart: d.config.SoakRestart,
 		Kind: func(httpPort, httpsPort int) (cluster.Options, error) {
-			data, err := os.ReadFile(clusterFile)
+			data, err := atomicfile.Read(clusterFile)
 			if err != nil {
 				return cluster.Options{}, err
 			}

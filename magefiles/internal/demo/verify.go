@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -241,21 +242,28 @@ func (d *Demo) hint(c check, finding gateway.Finding, w *walk) string {
 // warnOfNames tells of hostnames that a browser would not find: the first hop of its requests. It is no failure, and no reason to stop at
 // it: verify's own requests need no name.
 func (d *Demo) warnOfNames() {
-	names := gateway.Hostnames(d.inputs.httpRoutes, d.inputs.gateways)
-	missing := hosts.Unresolved(d.run, systemResolver, names)
+	names, _ := d.names() // what is wrong with the hosts file is for hosts to say
+	missing := slices.DeleteFunc(names, hosts.Name.Here)
 	if len(missing) == 0 {
 		return
 	}
-	look := "getent hosts " + missing[0]
+	first := missing[0].Name
+	look := "getent hosts " + first
 	if runtime.GOOS != "linux" {
-		look = "ping " + missing[0]
+		look = "ping " + first
 	}
-	name := hop{name: "the name", expected: missing[0] + " leads to this machine", look: look + "; " + d.nameRemedy(missing[0])}
+	name := hop{name: "the name", expected: first + " leads to this machine", look: look + "; " + d.nameRemedy(missing[0])}
 	found := "the system's resolver does not lead there (verify did without it)"
-	if more := len(missing) - 1; more > 0 {
-		found += fmt.Sprintf(" (and so with %d more)", more)
+	hint := "A browser stops at the first hop: " + name.lines(found)
+	shown := []string{first}
+	for _, other := range missing[1:min(3, len(missing))] {
+		shown = append(shown, other.Name)
+		hint += fmt.Sprintf("\n  and for %s: %s", other.Name, d.nameRemedy(other))
 	}
-	d.ui.Check(ui.Warning, "names", strings.Join(missing[:min(3, len(missing))], ", "), "A browser stops at the first hop: "+name.lines(found))
+	if more := len(missing) - len(shown); more > 0 {
+		hint += fmt.Sprintf("\n  and %d more: go tool mage doctor", more)
+	}
+	d.ui.Check(ui.Warning, "names", strings.Join(shown, ", "), hint)
 }
 
 // lookAtCluster connects to the cluster as it is; one that is not up is an error.

@@ -213,6 +213,40 @@ func TestTheHostsFileIsCorrectOrUntouched(t *testing.T) {
 		}
 		contains(t, read(t, filepath.Join(w.dir, "real")), "127.0.0.1 localhost\n"+opened+"\n", closed+"\n")
 	})
+	t.Run("a device", func(t *testing.T) {
+		path := use("device")
+		if err := os.Symlink("/dev/zero", path); err != nil {
+			t.Fatal(err)
+		}
+		w.fails(t, []string{path + " is a device", "KINDGATE_HOSTS_FILE"}, "hosts")
+		if target, err := os.Readlink(path); err != nil || target != "/dev/zero" {
+			t.Errorf("the link is %q now: %v", target, err)
+		}
+	})
+	t.Run("null device", func(t *testing.T) {
+		if err := os.Symlink(os.DevNull, use("null")); err != nil {
+			t.Fatal(err)
+		}
+		if steps := w.steps(t, "hosts"); steps["hosts"].Result != "unchanged" || !strings.Contains(steps["hosts"].Detail, "not written") {
+			t.Errorf("%+v", steps["hosts"])
+		}
+		if info, err := os.Stat(os.DevNull); err != nil || info.Mode()&os.ModeDevice == 0 {
+			t.Errorf("%v: it was replaced", err)
+		}
+	})
+	t.Run("a name that may be somebody's", func(t *testing.T) {
+		path := use("public")
+		w.edit(t, "manifests/httproute-host.yaml", "- whoami.kindgate.test", "- whoami.kindgate.test\n    - www.example.com")
+		contains(t, w.mage(t, "hosts"), "Not led to this machine", "www.example.com: ", "KINDGATE_HOSTS=all")
+		if text := read(t, path); strings.Contains(text, "example.com") || !strings.Contains(text, "127.0.0.1 whoami.kindgate.test\n") {
+			t.Errorf("the file:\n%s", text)
+		}
+		w.env["KINDGATE_HOSTS"] = "all"
+		w.mage(t, "hosts")
+		contains(t, read(t, path), "127.0.0.1 www.example.com\n")
+		delete(w.env, "KINDGATE_HOSTS")
+		contains(t, w.mage(t, "hosts"), "no longer www.example.com")
+	})
 	t.Run("unclosed fence", func(t *testing.T) {
 		path := use("unclosed")
 		text := "127.0.0.1 localhost\n" + opened + "\n10.0.0.1 theirs\n"

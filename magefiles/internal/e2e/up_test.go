@@ -261,12 +261,13 @@ spec:
 
 func TestADroppedInApplicationIsServed(t *testing.T) {
 	w := up(t)
-	w.write(t, "manifests/shop.yaml", strings.Replace(shop, "[shop.localhost]", "[shop.localhost, shop.kindgate.test]", 1))
+	w.write(t, "manifests/shop.yaml", strings.Replace(shop, "[shop.localhost]", "[shop.localhost, shop.kindgate.test, www.example.com]", 1))
 	out := w.mage(t, "up")
-	contains(t, out, "HTTPRoute/shop/shop", fmt.Sprintf("http://shop.localhost:%d/", w.httpPort))
+	contains(t, out, "HTTPRoute/shop/shop", fmt.Sprintf("http://shop.localhost:%d/", w.httpPort),
+		fmt.Sprintf("✓ http://www.example.com:%d/", w.httpPort), "curl --resolve www.example.com:")
 	w.answeredBy(t, "shop.localhost", "/", "shop")
 	hosts, err := os.ReadFile(w.env["KINDGATE_HOSTS_FILE"])
-	if err != nil || !strings.Contains(string(hosts), "127.0.0.1 shop.kindgate.test\n") {
+	if err != nil || !strings.Contains(string(hosts), "127.0.0.1 shop.kindgate.test\n") || strings.Contains(string(hosts), "example.com") {
 		t.Errorf("the hosts file (%v):\n%s", err, hosts)
 	}
 	contains(t, w.mage(t, "status"), "shop/shop")

@@ -9,9 +9,9 @@ import (
 	"io/fs"
 	"iter"
 	"net"
-	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"kindgate/magefiles/internal/atomicfile"
@@ -22,10 +22,18 @@ const loopback = "127.0.0.1"
 
 func begin(cluster string) string { return "# BEGIN kindgate " + cluster }
 func end(cluster string) string   { return "# END kindgate " + cluster }
+func entry(name string) string    { return loopback + " " + name }
+
+// isEntry tells whether a line is written as ours are; another in our block is somebody else's.
+func isEntry(line string) bool {
+	fields := strings.Fields(line)
+	return len(fields) == 2 && line == entry(fields[1])
+}
 
 // Edit returns the hosts file's text with the cluster's block holding exactly names, or without the block where there are no names.
 // Everything else stays byte for byte, in its order; line ends follow the file's. A block that is there stays where it is; of several
-// the first stays. A fence without its other half is an error, as what it encloses cannot be known.
+// the first stays. What somebody else has written into the block comes after it. A fence without its other half is an error, as what it
+// encloses cannot be known.
 func Edit(text []byte, cluster string, names []string) ([]byte, error) {
 	newline := "\n"
 	if bytes.Contains(text, []byte("\r\n")) || bytes.HasSuffix(text, []byte("\r")) {
@@ -35,7 +43,7 @@ func Edit(text []byte, cluster string, names []string) ([]byte, error) {
 	if len(names) > 0 {
 		block = begin(cluster) + newline
 		for _, name := range names {
-			block += loopback + " " + name + newline
+			block += entry(name) + newline
 		}
 		block += end(cluster) + newline
 	}
@@ -58,7 +66,7 @@ func Edit(text []byte, cluster string, names []string) ([]byte, error) {
 			}
 			inside = 0
 		default:
-			if inside == 0 {
+			if inside == 0 || !isEntry(strings.TrimSpace(line)) {
 				out.WriteString(line)
 			}
 		}
@@ -91,23 +99,22 @@ func broken(cluster string, line int, format string, args ...any) error {
 type line struct {
 	number int
 	text   string
-	inside bool // the cluster's block has it
+	ours   bool // it is in the cluster's block, and as Edit writes it
 }
 
 // lines yields the lines of a hosts file but for the cluster's fences.
 func lines(text []byte, cluster string) iter.Seq[line] {
 	return func(yield func(line) bool) {
-		l := line{}
-		for l.text = range strings.Lines(string(text)) {
-			l.number++
-			l.text = strings.TrimSpace(l.text)
-			switch l.text {
+		inside, number := false, 0
+		for text := range strings.Lines(string(text)) {
+			number++
+			switch text = strings.TrimSpace(text); text {
 			case begin(cluster):
-				l.inside = true
+				inside = true
 			case end(cluster):
-				l.inside = false
+				inside = false
 			default:
-				if !yield(l) {
+				if !yield(line{number, text, inside && isEntry(text)}) {
 					return
 				}
 			}
@@ -115,12 +122,12 @@ func lines(text []byte, cluster string) iter.Seq[line] {
 	}
 }
 
-// Block returns the names in the cluster's block.
+// Block returns the names that Edit has written into the cluster's block.
 func Block(text []byte, cluster string) []string {
 	var names []string
 	for l := range lines(text, cluster) {
-		if fields := strings.Fields(l.text); l.inside && !strings.HasPrefix(l.text, "#") && len(fields) > 1 {
-			names = append(names, fields[1:]...)
+		if l.ours {
+			names = append(names, strings.Fields(l.text)[1])
 		}
 	}
 	return names
@@ -132,14 +139,13 @@ type Place struct {
 	Address string
 }
 
-// Elsewhere returns for those of names that lead to another machine the first line that leads them there. The cluster's own block does
-// not count.
-func Elsewhere(text []byte, cluster string, names []string) map[string]Place {
+// elsewhere returns for those of names that lead to another machine the first line that leads them there. Our own do not count.
+func elsewhere(text []byte, cluster string, names []string) map[string]Place {
 	found := map[string]Place{}
 	for l := range lines(text, cluster) {
 		entry, _, _ := strings.Cut(l.text, "#")
 		fields := strings.Fields(entry)
-		if l.inside || len(fields) < 2 || net.ParseIP(fields[0]).IsLoopback() {
+		if l.ours || len(fields) < 2 || net.ParseIP(fields[0]).IsLoopback() {
 			continue
 		}
 		for _, name := range names {
@@ -163,7 +169,7 @@ func (f File) Names() ([]string, error) {
 }
 
 func (f File) read() ([]byte, error) {
-	text, err := os.ReadFile(f.Path)
+	text, err := atomicfile.Read(f.Path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -207,29 +213,76 @@ type Resolver interface {
 // perLookup bounds one look-up: a network without a name server must not hold up the rest.
 const perLookup = 2 * time.Second
 
-// Unresolved returns those of names that the resolver does not lead to loopback, in their order; the look-ups run side by side.
-func Unresolved(ctx context.Context, resolver Resolver, names []string) []string {
+// A Name is a hostname, and what is known of where it leads.
+type Name struct {
+	Name      string
+	Addresses []string // what the resolver answers; none where it knows no such name
+	InBlock   bool     // the cluster's block in the hosts file has it
+	Place     Place    // the first other line of the file that leads it to another machine; zero where there is none
+}
+
+// Look returns what is known of names, in their order; the look-ups run side by side. The error is the hosts file's: what the resolver
+// knows is returned all the same.
+func (f File) Look(ctx context.Context, resolver Resolver, names []string) ([]Name, error) {
+	text, err := f.read()
+	block, places := Block(text, f.Cluster), elsewhere(text, f.Cluster, names)
 	ctx, cancel := context.WithTimeout(ctx, perLookup)
 	defer cancel()
-	local := make([]bool, len(names))
-	done := make(chan int)
+	found := make([]Name, len(names))
+	var lookups sync.WaitGroup
 	for i, name := range names {
-		go func() {
-			addresses, err := resolver.LookupHost(ctx, name)
-			local[i] = err == nil && len(addresses) > 0 && !slices.ContainsFunc(addresses, func(address string) bool {
-				return !net.ParseIP(address).IsLoopback()
-			})
-			done <- i
-		}()
+		lookups.Go(func() {
+			addresses, _ := resolver.LookupHost(ctx, name) // an error is a name that leads nowhere
+			found[i] = Name{name, addresses, slices.Contains(block, name), places[name]}
+		})
 	}
-	for range names {
-		<-done
+	lookups.Wait()
+	return found, err
+}
+
+// Here tells whether the name leads to this machine, and nowhere else.
+func (n Name) Here() bool { return len(n.Addresses) > 0 && len(n.others()) == 0 }
+
+func (n Name) others() []string {
+	return slices.DeleteFunc(slices.Clone(n.Addresses), func(address string) bool { return net.ParseIP(address).IsLoopback() })
+}
+
+// local are the domains under which a name is nobody's on the internet: RFC 6761 (localhost, test, example), RFC 6762 (local), RFC 8375
+// (home.arpa), and internal by ICANN's resolution 2024.07.29.06.
+var local = []string{"localhost", "test", "example", "internal", "home.arpa", "local"}
+
+// Reserved tells whether name is one of the domains that nobody can own, or below one: localhost, test, example, internal, home.arpa
+// and local.
+func Reserved(name string) bool {
+	name = "." + strings.ToLower(strings.TrimSuffix(name, "."))
+	return slices.ContainsFunc(local, func(domain string) bool { return strings.HasSuffix(name, "."+domain) })
+}
+
+// Withheld returns why the name must not be led to this machine unless somebody asks for it: the name is, or may be, another machine's.
+// It is empty where there is no such reason.
+func (n Name) Withheld() string {
+	switch others := n.others(); {
+	case n.Place.Line > 0:
+		return fmt.Sprintf("line %d of the hosts file leads it to %s", n.Place.Line, n.Place.Address)
+	case len(others) > 0:
+		return "it leads to " + strings.Join(others, ", ")
+	case !Reserved(n.Name):
+		return "it may be somebody's on the internet, as it is not under " + strings.Join(local, ", ")
 	}
-	var missing []string
-	for i, name := range names {
-		if !local[i] {
-			missing = append(missing, name)
+	return ""
+}
+
+// Choose divides names into those that the block must have and those that are withheld from it: with all, none is. A name that leads here
+// without the block is in neither.
+func Choose(names []Name, all bool) (wanted []string, withheld []Name) {
+	for _, name := range names {
+		switch {
+		case name.Here() && !name.InBlock:
+		case all || name.Withheld() == "":
+			wanted = append(wanted, name.Name)
+		default:
+			withheld = append(withheld, name)
 		}
 	}
-	return missing
+	return wanted, withheld
 }

@@ -14,7 +14,7 @@ import (
 
 const block = "# BEGIN kindgate k\n127.0.0.1 a.localhost\n127.0.0.1 b.localhost\n# END kindgate k\n"
 
-const other = "# BEGIN kindgate other\n1.2.3.4 c\n# END kindgate other\n"
+const other = "# BEGIN kindgate other\n127.0.0.1 c\n# END kindgate other\n"
 
 func TestEditChangesNothingButItsOwnBlockWhichStaysWhereItIs(t *testing.T) {
 	const ab = "a.localhost b.localhost"
@@ -23,7 +23,11 @@ func TestEditChangesNothingButItsOwnBlockWhichStaysWhereItIs(t *testing.T) {
 		{"an empty file", ab, "", block},
 		{"a file without a block", ab, "127.0.0.1 localhost\n", "127.0.0.1 localhost\n" + block},
 		{"a file without a last line end", ab, "127.0.0.1 localhost", "127.0.0.1 localhost\n" + block},
-		{"a block in the middle", ab, "x\n# BEGIN kindgate k\nold\n# END kindgate k\ny\n", "x\n" + block + "y\n"},
+		{"a block in the middle", ab, "x\n# BEGIN kindgate k\n127.0.0.1 old\n# END kindgate k\ny\n", "x\n" + block + "y\n"},
+		{"other people's lines in the block", "x.localhost",
+			"# BEGIN kindgate k\n10.0.0.1 nas\n127.0.0.1 old\n# note\n\n127.0.0.1\tx y\n# END kindgate k\nz\n",
+			one + "10.0.0.1 nas\n# note\n\n127.0.0.1\tx y\nz\n"},
+		{"the same, and no names any more", "", "x\r\n# BEGIN kindgate k\r\n127.0.0.1 old\r\n# note\r\n# END kindgate k\r\n", "x\r\n# note\r\n"},
 		{"two blocks", ab, block + "x\n" + block, block + "x\n"},
 		{"another cluster's block", ab, other, other + block},
 		{"CRLF", ab, "127.0.0.1 localhost\r\n", "127.0.0.1 localhost\r\n" + strings.ReplaceAll(block, "\n", "\r\n")},
@@ -42,10 +46,10 @@ func TestEditChangesNothingButItsOwnBlockWhichStaysWhereItIs(t *testing.T) {
 	}
 }
 
-func TestBlockReadsWhatAUserHasWrittenIntoItAndNoOtherClusters(t *testing.T) {
-	text := "127.0.0.1 outside\n" + other + begin("k") + "\r\n# a comment\r\n\r\n127.0.0.1\ta  b\r\n::1 c\r\n127.0.0.1\r\n" +
+func TestBlockReadsOnlyWhatIsWrittenAsItsOwnAndNoOtherClusters(t *testing.T) {
+	text := "127.0.0.1 outside\n" + other + begin("k") + "\r\n# a comment\r\n\r\n127.0.0.1 a\r\n::1 c\r\n127.0.0.1\r\n127.0.0.1 d e\r\n" +
 		end("k") + "\r\n127.0.0.1 outside\r\n"
-	for cluster, want := range map[string][]string{"k": {"a", "b", "c"}, "other": {"c"}} {
+	for cluster, want := range map[string][]string{"k": {"a"}, "other": {"c"}} {
 		if got := Block([]byte(text), cluster); !slices.Equal(got, want) {
 			t.Error(cluster, got)
 		}
@@ -140,10 +144,62 @@ func (r resolver) LookupHost(_ context.Context, host string) ([]string, error) {
 	return nil, errors.New("no such host")
 }
 
-func TestUnresolvedIsWhatDoesNotLeadToLoopbackOnly(t *testing.T) {
-	r := resolver{"a": {"127.0.0.1", "::1"}, "b": {"93.184.216.34"}, "c": {"127.0.0.1", "10.0.0.1"}}
-	if got := Unresolved(context.Background(), r, []string{"a", "b", "c", "d"}); !slices.Equal(got, []string{"b", "c", "d"}) {
-		t.Error(got)
+func TestANameIsLedHereUnlessItIsOrMayBeSomebodyElses(t *testing.T) {
+	file := written(t, "10.0.0.1 nas.test\n0.0.0.0 ads.test\n"+
+		begin("k")+"\n127.0.0.1 known.test\n127.0.0.1 www.example.com\n"+end("k")+"\n", 0o644)
+	const public = "somebody's"
+	for _, test := range []struct {
+		name, addresses, reason string
+		wanted                  bool // without a reason: the block must have it
+	}{
+		{"shop.test", "", "", true},
+		{"a.localhost", "", "", true},
+		{"a.localhost", "127.0.0.1 ::1", "", false}, // many systems lead it here by themselves
+		{"localhost", "127.0.0.1", "", false},
+		{"deep.below.example", "", "", true},
+		{"Shop.TEST.", "", "", true},
+		{"box.home.arpa", "", "", true},
+		{"box.internal", "", "", true},
+		{"box.local", "", "", true},
+		{"known.test", "127.0.0.1", "", true}, // it leads here because the block has it
+		{"known.test", "", "", true},
+		{"box.local", "192.168.1.5", "leads to 192.168.1.5", false},
+		{"box.internal", "127.0.0.1 10.0.0.1 10.0.0.2", "leads to 10.0.0.1, 10.0.0.2", false},
+		{"nas.test", "", "line 1 of the hosts file leads it to 10.0.0.1", false},
+		{"ads.test", "0.0.0.0", "line 2 of the hosts file leads it to 0.0.0.0", false},
+		{"www.example.com", "", public, false},
+		{"www.example.com", "127.0.0.1", public, false}, // by the block, which an earlier run has written
+		{"other.example.com", "127.0.0.1", "", false},
+		{"other.example.com", "93.184.216.34", "leads to 93.184.216.34", false},
+		{"home.arpa.com", "", public, false},
+		{"arpa", "", public, false},
+		{"mytest", "", public, false},
+		{"intranet", "", public, false},
+		{"localhost.de", "", public, false},
+	} {
+		names, err := file.Look(t.Context(), resolver{test.name: strings.Fields(test.addresses)}, []string{test.name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wanted, withheld := Choose(names, false)
+		var reason string
+		if len(withheld) > 0 {
+			reason = withheld[0].Withheld()
+		}
+		if len(wanted) > 0 != test.wanted || (reason != "") != (test.reason != "") || !strings.Contains(reason, test.reason) {
+			t.Errorf("%s (%s): wanted %v, withheld because %q", test.name, test.addresses, wanted, reason)
+		}
+		wanted, withheld = Choose(names, true)
+		if len(withheld) > 0 || (len(wanted) > 0) != (test.wanted || test.reason != "") {
+			t.Errorf("%s (%s), with all: wanted %v, withheld %v", test.name, test.addresses, wanted, withheld)
+		}
+	}
+}
+
+func TestNamesKeepTheirOrderAndAnUnreadableFileHidesNoneOfThem(t *testing.T) {
+	names, err := File{t.TempDir(), "k"}.Look(t.Context(), resolver{"b": {"127.0.0.1"}}, []string{"c", "b", "a"})
+	if err == nil || len(names) != 3 || names[0].Name != "c" || names[0].Here() || !names[1].Here() || names[2].Name != "a" {
+		t.Errorf("%v, %+v", err, names)
 	}
 }
 
@@ -173,7 +229,7 @@ func FuzzEdit(f *testing.F) {
 	})
 }
 
-// outside is what is not in the block, the last line's end aside.
+// outside is what is not ours, the last line's end aside.
 func outside(text []byte) string {
 	var lines []string
 	inside := false
@@ -184,7 +240,7 @@ func outside(text []byte) string {
 		case end("k"):
 			inside = false
 		default:
-			if !inside {
+			if !inside || !isEntry(strings.TrimSpace(line)) {
 				lines = append(lines, line)
 			}
 		}
@@ -217,8 +273,9 @@ func FuzzAddingAndTakingAwayGivesBackTheText(f *testing.F) {
 }
 
 func TestALineThatLeadsANameElsewhereIsFound(t *testing.T) {
-	const text = "127.0.0.1 shop.test\r\n# 10.0.0.1 shop.test\n# BEGIN kindgate k\n10.0.0.2 shop.test\n# END kindgate k\n10.0.0.3\tother Shop.Test # shop\n"
-	found := Elsewhere([]byte(text), "k", []string{"shop.test", "shop"})
+	const text = "127.0.0.1 shop.test\r\n# 10.0.0.1 shop.test\n" +
+		"# BEGIN kindgate k\n127.0.0.1 shop.test\n# END kindgate k\n10.0.0.3\tother Shop.Test # shop\n"
+	found := elsewhere([]byte(text), "k", []string{"shop.test", "shop"})
 	if place := found["shop.test"]; place != (Place{6, "10.0.0.3"}) {
 		t.Errorf("%+v", place)
 	}

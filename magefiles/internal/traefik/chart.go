@@ -41,7 +41,7 @@ func (t *Traefik) loadChart() (*chart.Chart, error) {
 	copies, _ := filepath.Glob(cached + "-*.tgz")
 	for _, path := range copies { // each has its digest in its name; a damaged copy is passed over
 		digest := strings.TrimSuffix(strings.TrimPrefix(path, cached+"-"), ".tgz")
-		if archive, err := os.ReadFile(path); err == nil {
+		if archive, err := atomicfile.Read(path); err == nil {
 			if ch, err := t.verified(archive, digest); err == nil {
 				return ch, nil
 			}
