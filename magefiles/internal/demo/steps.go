@@ -136,10 +136,10 @@ func (d *Demo) CRDs(ctx context.Context) error {
 			return "", "", err
 		}
 		changes, err := client.ApplyTo(d.run, wanted, live)
+		d.sayBefore(changes)
 		if err != nil {
 			return "", "", err
 		}
-		d.sayBefore(changes)
 		res, detail := summarize(changes)
 		if res != result.Unchanged {
 			err = client.WaitEstablished(d.run, wanted)
@@ -171,10 +171,10 @@ func (d *Demo) InstallTraefik(ctx context.Context) error {
 			return "", "", err
 		}
 		changes, err := client.Apply(d.run, []kube.Object{namespaceObject(namespace)})
+		d.sayBefore(changes)
 		if err != nil {
 			return "", "", err
 		}
-		d.sayBefore(changes)
 		stored, err := d.helm().Stored(cfg)
 		if err != nil {
 			return "", "", err
@@ -318,10 +318,10 @@ func (d *Demo) apply(objects []kube.Object) (result.Result, string, error) {
 		return "", "", err
 	}
 	changes, err := client.Apply(d.run, objects)
+	d.sayBefore(changes)
 	if err != nil {
 		return "", "", err
 	}
-	d.sayBefore(changes)
 	res, detail := summarize(changes)
 	return res, detail, nil
 }

@@ -399,6 +399,7 @@ func TestAnObjectThatWasThereBeforeIsKnownByItsWriters(t *testing.T) {
 		"of ours, annotation gone": {live("", Manager, "kubectl"), result.Repaired, nil},
 		"somebody's":               {live("", "kubectl", "helm", "kubectl"), result.Updated, []string{"helm", "kubectl"}},
 		"nobody's":                 {live(""), result.Updated, []string{}},
+		"refused":                  {live("", "kubectl"), "", nil},
 		"left as it is":            {live("", "kubectl"), result.Unchanged, nil},
 	} {
 		if got := before(test.live, test.res); !slices.Equal(got, test.want) || (got == nil) != (test.want == nil) {

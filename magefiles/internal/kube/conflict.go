@@ -23,7 +23,7 @@ func isOurs(live *unstructured.Unstructured) bool {
 
 // before returns who has written an object that was there before kindgate applied it.
 func before(live *unstructured.Unstructured, res result.Result) []string {
-	if live == nil || res == result.Unchanged || isOurs(live) {
+	if live == nil || res == "" || res == result.Unchanged || isOurs(live) {
 		return nil
 	}
 	managers := []string{}
