@@ -80,8 +80,8 @@ func judgeRendering(objects []kube.Object) error {
 	if slices.ContainsFunc(objects, runsPods) {
 		return nil
 	}
-	return fmt.Errorf("%s: with these values the chart renders no workload, so that nothing would serve: there is no Deployment, DaemonSet or "+
-		"StatefulSet with a pod. Is deployment.kind misspelt, deployment.enabled false, or deployment.replicas 0?", valuesPath)
+	return fmt.Errorf("%s: with these values the chart renders no workload, so that nothing would serve: there is no Deployment, "+
+		"DaemonSet or StatefulSet with a pod. Is deployment.kind misspelt, deployment.enabled false, or deployment.replicas 0?", valuesPath)
 }
 
 func runsPods(o kube.Object) bool {

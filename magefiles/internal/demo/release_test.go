@@ -23,7 +23,8 @@ const (
 	daemonSet    = "{apiVersion: apps/v1, kind: DaemonSet, metadata: {name: traefik, namespace: traefik}}"
 	service      = "{apiVersion: v1, kind: Service, metadata: {name: traefik}}"
 	class        = "{apiVersion: gateway.networking.k8s.io/v1, kind: GatewayClass, metadata: {name: traefik}}"
-	gatewayOf    = "{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: gw, namespace: ns}, spec: {gatewayClassName: traefik}}"
+	gatewayOf    = "{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: gw, namespace: ns}, " +
+		"spec: {gatewayClassName: traefik}}"
 	ingressRoute = "{apiVersion: traefik.io/v1alpha1, kind: IngressRoute, metadata: {name: dashboard, namespace: traefik}}"
 	definition   = "{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {name: ingressroutes.traefik.io}, " +
 		"spec: {group: traefik.io, names: {kind: IngressRoute, plural: ingressroutes}, scope: Namespaced, versions: []}}"
@@ -53,7 +54,8 @@ func TestAKindThatNothingDefinesIsRefusedWithTheValueThatAsksForIt(t *testing.T)
 		t.Error(err)
 	}
 	d.inputs.values = map[string]any{"metrics": map[string]any{"ingressroute": true}}
-	if err := d.missingKinds(decoded(t, ingressRoute), absent); err == nil || !strings.Contains(err.Error(), "the value metrics.ingressroute,") {
+	err = d.missingKinds(decoded(t, ingressRoute), absent)
+	if err == nil || !strings.Contains(err.Error(), "the value metrics.ingressroute,") {
 		t.Error(err)
 	}
 	d.inputs.values = nil
