@@ -20,10 +20,10 @@ func decoded(t *testing.T, documents ...string) []kube.Object {
 }
 
 const (
-	daemonSet    = "{apiVersion: apps/v1, kind: DaemonSet, metadata: {name: traefik, namespace: traefik}}"
-	service      = "{apiVersion: v1, kind: Service, metadata: {name: traefik}}"
-	class        = "{apiVersion: gateway.networking.k8s.io/v1, kind: GatewayClass, metadata: {name: traefik}}"
-	gatewayOf    = "{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: gw, namespace: ns}, " +
+	daemonSet = "{apiVersion: apps/v1, kind: DaemonSet, metadata: {name: traefik, namespace: traefik}}"
+	service   = "{apiVersion: v1, kind: Service, metadata: {name: traefik}}"
+	class     = "{apiVersion: gateway.networking.k8s.io/v1, kind: GatewayClass, metadata: {name: traefik}}"
+	gatewayOf = "{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: gw, namespace: ns}, " +
 		"spec: {gatewayClassName: traefik}}"
 	ingressRoute = "{apiVersion: traefik.io/v1alpha1, kind: IngressRoute, metadata: {name: dashboard, namespace: traefik}}"
 	definition   = "{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {name: ingressroutes.traefik.io}, " +
