@@ -21,6 +21,7 @@ const (
 	gatewayClassURL = "traefik.io/gateway-controller"
 	manifestsDir    = "manifests"
 	valuesFile      = "traefik-values.yaml"
+	valuesPath      = manifestsDir + "/" + valuesFile
 	clusterFile     = "kind/cluster.yaml"
 )
 

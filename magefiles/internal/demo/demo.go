@@ -50,6 +50,8 @@ type Demo struct {
 	kube  func() (*kube.Client, error)
 	helm  func() *traefik.Traefik
 
+	rendered func() ([]kube.Object, error) // what the chart renders, before a cluster can be asked
+
 	mu       sync.Mutex
 	failures []error
 	warned   map[string]bool
@@ -69,8 +71,10 @@ func New(environ []string) (*Demo, error) {
 		Name: config.Cluster, Config: d.inputs.kind, NodeImage: config.NodeImage, Kubeconfig: config.Kubeconfig, Provider: config.Provider,
 		Adopt: config.Adopt,
 		BeforeCreate: func(engine cluster.Info) error {
-			go d.helm().Prefetch() // the chart comes while the node starts
-			return d.checkFree(engine)
+			if err := d.checkFree(engine); err != nil {
+				return err
+			}
+			return d.checkRelease()
 		},
 		Connect: func(cfg *rest.Config) *rest.Config { return kube.Patient(d.run, cfg, d.warn) },
 	})
@@ -79,6 +83,7 @@ func New(environ []string) (*Demo, error) {
 	d.lock = sync.OnceValue(d.takeLock)
 	d.kube = sync.OnceValues(d.connect)
 	d.helm = sync.OnceValue(d.newTraefik)
+	d.rendered = sync.OnceValues(d.render)
 	return d, nil
 }
 
@@ -133,12 +138,12 @@ func readInputs(config Config) (inputs, error) {
 			in.apps = append(in.apps, object)
 		}
 	}
-	data, err = atomicfile.Read(filepath.Join(manifestsDir, valuesFile))
+	data, err = atomicfile.Read(filepath.FromSlash(valuesPath))
 	problems = append(problems, err)
-	data, err = kube.OneDocument(data, manifestsDir+"/"+valuesFile)
+	data, err = kube.OneDocument(data, valuesPath)
 	problems = append(problems, err)
 	if err := yaml.Unmarshal(data, &in.values); err != nil {
-		problems = append(problems, fmt.Errorf("%s/%s: %w", manifestsDir, valuesFile, err))
+		problems = append(problems, fmt.Errorf("%s: %w", valuesPath, err))
 	}
 	in.gateways, err = ofKind[gatewayv1.Gateway](in.routes, "Gateway")
 	problems = append(problems, err)
@@ -174,7 +179,7 @@ func (d *Demo) newTraefik() *traefik.Traefik {
 	return traefik.New(d.run, traefik.Options{
 		Release: release, Namespace: namespace, Chart: d.config.TraefikChart, Repo: d.config.TraefikRepo, Name: chartName,
 		Version: strings.TrimPrefix(d.config.TraefikVersion, "v"), Digest: d.config.TraefikDigest,
-		Cache: filepath.Join(cacheDir(), "charts"), Values: d.inputs.values,
+		Cache: filepath.Join(cacheDir(), "charts"), Values: d.inputs.values, ValuesFile: valuesPath,
 	})
 }
 

@@ -214,6 +214,7 @@ func (d *Demo) checkVersions(observation cluster.Observation, say sayer) {
 	} else {
 		say(ui.OK, "gateway-api", version+", with the chart of KINDGATE_TRAEFIK_CHART", "")
 	}
+	d.checkChart(say)
 	if observation.Foreign != nil {
 		say(ui.Error, "cluster", observation.Foreign.Error(), remedy(observation.Foreign))
 		return
@@ -244,6 +245,21 @@ func (d *Demo) checkVersions(observation cluster.Observation, say sayer) {
 		return
 	}
 	say(ui.OK, "cluster", found, "")
+}
+
+// checkChart renders the chart where it is at hand: doctor fetches nothing.
+func (d *Demo) checkChart(say sayer) {
+	switch {
+	case d.wrong != nil: // the values may be missing
+	case !d.helm().AtHand():
+		say(ui.OK, "chart", "not here yet: up fetches it", "")
+	default:
+		if err := d.checkRelease(); err != nil {
+			say(ui.Error, "chart", "", err.Error())
+			return
+		}
+		say(ui.OK, "chart", "takes the values of "+valuesPath, "")
+	}
 }
 
 // builtAgainst is the release of the Gateway API that the Traefik of each chart, by its major version, is built against.

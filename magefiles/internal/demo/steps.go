@@ -51,9 +51,6 @@ func (d *Demo) Cluster(context.Context) error {
 	})
 }
 
-// kubernetesForImages is the version for which the chart is rendered to see which images it needs, before a cluster can be asked.
-const kubernetesForImages = "v1.34.0"
-
 // LoadImages copies the images of the chart and the manifests from the engine into the node.
 func (d *Demo) LoadImages(ctx context.Context) error {
 	return d.step("images", func(step *ui.Step) (result.Result, string, error) {
@@ -98,11 +95,7 @@ func (d *Demo) renderedObjects(observation cluster.Observation) ([]kube.Object, 
 			return objectsOf(stored)
 		}
 	}
-	manifest, err := d.helm().Rendered(kubernetesForImages)
-	if err != nil {
-		return nil, err
-	}
-	return kube.Decode([]byte(manifest), "")
+	return d.rendered()
 }
 
 func objectsOf(release *traefik.Release) ([]kube.Object, error) {
@@ -189,6 +182,9 @@ func (d *Demo) InstallTraefik(ctx context.Context) error {
 			if err != nil {
 				return "", "", err
 			}
+			if err := judgeRendering(objects); err != nil {
+				return "", "", err
+			}
 			drifted, err := client.Drifted(d.run, objects, traefik.Manager)
 			if err != nil {
 				return "", "", err
@@ -206,6 +202,8 @@ func (d *Demo) InstallTraefik(ctx context.Context) error {
 			if err := client.Delete(d.run, custom); err != nil {
 				return "", "", err
 			}
+		} else if err := d.checkUpgrade(client, stored); err != nil {
+			return "", "", err
 		}
 		if err := d.cluster.Services(d.run, step.Report); err != nil {
 			return "", "", err

@@ -65,6 +65,22 @@ func TestEverythingWrongInTheFilesIsNamedBeforeAnythingBegins(t *testing.T) {
 	}
 }
 
+func TestValuesThatTheChartRefusesAreNamedBeforeAnythingIsMade(t *testing.T) {
+	w := ownWorld(t, "kindgate-e2e-values")
+	w.edit(t, "manifests/traefik-values.yaml", "deployment:", "deploymnt: {}\ndeployment:")
+	w.fails(t, []string{"manifests/traefik-values.yaml: the chart cannot be rendered with these values", "deploymnt"}, "up")
+	if nodes := w.docker(t, "ps", "--all", "--quiet", "--filter", "name=^"+w.node()+"$"); nodes != "" {
+		t.Error("a node was made")
+	}
+}
+
+func TestValuesThatRenderNoWorkloadLeaveTheRunningTraefikAlone(t *testing.T) {
+	w := up(t)
+	w.edit(t, "manifests/traefik-values.yaml", "kind: DaemonSet", "kind: Deployment\n  replicas: 0")
+	w.fails(t, []string{"traefik: manifests/traefik-values.yaml: with these values the chart renders no workload"}, "traefik")
+	w.answeredBy(t, "whoami.localhost", "/", "whoami-v1")
+}
+
 func TestBadSettingsAreNamedAllAtOnce(t *testing.T) {
 	w := ownWorld(t, "kindgate-e2e-settings")
 	w.env["KINDGATE_HTTP_PORT"] = "eighty"

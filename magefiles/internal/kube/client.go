@@ -89,6 +89,15 @@ func (c *Client) resource(ctx context.Context, kind schema.GroupVersionKind, nam
 	return c.dynamic.Resource(mapping.Resource).Namespace(namespace), nil
 }
 
+// Has tells whether the cluster has a kind.
+func (c *Client) Has(ctx context.Context, kind schema.GroupVersionKind) (bool, error) {
+	_, err := c.resource(ctx, kind, "")
+	if errors.As(err, &unknownKind{}) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // PodAnswers tells whether a pod answers a request to a port of its own that the API server passes on to it, with whatever but a
 // server's error. scheme is http or https. See
 // https://kubernetes.io/docs/tasks/access-application-cluster/access-cluster-services/#manually-constructing-apiserver-proxy-urls.

@@ -23,30 +23,12 @@ import (
 	"kindgate/magefiles/internal/atomicfile"
 )
 
-// Prefetch starts to load the chart, which a later call then finds loaded.
-func (t *Traefik) Prefetch() { _, _ = t.chart() }
-
 // loadChart loads the chart from the user's disk, from the cache, or from the repository.
 func (t *Traefik) loadChart() (*chart.Chart, error) {
-	if t.options.Chart != "" {
-		ch, err := loader.Load(t.options.Chart)
-		if err != nil {
-			return nil, fmt.Errorf("chart %s: %w\nKINDGATE_TRAEFIK_CHART must be a chart's folder or a .tgz, or empty for the repository's chart.", t.options.Chart, err)
-		}
-		return ch, nil
+	if ch, err := t.local(); ch != nil || err != nil {
+		return ch, err
 	}
 	name := fmt.Sprintf("chart %s %s from %s", t.options.Name, t.options.Version, t.options.Repo)
-	repository := sha256.Sum256([]byte(t.options.Repo))
-	cached := filepath.Join(t.options.Cache, fmt.Sprintf("%s-%s-%.12x", t.options.Name, t.options.Version, repository))
-	copies, _ := filepath.Glob(cached + "-*.tgz")
-	for _, path := range copies { // each has its digest in its name; a damaged copy is passed over
-		digest := strings.TrimSuffix(strings.TrimPrefix(path, cached+"-"), ".tgz")
-		if archive, err := atomicfile.Read(path); err == nil {
-			if ch, err := t.verified(archive, digest); err == nil {
-				return ch, nil
-			}
-		}
-	}
 	archive, digest, err := t.download()
 	if err != nil {
 		return nil, fmt.Errorf("%s cannot be fetched: %w\nIs the network there? KINDGATE_TRAEFIK_CHART takes a chart from your disk instead (helm pull %s --repo %s --version %s).",
@@ -56,10 +38,47 @@ func (t *Traefik) loadChart() (*chart.Chart, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	if err := os.MkdirAll(t.options.Cache, 0o755); err == nil {
-		_ = atomicfile.Write(fmt.Sprintf("%s-%x.tgz", cached, sha256.Sum256(archive)), archive, 0o644) // only a cache: the next run would fetch again
+	if err := os.MkdirAll(t.options.Cache, 0o755); err == nil { // only a cache: the next run would fetch again
+		_ = atomicfile.Write(fmt.Sprintf("%s-%x.tgz", t.cached(), sha256.Sum256(archive)), archive, 0o644)
 	}
 	return ch, nil
+}
+
+// cached is where copies of the chart are kept, up to their digest.
+func (t *Traefik) cached() string {
+	repository := sha256.Sum256([]byte(t.options.Repo))
+	return filepath.Join(t.options.Cache, fmt.Sprintf("%s-%s-%.12x", t.options.Name, t.options.Version, repository))
+}
+
+// AtHand tells whether the chart need not be fetched, be it for a chart that cannot be loaded.
+func (t *Traefik) AtHand() bool {
+	ch, err := t.local()
+	return ch != nil || err != nil
+}
+
+// local loads the chart from the user's disk or from the cache; nil where it must be fetched.
+func (t *Traefik) local() (*chart.Chart, error) {
+	if t.options.Chart != "" {
+		if err := t.Missing(); err != nil {
+			return nil, err
+		}
+		ch, err := loader.Load(t.options.Chart)
+		if err != nil {
+			return nil, fmt.Errorf("chart %s: %w\n%s", t.options.Chart, err, chartSetting)
+		}
+		return ch, nil
+	}
+	cached := t.cached()
+	copies, _ := filepath.Glob(cached + "-*.tgz")
+	for _, path := range copies { // each has its digest in its name; a damaged copy is passed over
+		digest := strings.TrimSuffix(strings.TrimPrefix(path, cached+"-"), ".tgz")
+		if archive, err := atomicfile.Read(path); err == nil {
+			if ch, err := t.verified(archive, digest); err == nil {
+				return ch, nil
+			}
+		}
+	}
+	return nil, nil
 }
 
 // verified unpacks an archive whose digest is the pinned one and the one that the repository's index has, where these are known.
@@ -139,13 +158,28 @@ func (t *Traefik) downloadFrom(repository *repo.ChartRepository, getters getter.
 	return content.Bytes(), entry.Digest, nil
 }
 
-// Missing tells whether a chart that is named on the user's disk is not there, before anything is begun.
+const chartSetting = "KINDGATE_TRAEFIK_CHART must be a chart's folder or a .tgz, or empty for the repository's chart."
+
+// Missing tells whether a chart that is named on the user's disk is not there, or is none, before anything is begun. Helm would read a
+// folder that is no chart to its end, and wait for what is no file.
 func (t *Traefik) Missing() error {
 	if t.options.Chart == "" {
 		return nil
 	}
-	if _, err := os.Stat(t.options.Chart); errors.Is(err, fs.ErrNotExist) {
+	info, err := os.Stat(t.options.Chart)
+	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("KINDGATE_TRAEFIK_CHART=%s: there is no such folder or file", t.options.Chart)
+	}
+	if err == nil && info.IsDir() {
+		_, ignored := atomicfile.Read(filepath.Join(t.options.Chart, ".helmignore"))
+		if _, err = atomicfile.Read(filepath.Join(t.options.Chart, "Chart.yaml")); err == nil && !errors.Is(ignored, fs.ErrNotExist) {
+			err = ignored
+		}
+	} else if err == nil {
+		_, err = atomicfile.Read(t.options.Chart)
+	}
+	if err != nil {
+		return fmt.Errorf("KINDGATE_TRAEFIK_CHART=%s: %w\n%s", t.options.Chart, err, chartSetting)
 	}
 	return nil
 }

@@ -44,8 +44,9 @@ type Options struct {
 	Repo, Name, Version, Digest string
 	// Cache is a folder in which downloaded charts are kept.
 	Cache string
-	// Values are the user's values for the chart.
-	Values map[string]any
+	// Values are the user's values for the chart, and ValuesFile is where they are, for messages.
+	Values     map[string]any
+	ValuesFile string
 }
 
 // A Release is what Helm has stored about Traefik.
@@ -89,7 +90,7 @@ func New(fetch context.Context, options Options) *Traefik {
 }
 
 // Rendered returns the objects the chart would create on a Kubernetes of the given version (v1.34.0), as a YAML stream. No cluster is
-// asked.
+// asked. Values that the chart refuses are an error.
 func (t *Traefik) Rendered(kubernetes string) (string, error) {
 	ch, err := t.chart()
 	if err != nil {
@@ -104,7 +105,7 @@ func (t *Traefik) Rendered(kubernetes string) (string, error) {
 	install.ReleaseName, install.Namespace, install.SkipCRDs = t.options.Release, t.options.Namespace, true
 	rendered, err := install.RunWithContext(t.fetch, ch, t.options.Values)
 	if err != nil {
-		return "", t.explain("render", err)
+		return "", fmt.Errorf("%s: the chart cannot be rendered with these values: %w", t.options.ValuesFile, err)
 	}
 	return rendered.Manifest, nil
 }

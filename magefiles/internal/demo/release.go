@@ -1,0 +1,184 @@
+package demo
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"kindgate/magefiles/internal/crds"
+	"kindgate/magefiles/internal/kube"
+	"kindgate/magefiles/internal/traefik"
+)
+
+// kubernetesForRendering is the version for which the chart is rendered before a cluster can be asked.
+const kubernetesForRendering = "v1.34.0"
+
+func (d *Demo) render() ([]kube.Object, error) {
+	manifest, err := d.helm().Rendered(kubernetesForRendering)
+	if err != nil {
+		return nil, err
+	}
+	objects, err := kube.Decode([]byte(manifest), "")
+	for i := range objects {
+		objects[i].Source = ""
+	}
+	return objects, err
+}
+
+// checkRelease finds what is wrong with the chart and its values before there is a cluster. A chart that is not at hand is fetched.
+func (d *Demo) checkRelease() error {
+	objects, err := d.rendered()
+	if err != nil {
+		return err
+	}
+	return errors.Join(judgeRendering(objects), d.missingKinds(objects, func(kube.Object) (bool, error) { return false, nil }))
+}
+
+// checkUpgrade finds what is wrong with the chart and its values before they take the place of the stored release, nil for none, and says
+// what the upgrade removes.
+func (d *Demo) checkUpgrade(client *kube.Client, stored *traefik.Release) error {
+	objects, err := d.rendered()
+	if err != nil {
+		return err
+	}
+	err = errors.Join(judgeRendering(objects), d.missingKinds(objects, func(o kube.Object) (bool, error) {
+		return client.Has(d.run, o.GroupVersionKind())
+	}))
+	if err != nil || stored == nil {
+		return err
+	}
+	before, err := objectsOf(stored)
+	if err != nil {
+		return err
+	}
+	gone := removed(before, objects)
+	if len(gone) == 0 {
+		return nil
+	}
+	used, err := client.List(d.run, gatewayKind, "")
+	if err != nil {
+		return err
+	}
+	if err := d.judgeRemoval(gone, used); err != nil {
+		return err
+	}
+	var names []string
+	for _, o := range gone {
+		names = append(names, o.Name())
+	}
+	d.ui.Note("The upgrade of Helm release " + namespace + "/" + release + " removes " + strings.Join(names, ", ") + ".")
+	return nil
+}
+
+// judgeRendering refuses a release without a workload: nothing would serve.
+func judgeRendering(objects []kube.Object) error {
+	if slices.ContainsFunc(objects, runsPods) {
+		return nil
+	}
+	return fmt.Errorf("%s: with these values the chart renders no workload, so that nothing would serve: there is no Deployment, "+
+		"DaemonSet or StatefulSet with a pod. Is deployment.kind misspelt, deployment.enabled false, or deployment.replicas 0?", valuesPath)
+}
+
+func runsPods(o kube.Object) bool {
+	if o.GroupVersionKind().Group != "apps" || !slices.Contains([]string{"Deployment", "DaemonSet", "StatefulSet"}, o.GetKind()) {
+		return false
+	}
+	replicas, found, _ := unstructured.NestedFieldNoCopy(o.Object, "spec", "replicas")
+	return o.GetKind() == "DaemonSet" || !found || fmt.Sprint(replicas) != "0"
+}
+
+// missingKinds refuses objects that could not be applied: neither Kubernetes, the Gateway API nor the manifests define their kind, and
+// the cluster does not have it.
+func (d *Demo) missingKinds(objects []kube.Object, has func(kube.Object) (bool, error)) error {
+	var problems []error
+	for _, o := range objects {
+		kind := o.GroupVersionKind()
+		if !o.Custom() || kind.Group == crds.Group || defines(d.inputs.apps, kind.GroupKind()) {
+			continue
+		}
+		ok, err := has(o)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			problems = append(problems, fmt.Errorf("%s: %s cannot be applied, as nothing defines its kind (%s): kindgate installs no "+
+				"CustomResourceDefinitions of the chart. Take out %s, or put the definition into %s/",
+				valuesPath, o.Name(), kind.GroupVersion(), asking(d.inputs.values, kind.Kind), manifestsDir))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// defines tells whether a CustomResourceDefinition among objects is of the kind.
+func defines(objects []kube.Object, kind schema.GroupKind) bool {
+	return slices.ContainsFunc(objects, func(o kube.Object) bool {
+		group, _, _ := unstructured.NestedString(o.Object, "spec", "group")
+		name, _, _ := unstructured.NestedString(o.Object, "spec", "names", "kind")
+		return o.GetKind() == crdKind.Kind && kind == schema.GroupKind{Group: group, Kind: name}
+	})
+}
+
+// asking names the value that has the kind's name, as ingressRoute for an IngressRoute: charts name their values so.
+func asking(values map[string]any, kind string) string {
+	var found string
+	var walk func(path string, value any)
+	walk = func(path string, value any) {
+		fields, _ := value.(map[string]any)
+		for name, child := range fields {
+			at := strings.TrimPrefix(path+"."+name, ".")
+			if strings.EqualFold(name, kind) {
+				found = "the value " + at
+			}
+			walk(at, child)
+		}
+	}
+	walk("", values)
+	return cmp.Or(found, "the value that asks for it")
+}
+
+// keepPolicy is Helm's annotation for what an upgrade does not remove, see
+// https://helm.sh/docs/howto/charts_tips_and_tricks/#tell-helm-not-to-uninstall-a-resource.
+const keepPolicy = "helm.sh/resource-policy"
+
+// removed returns those of the stored release's objects that the new rendering has not, and that an upgrade therefore deletes.
+func removed(stored, rendered []kube.Object) []kube.Object {
+	key := func(o kube.Object) string {
+		return o.GroupVersionKind().GroupKind().String() + "/" + cmp.Or(o.GetNamespace(), namespace) + "/" + o.GetName()
+	}
+	stays := map[string]bool{}
+	for _, o := range rendered {
+		stays[key(o)] = true
+	}
+	return slices.DeleteFunc(slices.Clone(stored), func(o kube.Object) bool {
+		return stays[key(o)] || o.GetAnnotations()[keepPolicy] == "keep"
+	})
+}
+
+// judgeRemoval refuses to remove a GatewayClass that a Gateway of the manifests or the cluster names, unless the manifests have it.
+func (d *Demo) judgeRemoval(gone []kube.Object, gateways []unstructured.Unstructured) error {
+	users := map[string]string{}
+	for i := range gateways {
+		class, _, _ := unstructured.NestedString(gateways[i].Object, "spec", "gatewayClassName")
+		users[class] = kube.Name(&gateways[i])
+	}
+	for _, gw := range d.inputs.gateways {
+		users[string(gw.Spec.GatewayClassName)] = "Gateway/" + gw.Namespace + "/" + gw.Name
+	}
+	for _, o := range d.inputs.routes {
+		if o.GetKind() == classKind.Kind {
+			delete(users, o.GetName())
+		}
+	}
+	for _, o := range gone {
+		if user := users[o.GetName()]; o.GetKind() == classKind.Kind && user != "" {
+			return fmt.Errorf("%s: with these values the release loses %s, which %s names, so that its routes would no longer be served: "+
+				"keep the class (gatewayClass), or put one of that name into %s/", valuesPath, o.Name(), user, manifestsDir)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,109 @@
+package demo
+
+import (
+	"strings"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"kindgate/magefiles/internal/kube"
+)
+
+func decoded(t *testing.T, documents ...string) []kube.Object {
+	t.Helper()
+	objects, err := kube.Decode([]byte(strings.Join(documents, "\n---\n")), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return objects
+}
+
+const (
+	daemonSet = "{apiVersion: apps/v1, kind: DaemonSet, metadata: {name: traefik, namespace: traefik}}"
+	service   = "{apiVersion: v1, kind: Service, metadata: {name: traefik}}"
+	class     = "{apiVersion: gateway.networking.k8s.io/v1, kind: GatewayClass, metadata: {name: traefik}}"
+	gatewayOf = "{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: gw, namespace: ns}, " +
+		"spec: {gatewayClassName: traefik}}"
+	ingressRoute = "{apiVersion: traefik.io/v1alpha1, kind: IngressRoute, metadata: {name: dashboard, namespace: traefik}}"
+	definition   = "{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {name: ingressroutes.traefik.io}, " +
+		"spec: {group: traefik.io, names: {kind: IngressRoute, plural: ingressroutes}, scope: Namespaced, versions: []}}"
+)
+
+func TestAReleaseWithoutAWorkloadIsRefused(t *testing.T) {
+	deployment := func(spec string) string {
+		return "{apiVersion: apps/v1, kind: Deployment, metadata: {name: traefik}, spec: {selector: {}, template: {}" + spec + "}}"
+	}
+	for document, runs := range map[string]bool{
+		daemonSet: true, deployment(""): true, deployment(", replicas: 2"): true, deployment(", replicas: 0"): false, service: false, "": false,
+		"{apiVersion: other.io/v1, kind: Deployment, metadata: {name: traefik}}": false,
+	} {
+		err := judgeRendering(decoded(t, document, class))
+		if (err == nil) != runs || err != nil && !strings.Contains(err.Error(), "manifests/traefik-values.yaml: ") {
+			t.Errorf("%s: %v", document, err)
+		}
+	}
+}
+
+func TestAKindThatNothingDefinesIsRefusedWithTheValueThatAsksForIt(t *testing.T) {
+	absent := func(kube.Object) (bool, error) { return false, nil }
+	d := &Demo{inputs: inputs{values: map[string]any{"ingressRoute": map[string]any{"dashboard": map[string]any{"enabled": true}}}}}
+	err := d.missingKinds(decoded(t, daemonSet, class, ingressRoute), absent)
+	if err == nil || !strings.Contains(err.Error(), "IngressRoute/traefik/dashboard cannot be applied") ||
+		!strings.Contains(err.Error(), "Take out the value ingressRoute,") || strings.Contains(err.Error(), "\n") {
+		t.Error(err)
+	}
+	d.inputs.values = map[string]any{"metrics": map[string]any{"ingressroute": true}}
+	err = d.missingKinds(decoded(t, ingressRoute), absent)
+	if err == nil || !strings.Contains(err.Error(), "the value metrics.ingressroute,") {
+		t.Error(err)
+	}
+	d.inputs.values = nil
+	if err := d.missingKinds(decoded(t, ingressRoute), absent); err == nil || !strings.Contains(err.Error(), "the value that asks for it,") {
+		t.Error(err)
+	}
+	if err := d.missingKinds(decoded(t, ingressRoute), func(kube.Object) (bool, error) { return true, nil }); err != nil {
+		t.Errorf("the cluster has the kind: %v", err)
+	}
+	d.inputs.apps = decoded(t, definition)
+	if err := d.missingKinds(decoded(t, ingressRoute), absent); err != nil {
+		t.Errorf("the manifests define the kind: %v", err)
+	}
+}
+
+func TestWhatAnUpgradeRemovesIsWhatTheNewRenderingHasNot(t *testing.T) {
+	kept := `{apiVersion: v1, kind: Secret, metadata: {name: kept, annotations: {helm.sh/resource-policy: keep}}}`
+	inNamespace := "{apiVersion: v1, kind: Service, metadata: {name: traefik, namespace: traefik}}"
+	got := removed(decoded(t, daemonSet, service, class, kept), decoded(t, inNamespace))
+	if len(got) != 2 || got[0].Name() != "DaemonSet/traefik/traefik" || got[1].Name() != "GatewayClass/traefik" {
+		t.Error(got)
+	}
+}
+
+func TestAGatewayClassInUseIsNotTakenAway(t *testing.T) {
+	gone := decoded(t, service, class)
+	live := []unstructured.Unstructured{*decoded(t, gatewayOf)[0].Unstructured}
+	d := &Demo{}
+	if err := d.judgeRemoval(gone, nil); err != nil {
+		t.Errorf("nobody names it: %v", err)
+	}
+	err := d.judgeRemoval(gone, live)
+	if err == nil || !strings.Contains(err.Error(), "loses GatewayClass/traefik, which Gateway/ns/gw names") {
+		t.Error(err)
+	}
+	if err := d.judgeRemoval(decoded(t, service), live); err != nil {
+		t.Errorf("a Service has the class's name: %v", err)
+	}
+	gateways, err := ofKind[gatewayv1.Gateway](decoded(t, gatewayOf), "Gateway")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.inputs.gateways = gateways
+	if err := d.judgeRemoval(gone, nil); err == nil || !strings.Contains(err.Error(), "Gateway/ns/gw") {
+		t.Error(err)
+	}
+	d.inputs.routes = decoded(t, class)
+	if err := d.judgeRemoval(gone, live); err != nil {
+		t.Errorf("the manifests have it: %v", err)
+	}
+}
