@@ -52,6 +52,7 @@ type Demo struct {
 	mu       sync.Mutex
 	failures []error
 	warned   map[string]bool
+	applied  []kube.Change    // what the apps step has applied
 	released *traefik.Release // the release after the traefik step, whose objects are waited for
 }
 
@@ -161,7 +162,7 @@ func (d *Demo) connect() (*kube.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return kube.New(cfg)
+	return kube.New(cfg, strings.TrimSpace(d.kubectl("")))
 }
 
 func (d *Demo) newTraefik() *traefik.Traefik {

@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/discovery/cached/memory"
 	"k8s.io/client-go/dynamic"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/restmapper"
 	"k8s.io/klog/v2"
@@ -26,11 +27,14 @@ import (
 // A Client reads and writes objects of any kind in one cluster. It is safe for concurrent use.
 type Client struct {
 	dynamic dynamic.Interface
+	core    corev1client.CoreV1Interface
 	mapper  meta.ResettableRESTMapper
+	kubectl string
 }
 
-// New returns a client for the cluster of cfg. It connects when it is first used.
-func New(cfg *rest.Config) (*Client, error) {
+// New returns a client for the cluster of cfg. It connects when it is first used. kubectl is how messages call kubectl for that cluster,
+// with a context.
+func New(cfg *rest.Config, kubectl string) (*Client, error) {
 	httpClient, err := rest.HTTPClientFor(cfg)
 	if err != nil {
 		return nil, err
@@ -43,7 +47,12 @@ func New(cfg *rest.Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{dynamic: dyn, mapper: restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(disco))}, nil
+	core, err := corev1client.NewForConfigAndClient(cfg, httpClient)
+	if err != nil {
+		return nil, err
+	}
+	mapper := restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(disco))
+	return &Client{dynamic: dyn, core: core, mapper: mapper, kubectl: kubectl}, nil
 }
 
 // A kind that was defined a moment ago needs this long at the most until discovery tells of it.

@@ -153,4 +153,3 @@ func sorted(objects map[string]*unstructured.Unstructured) []*unstructured.Unstr
 	slices.SortFunc(all, func(a, b *unstructured.Unstructured) int { return strings.Compare(Name(a), Name(b)) })
 	return all
 }
-
