@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
@@ -108,7 +109,9 @@ func (d *Demo) requestChecks(ctx context.Context, s *state) []check {
 		if !ours[request.Route] {
 			continue
 		}
-		checks = append(checks, check{request.Line(d.port(request.Scheme)), func() gateway.Finding { return d.prove(ctx, request, s.pods) }, &request})
+		checks = append(checks, check{request.Line(d.port(request.Scheme)), func() gateway.Finding {
+			return mayStart(d.prove(ctx, request, s.pods), request, s.starting, time.Now())
+		}, &request})
 	}
 	if host, ok := gateway.Unrouted(routes, d.knownGateways(s)); ok {
 		request := control("http", host)
@@ -130,13 +133,30 @@ func (d *Demo) prove(ctx context.Context, request gateway.Request, pods map[stri
 	answer, problem := d.ask(ctx, request)
 	switch {
 	case problem != "":
-		return gateway.Finding{Message: problem}
+		return gateway.Finding{Message: problem, Pending: answer == nil || answer.Status > http.StatusInternalServerError}
 	case request.Redirect != 0:
 		return gateway.Finding{OK: answer.Status == request.Redirect, Message: fmt.Sprintf("redirected with %d to %s, expected %d", answer.Status, answer.Header.Get("Location"), request.Redirect)}
 	case answer.Field("Hostname") == "":
 		return gateway.Finding{OK: true, Message: strings.TrimSpace(fmt.Sprintf("%d %s", answer.Status, answer.Header.Get("Content-Type")))}
 	}
 	return d.provePods(ctx, request, answer, pods)
+}
+
+// mayStart says of a request that nobody has answered which pod may still be starting. Where none is, it stays unanswered.
+func mayStart(finding gateway.Finding, request gateway.Request, starting map[string]startup, now time.Time) gateway.Finding {
+	if !finding.Pending {
+		return finding
+	}
+	finding.Pending = false
+	for _, backend := range request.Backends {
+		if young, ok := starting[backend.String()]; ok && now.Sub(young.since) < startsWithin {
+			finding.Pending = true
+			finding.Message += fmt.Sprintf("; Pod/%s has no readiness probe and was started at %s: it may not listen yet",
+				young.pod, young.since.Local().Format(time.TimeOnly))
+			return finding
+		}
+	}
+	return finding
 }
 
 // unrouted is what is found of a request that Traefik has no route for.

@@ -55,6 +55,7 @@ type Demo struct {
 	mu       sync.Mutex
 	failures []error
 	warned   map[string]bool
+	applied  []kube.Change    // what the apps step has applied
 	released *traefik.Release // the release after the traefik step, whose objects are waited for
 }
 
@@ -172,7 +173,7 @@ func (d *Demo) connect() (*kube.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return kube.New(cfg, d.config.Adopt)
+	return kube.New(cfg, kube.Options{TakeOver: d.config.Adopt, Kubectl: strings.TrimSpace(d.kubectl(""))})
 }
 
 func (d *Demo) newTraefik() *traefik.Traefik {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
@@ -32,7 +33,18 @@ type state struct {
 	gateways []gatewayv1.Gateway
 	routes   []gatewayv1.HTTPRoute
 	pods     map[string][]string // the ready pods of each Service, by gateway.Backend's name
+	starting map[string]startup  // a pod of a Service that may not listen yet, by the same name
 }
+
+// A startup is a pod that counts as ready from its start on, as it has no readiness probe.
+type startup struct {
+	pod   string
+	since time.Time
+}
+
+// startsWithin is how long a pod without a readiness probe is taken to be starting when nothing answers there: longer than most applications
+// take, and short enough for a wrong targetPort.
+const startsWithin = 2 * time.Minute
 
 func (d *Demo) readState(ctx context.Context) (*state, error) {
 	client, err := d.kube()
@@ -44,7 +56,7 @@ func (d *Demo) readState(ctx context.Context) (*state, error) {
 	reads.Go(func() (err error) { s.classes, err = list[gatewayv1.GatewayClass](ctx, client, classKind); return err })
 	reads.Go(func() (err error) { s.gateways, err = list[gatewayv1.Gateway](ctx, client, gatewayKind); return err })
 	reads.Go(func() (err error) { s.routes, err = list[gatewayv1.HTTPRoute](ctx, client, routeKind); return err })
-	reads.Go(func() (err error) { s.pods, err = readyPods(ctx, client); return err })
+	reads.Go(func() (err error) { s.pods, s.starting, err = readyPods(ctx, client); return err })
 	return s, reads.Wait()
 }
 
@@ -74,8 +86,8 @@ func list[T any](ctx context.Context, client *kube.Client, kind schema.GroupVers
 }
 
 // readyPods returns the hostnames of the pods that each Service sends requests to: the ready ones of its EndpointSlices, without those
-// that are being deleted, which the slices lose some time later.
-func readyPods(ctx context.Context, client *kube.Client) (map[string][]string, error) {
+// that are being deleted, which the slices lose some time later. Of each Service, it also returns the youngest pod without a readiness probe.
+func readyPods(ctx context.Context, client *kube.Client) (map[string][]string, map[string]startup, error) {
 	var endpoints []discoveryv1.EndpointSlice
 	var pods []corev1.Pod
 	reads, ctx := errgroup.WithContext(ctx)
@@ -85,8 +97,11 @@ func readyPods(ctx context.Context, client *kube.Client) (map[string][]string, e
 	})
 	reads.Go(func() (err error) { pods, err = list[corev1.Pod](ctx, client, podKind); return err })
 	err := reads.Wait()
-	hostnames := map[string]string{}
+	hostnames, startups := map[string]string{}, map[string]startup{}
 	for _, pod := range pods {
+		if since, ok := started(&pod); ok {
+			startups[pod.Namespace+"/"+pod.Name] = startup{pod.Namespace + "/" + pod.Name, since}
+		}
 		switch {
 		case pod.DeletionTimestamp != nil:
 		case pod.Spec.HostNetwork:
@@ -95,7 +110,7 @@ func readyPods(ctx context.Context, client *kube.Client) (map[string][]string, e
 			hostnames[pod.Namespace+"/"+pod.Name] = cmp.Or(pod.Spec.Hostname, pod.Name)
 		}
 	}
-	ready := map[string][]string{}
+	ready, starting := map[string][]string{}, map[string]startup{}
 	for _, slice := range endpoints {
 		if len(slice.Ports) == 0 {
 			continue // the pods have no port of the name that is the Service's targetPort
@@ -109,7 +124,27 @@ func readyPods(ctx context.Context, client *kube.Client) (map[string][]string, e
 			if name := hostnames[pod.Namespace+"/"+pod.Name]; name != "" && !slices.Contains(ready[service], name) {
 				ready[service] = append(ready[service], name)
 			}
+			if young, ok := startups[pod.Namespace+"/"+pod.Name]; ok && young.since.After(starting[service].since) {
+				starting[service] = young
+			}
 		}
 	}
-	return ready, err
+	return ready, starting, err
+}
+
+// started returns when the youngest container of a pod began to run, unless one of them has a readiness probe, or does not run.
+func started(pod *corev1.Pod) (time.Time, bool) {
+	if slices.ContainsFunc(pod.Spec.Containers, func(c corev1.Container) bool { return c.ReadinessProbe != nil }) {
+		return time.Time{}, false
+	}
+	var last time.Time
+	for _, status := range pod.Status.ContainerStatuses {
+		if status.State.Running == nil {
+			return time.Time{}, false
+		}
+		if at := status.State.Running.StartedAt.Time; at.After(last) {
+			last = at
+		}
+	}
+	return last, !last.IsZero()
 }

@@ -297,7 +297,7 @@ func (d *Demo) awaitRollout(objects []kube.Object, inNamespace string, step *ui.
 			objects[i].SetNamespace(inNamespace)
 		}
 	}
-	return client.WaitRollout(d.run, objects, patience, step.Report)
+	return client.WaitReady(d.run, objects, patience, step.Report)
 }
 
 // ApplyApps applies every object of the manifests that is not the Gateway API's. AwaitApps waits for what they run.
@@ -306,22 +306,24 @@ func (d *Demo) ApplyApps(ctx context.Context) error {
 		if err := d.cluster.Services(d.run, step.Report); err != nil {
 			return "", "", err
 		}
-		return d.apply(d.inputs.apps)
+		changes, err := d.apply(d.inputs.apps, step)
+		if err != nil {
+			return "", "", err
+		}
+		d.applied = changes
+		res, detail := summarize(changes)
+		return res, detail, nil
 	})
 }
 
-func (d *Demo) apply(objects []kube.Object) (result.Result, string, error) {
+func (d *Demo) apply(objects []kube.Object, step *ui.Step) ([]kube.Change, error) {
 	client, err := d.kube()
 	if err != nil {
-		return "", "", err
+		return nil, err
 	}
-	changes, err := client.Apply(d.run, objects)
+	changes, err := client.ApplyInTurn(d.run, objects, patience, step.Report)
 	d.sayBefore(changes)
-	if err != nil {
-		return "", "", err
-	}
-	res, detail := summarize(changes)
-	return res, detail, nil
+	return changes, err
 }
 
 // sayBefore names the objects that kindgate has not made, and keeps from now on.
@@ -334,16 +336,30 @@ func (d *Demo) sayBefore(changes []kube.Change) {
 	}
 }
 
-// AwaitApps returns when every workload of the manifests is rolled out.
+// AwaitApps returns when every workload of the manifests is up, and all that was created is still there.
 func (d *Demo) AwaitApps(ctx context.Context) error {
 	return d.step("apps", func(step *ui.Step) (result.Result, string, error) {
-		return "", "", d.awaitRollout(slices.Clone(d.inputs.apps), "default", step)
+		if err := d.awaitRollout(slices.Clone(d.inputs.apps), "default", step); err != nil {
+			return "", "", err
+		}
+		client, err := d.kube()
+		if err != nil {
+			return "", "", err
+		}
+		return "", "", client.StillThere(d.run, d.applied)
 	})
 }
 
 // ApplyRoutes applies every Gateway API object of the manifests. AwaitRoutes waits until they are served.
 func (d *Demo) ApplyRoutes(ctx context.Context) error {
-	return d.part("routes", func(step *ui.Step) (result.Result, string, error) { return d.apply(d.inputs.routes) })
+	return d.part("routes", func(step *ui.Step) (result.Result, string, error) {
+		changes, err := d.apply(d.inputs.routes, step)
+		if err != nil {
+			return "", "", err
+		}
+		res, detail := summarize(changes)
+		return res, detail, nil
+	})
 }
 
 // AwaitRoutes returns when every route is accepted and its requests are answered as they should be.

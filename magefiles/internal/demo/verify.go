@@ -80,7 +80,8 @@ func waitingFor(problems []string) string {
 // awaitAnswers returns when every request is answered as it should be: Traefik serves a route some time after it has accepted it, and
 // tells nobody when.
 func (d *Demo) awaitAnswers(step *ui.Step) error {
-	last, err := d.settle(servedWithin, step, func(s *state) []check { return d.requestChecks(d.run, s) })
+	giveUp := func(r round, waited time.Duration) bool { return waited > servedWithin && !r.pending() }
+	last, err := d.settle(giveUp, step, func(s *state) []check { return d.requestChecks(d.run, s) })
 	if problems := last.problems(); err == nil && len(problems) > 0 {
 		err = fmt.Errorf("%s\nmage verify names the hop that is broken", strings.Join(problems, "\n"))
 	}
@@ -89,6 +90,11 @@ func (d *Demo) awaitAnswers(step *ui.Step) error {
 
 // servedWithin is how long Traefik may take to serve routes it has accepted, and a changed Service's pods to take requests.
 const servedWithin = 30 * time.Second
+
+// pending tells whether all that does not hold may still come.
+func (r round) pending() bool {
+	return !slices.ContainsFunc(r.findings, func(finding gateway.Finding) bool { return !finding.OK && !finding.Pending })
+}
 
 // settling is how long verify lets a change settle that is under way while it looks.
 const settling = 2 * time.Second
@@ -111,9 +117,9 @@ func (r round) problems() []string {
 }
 
 // settle judges checks until all hold in one round: what a change that is under way disturbs, such as pods that make room for others,
-// is well again within seconds. Between such rounds only those are repeated that did not hold. What does not hold within the given time
-// stays as it was found last.
-func (d *Demo) settle(within time.Duration, step *ui.Step, checks func(*state) []check) (round, error) {
+// is well again within seconds. Between such rounds only those are repeated that did not hold. What does not hold when giveUp says so, from
+// the second round on, stays as it was found last.
+func (d *Demo) settle(giveUp func(last round, waited time.Duration) bool, step *ui.Step, checks func(*state) []check) (round, error) {
 	started := time.Now()
 	held := map[string]gateway.Finding{}
 	pause := 20 * time.Millisecond
@@ -132,7 +138,7 @@ func (d *Demo) settle(within time.Duration, step *ui.Step, checks func(*state) [
 		case len(problems) == 0:
 			clear(held)
 			continue
-		case n > 1 && time.Since(started) > within:
+		case n > 1 && giveUp(r, time.Since(started)):
 			return r, nil
 		}
 		for i, finding := range r.findings {
@@ -187,7 +193,8 @@ func (d *Demo) verify(step *ui.Step) (failed, total int, err error) {
 		return 0, 0, err
 	}
 	step.Report("checking conditions and sending requests")
-	last, err := d.settle(settling, step, func(s *state) []check {
+	giveUp := func(_ round, waited time.Duration) bool { return waited > settling }
+	last, err := d.settle(giveUp, step, func(s *state) []check {
 		return append(d.conditionChecks(s), d.requestChecks(d.run, s)...)
 	})
 	if err != nil {

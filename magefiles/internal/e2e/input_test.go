@@ -137,7 +137,7 @@ func TestACrashLoopThatIsMendedIsTriedAgainAtOnce(t *testing.T) {
 	}
 	settings("none")
 	w.edit(t, "manifests/whoami-v1.yaml", `args: ["--name=whoami-v1"]`, `args: ["--port=$(PORT)"]`+"\n          envFrom: [{configMapRef: {name: port}}]")
-	w.fails(t, []string{"Deployment/demo/whoami-v1", "CrashLoopBackOff", "kubectl logs"}, "up")
+	w.fails(t, []string{"Deployment/demo/whoami-v1", "CrashLoopBackOff", "restarted 3 times", "kubectl --context kind-" + w.name + " logs"}, "up")
 	settings("80")
 	w.mage(t, "up")
 	w.answeredBy(t, "whoami.localhost", "/", "whoami-v1")

@@ -16,7 +16,8 @@ import (
 type Finding struct {
 	// OK: all that must hold does, at the object's current generation.
 	OK bool
-	// Pending: the controller has not yet judged the current generation; what it said of an older one does not count.
+	// Pending: it may still come to hold by itself. The controller has not yet judged the current generation, and what it said of an
+	// older one does not count; or an application may still be starting.
 	Pending bool
 	// Message is the conditions that hold, or the first that does not, with its reason and message.
 	Message string

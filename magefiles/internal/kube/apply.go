@@ -54,10 +54,14 @@ func (c *Client) Apply(ctx context.Context, objects []Object) ([]Change, error) 
 
 // ApplyTo is Apply for a caller who has just read the live objects with Live.
 func (c *Client) ApplyTo(ctx context.Context, objects []Object, live []*unstructured.Unstructured) ([]Change, error) {
-	changes := make([]Change, len(objects))
-	var failures []error
+	changes, errs := c.applyAll(ctx, objects, live)
+	return changes, errors.Join(errs...)
+}
+
+// applyAll returns what became of each object, in their order.
+func (c *Client) applyAll(ctx context.Context, objects []Object, live []*unstructured.Unstructured) ([]Change, []error) {
+	changes, errs := make([]Change, len(objects)), make([]error, len(objects))
 	for tier := range tiers {
-		errs := make([]error, len(objects))
 		each(objects, func(i int, object Object) {
 			if tierOf(object) == tier {
 				var res result.Result
@@ -65,43 +69,48 @@ func (c *Client) ApplyTo(ctx context.Context, objects []Object, live []*unstruct
 				changes[i] = Change{object, res, before(live[i], res)}
 			}
 		})
-		if err := errors.Join(errs...); err != nil {
-			failures = append(failures, err)
-		}
 		if tier == 0 && slices.ContainsFunc(changes, func(c Change) bool { return c.Result == result.Created }) {
 			// What a namespace had went with it, perhaps after the first look.
 			again, err := c.Live(ctx, objects)
 			if err != nil {
-				return nil, errors.Join(append(failures, err)...)
+				for i, object := range objects {
+					if tierOf(object) > tier {
+						errs[i] = object.failed(err)
+					}
+				}
+				return changes, errs
 			}
 			live = again
 		}
 	}
-	return changes, errors.Join(failures...)
+	return changes, errs
 }
 
-// tiers is the number of turns in which objects are applied: what defines namespaces and kinds, what workloads need, workloads.
-const tiers = 3
+// tiers is the number of turns in which objects are applied: what defines namespaces and kinds, ServiceAccounts (a Secret with the token
+// of one that is not there is deleted at once), what else workloads need, workloads.
+const tiers, workloadTier = 4, 3
 
 func tierOf(o Object) int {
 	switch o.GetKind() {
 	case "Namespace", "CustomResourceDefinition":
 		return 0
-	case "Deployment", "DaemonSet", "StatefulSet", "Job", "CronJob", "Pod", "ReplicaSet":
-		return 2
+	case "ServiceAccount":
+		return 1
+	case "Deployment", "DaemonSet", "StatefulSet", "Job", "CronJob", "Pod", "ReplicaSet", "ReplicationController":
+		return workloadTier
 	}
-	return 1
+	return 2
 }
 
 func (c *Client) apply(ctx context.Context, object Object, live *unstructured.Unstructured) (result.Result, error) {
+	if err := c.checkOwners(ctx, object); err != nil {
+		return "", object.failed(err)
+	}
 	res, err := c.applyOnce(ctx, object, live)
-	if err == nil {
-		return res, nil
+	if err != nil {
+		return "", object.failed(c.replacing(object, err))
 	}
-	if object.Source != "" {
-		return "", fmt.Errorf("%s (%s): %w", object.Name(), object.Source, err)
-	}
-	return "", fmt.Errorf("%s: %w", object.Name(), err)
+	return res, nil
 }
 
 func (c *Client) applyOnce(ctx context.Context, object Object, live *unstructured.Unstructured) (result.Result, error) {
@@ -126,7 +135,7 @@ func (c *Client) applyOnce(ctx context.Context, object Object, live *unstructure
 	if err != nil {
 		return "", err
 	}
-	force := c.takeOver || live == nil || isOurs(live)
+	force := c.options.TakeOver || live == nil || isOurs(live)
 	applied, err := client.Patch(ctx, want.GetName(), types.ApplyPatchType, data, metav1.PatchOptions{
 		FieldManager: Manager, Force: &force, FieldValidation: metav1.FieldValidationStrict,
 	})

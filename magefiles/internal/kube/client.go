@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/discovery/cached/memory"
 	"k8s.io/client-go/dynamic"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/restmapper"
 	"k8s.io/klog/v2"
@@ -26,14 +27,21 @@ import (
 // A Client reads and writes objects of any kind in one cluster. It is safe for concurrent use.
 type Client struct {
 	dynamic dynamic.Interface
+	core    corev1client.CoreV1Interface
 	mapper  meta.ResettableRESTMapper
-
-	takeOver bool
+	options Options
 }
 
-// New returns a client for the cluster of cfg. It connects when it is first used. takeOver allows it to overwrite what others have set in
-// objects that were there before.
-func New(cfg *rest.Config, takeOver bool) (*Client, error) {
+// Options say how a Client works.
+type Options struct {
+	// TakeOver allows it to overwrite what others have set in objects that were there before.
+	TakeOver bool
+	// Kubectl is how messages call kubectl for the cluster, with a context.
+	Kubectl string
+}
+
+// New returns a client for the cluster of cfg. It connects when it is first used.
+func New(cfg *rest.Config, options Options) (*Client, error) {
 	httpClient, err := rest.HTTPClientFor(cfg)
 	if err != nil {
 		return nil, err
@@ -46,7 +54,12 @@ func New(cfg *rest.Config, takeOver bool) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{dynamic: dyn, mapper: restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(disco)), takeOver: takeOver}, nil
+	core, err := corev1client.NewForConfigAndClient(cfg, httpClient)
+	if err != nil {
+		return nil, err
+	}
+	mapper := restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(disco))
+	return &Client{dynamic: dyn, core: core, mapper: mapper, options: options}, nil
 }
 
 // A kind that was defined a moment ago needs this long at the most until discovery tells of it.

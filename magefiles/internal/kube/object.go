@@ -33,6 +33,14 @@ func Name(u *unstructured.Unstructured) string {
 	return u.GetKind() + "/" + u.GetNamespace() + "/" + u.GetName()
 }
 
+// failed is an error of the object's, with its name and where it was read.
+func (o Object) failed(err error) error {
+	if o.Source != "" {
+		return fmt.Errorf("%s (%s): %w", o.Name(), o.Source, err)
+	}
+	return fmt.Errorf("%s: %w", o.Name(), err)
+}
+
 // Custom tells whether a CustomResourceDefinition defines the object's kind, as far as can be told from its group.
 func (o Object) Custom() bool {
 	return !clientscheme.Scheme.IsGroupRegistered(o.GroupVersionKind().Group)

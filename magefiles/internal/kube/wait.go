@@ -1,166 +1,22 @@
 package kube
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	utilnet "k8s.io/apimachinery/pkg/util/net"
-	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
-	"k8s.io/kubectl/pkg/polymorphichelpers"
 )
-
-// everywhere is resource, but with all namespaces for an empty one.
-func (c *Client) everywhere(ctx context.Context, kind schema.GroupVersionKind, namespace string) (dynamic.ResourceInterface, error) {
-	if namespace == "" {
-		namespace = metav1.NamespaceAll
-		mapping, err := c.mapper.RESTMapping(kind.GroupKind(), kind.Version)
-		if err == nil {
-			return c.dynamic.Resource(mapping.Resource), nil
-		}
-	}
-	return c.resource(ctx, kind, namespace)
-}
-
-// A Check looks at all objects that are watched, in the order of their names, and says what it is waiting for unless it is done.
-type Check = func(objects []*unstructured.Unstructured) (waitingFor string, done bool, err error)
-
-// Until is Watch for the objects of a kind in a namespace, all for an empty one.
-func (c *Client) Until(ctx context.Context, kind schema.GroupVersionKind, namespace string, check Check) error {
-	client, err := c.everywhere(ctx, kind, namespace)
-	if err != nil {
-		return err
-	}
-	return Watch(ctx, client, check)
-}
-
-// Watch calls check first, after every change of the objects, and every second, as time may count too, until it reports that it is done
-// or returns an error. An API server that fails for a while is waited for. A deadline's error says what check last said it was waiting
-// for.
-func Watch(ctx context.Context, client dynamic.ResourceInterface, check Check) error {
-	waitingFor := "a first look"
-	for ctx.Err() == nil {
-		done, err := watchOnce(ctx, client, func(objects []*unstructured.Unstructured) (done bool, err error) {
-			waitingFor, done, err = check(objects)
-			return done, err
-		})
-		var silent *unreachable
-		switch {
-		case errors.As(err, &silent):
-			waitingFor = fmt.Sprintf("the API server, which cannot be reached: %v (before that for %s)", silent.last, waitingFor)
-		case done, err != nil && ctx.Err() == nil && !passing(err):
-			return err
-		case err != nil && ctx.Err() == nil:
-			waitingFor = "the API server: " + err.Error()
-		}
-		_ = sleep(ctx, 50*time.Millisecond) // the server ended the watch: look again, but do not spin
-	}
-	return fmt.Errorf("%w while waiting for %s", context.Cause(ctx), waitingFor)
-}
-
-// passing tells whether an error of a list or a watch may be gone at the next.
-func passing(err error) bool {
-	return apierrors.IsGone(err) || apierrors.IsResourceExpired(err) || apierrors.IsTimeout(err) || apierrors.IsServerTimeout(err) ||
-		apierrors.IsTooManyRequests(err) || apierrors.IsServiceUnavailable(err) || apierrors.IsInternalError(err) ||
-		utilnet.IsConnectionRefused(err) || utilnet.IsConnectionReset(err) || utilnet.IsProbableEOF(err)
-}
-
-// watchOnce lists and then follows the objects until check is done or the server ends the watch.
-func watchOnce(ctx context.Context, client dynamic.ResourceInterface, check func([]*unstructured.Unstructured) (bool, error)) (bool, error) {
-	list, err := client.List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return false, err
-	}
-	objects := map[string]*unstructured.Unstructured{}
-	for i := range list.Items {
-		objects[Name(&list.Items[i])] = &list.Items[i]
-	}
-	if done, err := check(sorted(objects)); done || err != nil {
-		return done, err
-	}
-	events, err := client.Watch(ctx, metav1.ListOptions{ResourceVersion: list.GetResourceVersion()})
-	if err != nil {
-		return false, err
-	}
-	defer events.Stop()
-	for {
-		open, err := takeAll(ctx, events.ResultChan(), objects)
-		if !open || err != nil {
-			return false, err
-		}
-		if done, err := check(sorted(objects)); done || err != nil {
-			return done, err
-		}
-	}
-}
-
-const (
-	// together is how long after a change others are waited for: many at once are worth one look.
-	together = 10 * time.Millisecond
-	// lookAgain is when there is a look without any change.
-	lookAgain = time.Second
-)
-
-// takeAll waits for a change, but not for ever, and takes in all that come together with it. It returns false when there will be no
-// more.
-func takeAll(ctx context.Context, events <-chan watch.Event, objects map[string]*unstructured.Unstructured) (open bool, err error) {
-	over := time.NewTimer(lookAgain)
-	defer over.Stop()
-	for taken := 0; ; taken++ {
-		select {
-		case <-ctx.Done():
-			return false, nil
-		case <-over.C:
-			return true, nil
-		case event, open := <-events:
-			if !open {
-				return taken > 0, nil
-			}
-			if err := take(event, objects); err != nil {
-				return false, err
-			}
-			if taken == 0 {
-				over.Reset(together)
-			}
-		}
-	}
-}
-
-func take(event watch.Event, objects map[string]*unstructured.Unstructured) error {
-	object, ok := event.Object.(*unstructured.Unstructured)
-	if event.Type == watch.Error || !ok {
-		return apierrors.FromObject(event.Object)
-	}
-	objects[Name(object)] = object
-	if event.Type == watch.Deleted {
-		delete(objects, Name(object))
-	}
-	return nil
-}
-
-func sorted(objects map[string]*unstructured.Unstructured) []*unstructured.Unstructured {
-	all := make([]*unstructured.Unstructured, 0, len(objects))
-	for _, object := range objects {
-		all = append(all, object)
-	}
-	slices.SortFunc(all, func(a, b *unstructured.Unstructured) int { return strings.Compare(Name(a), Name(b)) })
-	return all
-}
 
 // waitGone waits until an object that is being deleted is gone. A deadline's error says what keeps it.
 func waitGone(ctx context.Context, client dynamic.ResourceInterface, live *unstructured.Unstructured) error {
@@ -227,213 +83,291 @@ func (c *Client) WaitEstablished(ctx context.Context, crds []Object) error {
 	})
 }
 
-// WaitRollout waits until every Deployment, DaemonSet and StatefulSet among objects has been rolled out, and tells report what it is
-// waiting for. A pod of theirs that cannot start (its image cannot be pulled, its configuration is wrong, it keeps crashing) is an error
-// as soon as the kubelet has said so for longer than patience, with the pod, the container and the kubelet's message; one that could not
-// start before is deleted first, for a verdict on what is there now.
-func (c *Client) WaitRollout(ctx context.Context, objects []Object, patience time.Duration, report func(string)) error {
-	waits, ctx := errgroup.WithContext(ctx)
+// WaitReady waits until every workload among objects is up: a Deployment, DaemonSet, StatefulSet or ReplicaSet is rolled out, a Job has
+// completed, a Pod of its own is ready or has succeeded. It tells report what it waits for. Its error names every one that something keeps
+// from it which does not pass by itself, with the cluster's own words and the last lines of a failed container's log. patience is how long
+// a sign of trouble must last before it counts: controllers correct themselves within seconds. What another workload among objects may
+// still bring is waited for. A pod that could not start before is deleted first, for a verdict on what is there now.
+func (c *Client) WaitReady(ctx context.Context, objects []Object, patience time.Duration, report func(string)) error {
+	w := &wait{client: c, patience: patience, report: report, seen: map[source][]*unstructured.Unstructured{}, since: map[string]time.Time{},
+		up: map[string]bool{}}
+	sources := map[source]bool{}
 	for _, object := range objects {
-		viewer, err := polymorphichelpers.StatusViewerFor(object.groupKind())
-		if strategy, _, _ := unstructured.NestedString(object.Object, "spec", "updateStrategy", "type"); err != nil || strategy == "OnDelete" {
-			continue // no workload, or one that is only rolled out as its pods are deleted
+		if waitedFor(object.Unstructured) {
+			w.objects = append(w.objects, object)
+			sources[sourceOf(object)], sources[source{podKind, object.GetNamespace()}] = true, true
 		}
-		waits.Go(func() error {
-			if err := c.rollout(ctx, object, viewer, patience, report); err != nil {
-				return fmt.Errorf("%s: %w", object.Name(), err)
-			}
-			return nil
+	}
+	w.sources = len(sources)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	watches, watching := errgroup.WithContext(ctx)
+	for from := range sources {
+		watches.Go(func() error {
+			return c.Until(watching, from.kind, from.namespace, func(live []*unstructured.Unstructured) (string, bool, error) {
+				waitingFor, done, err := w.look(watching, from, live)
+				if done {
+					stop() // the other watches have nothing left to wait for
+				}
+				return waitingFor, done, err
+			})
 		})
 	}
-	return waits.Wait()
-}
-
-func (c *Client) rollout(ctx context.Context, object Object, viewer polymorphichelpers.StatusViewer, patience time.Duration, report func(string)) error {
-	selector, err := podSelector(object)
-	if err != nil {
+	if err := watches.Wait(); !w.done {
 		return err
 	}
-	// The pods are watched beside the workload: what it waits for is only said there.
-	workload, abort := context.WithCancelCause(ctx)
-	pods, stop := context.WithCancel(ctx)
-	defer abort(nil)
-	defer stop()
-	var last atomic.Value
-	last.Store("")
-	go func() {
-		err := c.watchPods(pods, object.GetNamespace(), selector, patience, func(pod string) {
-			last.Store(pod)
-			if pod != "" {
-				report(pod)
-			}
-		})
-		if pods.Err() == nil {
-			abort(err)
-		}
-	}()
-	err = c.Until(workload, object.GroupVersionKind(), object.GetNamespace(), func(live []*unstructured.Unstructured) (string, bool, error) {
-		for _, u := range live {
-			if u.GetName() != object.GetName() {
-				continue
-			}
-			message, done, err := viewer.Status(u, 0)
-			message = strings.TrimSpace(message)
-			for _, condition := range conditions(u) {
-				if condition.Type == string(appsv1.DeploymentReplicaFailure) && condition.Status == metav1.ConditionTrue {
-					message += "; " + condition.Message
-				}
-			}
-			if pod := last.Load().(string); pod != "" {
-				message += "; " + pod
-			}
-			if !done {
-				report(message)
-			}
-			return strings.TrimPrefix(message, "Waiting for "), done, err
-		}
-		return "it to appear", false, nil
-	})
-	if err != nil && ctx.Err() == nil && workload.Err() != nil {
-		return context.Cause(workload)
-	}
-	return err
+	return nil
 }
 
-func podSelector(object Object) (labels.Selector, error) {
-	raw, _, err := unstructured.NestedMap(object.Object, "spec", "selector")
+// A source is what one watch follows: the objects of a kind in a namespace.
+type source struct {
+	kind      schema.GroupVersionKind
+	namespace string
+}
+
+func sourceOf(object Object) source { return source{object.GroupVersionKind(), object.GetNamespace()} }
+
+// A wait gathers what the watches see, and judges it as a whole.
+type wait struct {
+	client   *Client
+	objects  []Object
+	sources  int
+	patience time.Duration
+	report   func(string)
+
+	mu       sync.Mutex
+	seen     map[source][]*unstructured.Unstructured
+	since    map[string]time.Time // when the trouble of a workload was first seen
+	up       map[string]bool      // the workloads that have been up at a look
+	progress time.Time            // when one of them was first, but for those that were from the beginning
+	looked   bool
+	last     string // what was waited for at the last look
+	done     bool
+}
+
+func (w *wait) look(ctx context.Context, from source, live []*unstructured.Unstructured) (string, bool, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.seen[from] = live
+	if len(w.seen) < w.sources {
+		return "a first look at the workloads and their pods", false, nil
+	}
+	if w.done {
+		return "", true, nil
+	}
+	now := time.Now()
+	sights, err := w.sights(ctx, now)
 	if err != nil {
-		return nil, err
+		return w.last, false, err
 	}
-	var selector metav1.LabelSelector
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(raw, &selector); err != nil {
-		return nil, err
+	w.remember(sights, now)
+	verdict := judge(sights, w.progress, now, w.patience)
+	if len(verdict.broken) > 0 {
+		return "", false, w.failure(ctx, verdict.broken)
 	}
-	return metav1.LabelSelectorAsSelector(&selector)
+	w.done = verdict.done
+	if more := len(verdict.waitingFor) - 1; more > 0 {
+		w.report(fmt.Sprintf("waiting for %s (and %d more)", verdict.waitingFor[0], more))
+	} else if !w.done {
+		w.report("waiting for " + verdict.waitingFor[0])
+	}
+	w.last = strings.Join(verdict.waitingFor, "\n")
+	return w.last, w.done, nil
 }
 
-// watchPods returns an error when a pod has not been able to start for longer than patience, or when ctx ends. It tells say what keeps
-// pods from starting, or that nothing does. Pods that could not start before are deleted: what they lacked may be there now, and the
-// kubelet would look again only after a while, which grows to 5 minutes.
-func (c *Client) watchPods(ctx context.Context, namespace string, selector labels.Selector, patience time.Duration, say func(string)) error {
-	since, first := map[string]time.Time{}, true
-	return c.Until(ctx, podKind, namespace, func(live []*unstructured.Unstructured) (string, bool, error) {
-		said := ""
-		for _, u := range live {
-			if !selector.Matches(labels.Set(u.GetLabels())) || u.GetDeletionTimestamp() != nil {
-				continue
-			}
-			var pod corev1.Pod
-			if err := runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, &pod); err != nil {
-				return "", false, err
-			}
-			trouble := startTrouble(&pod)
-			if trouble == "" {
-				delete(since, pod.Name)
-				said = cmp.Or(said, c.waitsFor(ctx, &pod))
-				continue
-			}
-			if first && !running(&pod) {
-				if err := c.Delete(ctx, []Object{{Unstructured: u}}); err != nil {
-					return "", false, err
-				}
-				continue
-			}
-			said = trouble
-			if since[pod.Name].IsZero() {
-				since[pod.Name] = time.Now()
-			}
-			if time.Since(since[pod.Name]) >= patience {
-				return "", false, errors.New(trouble)
+// remember keeps what the next look needs to know of this one.
+func (w *wait) remember(sights []sight, now time.Time) {
+	for i := range sights {
+		s := &sights[i]
+		if s.done && !w.up[s.name] {
+			w.up[s.name] = true
+			if w.looked {
+				w.progress = now
 			}
 		}
-		first = false
-		say(said)
-		return said, false, nil
-	})
-}
-
-var (
-	podKind   = corev1.SchemeGroupVersion.WithKind("Pod")
-	eventKind = corev1.SchemeGroupVersion.WithKind("Event")
-)
-
-// slowly is from which age on a pod that is not ready is worth a word, and unhealthy that one of a warning: before, probes fail as a
-// matter of course.
-const slowly, unhealthy = 2 * time.Second, 5 * time.Second
-
-// waitsFor says what a pod waits for that is not ready, an image or what the scheduler and the kubelet warn of last: they tell of these by
-// events only. It is empty for a pod that waits for nothing.
-func (c *Client) waitsFor(ctx context.Context, pod *corev1.Pod) string {
-	age := time.Since(pod.CreationTimestamp.Time)
-	ready := slices.ContainsFunc(pod.Status.Conditions, func(condition corev1.PodCondition) bool {
-		return condition.Type == corev1.PodReady && condition.Status == corev1.ConditionTrue
-	})
-	if ready || age < slowly {
-		return ""
-	}
-	client, err := c.everywhere(ctx, eventKind, pod.Namespace)
-	if err != nil {
-		return ""
-	}
-	list, err := client.List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.uid=" + string(pod.UID)})
-	if err != nil {
-		return ""
-	}
-	var last corev1.Event
-	for _, item := range list.Items {
-		var event corev1.Event
-		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(item.Object, &event); err != nil {
-			return ""
+		if s.trouble == nil {
+			delete(w.since, s.name)
+		} else if w.since[s.name].IsZero() {
+			w.since[s.name] = now
 		}
-		telling := event.Reason == "Pulling" || event.Reason == "Pulled" || event.Type == corev1.EventTypeWarning && age > unhealthy
-		if telling && !happened(event).Before(happened(last)) {
-			last = event
-		}
+		s.since = w.since[s.name]
 	}
-	if last.Reason == "" || last.Reason == "Pulled" {
-		return ""
-	}
-	return fmt.Sprintf("Pod/%s/%s: %s", pod.Namespace, pod.Name, strings.TrimSpace(last.Message))
+	w.looked = true
 }
 
-// happened is when an event did, last where it did several times.
-func happened(event corev1.Event) time.Time {
-	if event.Series != nil {
-		return event.Series.LastObservedTime.Time
-	}
-	if !event.LastTimestamp.IsZero() {
-		return event.LastTimestamp.Time
-	}
-	return event.EventTime.Time
-}
-
-// startTrouble says why a pod's container cannot start, in the kubelet's words, or nothing.
-func startTrouble(pod *corev1.Pod) string {
-	for _, status := range append(slices.Clone(pod.Status.InitContainerStatuses), pod.Status.ContainerStatuses...) {
-		waiting := status.State.Waiting
-		if waiting == nil {
+// sights looks at every workload. What only the API server can say, it is asked for: what became of a pod, and whether it takes one.
+func (w *wait) sights(ctx context.Context, now time.Time) ([]sight, error) {
+	pods := map[string][]corev1.Pod{}
+	for from, live := range w.seen {
+		if from.kind != podKind {
 			continue
 		}
-		switch waiting.Reason {
-		case "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable":
-			return fmt.Sprintf("Pod/%s/%s cannot have image %s: %s: %s", pod.Namespace, pod.Name, status.Image, waiting.Reason, waiting.Message)
-		case "CreateContainerConfigError", "CreateContainerError", "RunContainerError", "CrashLoopBackOff":
-			message := waiting.Message
-			if last := status.LastTerminationState.Terminated; last != nil {
-				message = fmt.Sprintf("%s (it ended with exit code %d)", message, last.ExitCode)
+		for _, u := range live {
+			var pod corev1.Pod
+			if err := runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, &pod); err != nil {
+				return nil, fmt.Errorf("%s: %w", Name(u), err)
 			}
-			more := "describe pod" // what never ran has no logs
-			if waiting.Reason == "CrashLoopBackOff" {
-				more = "logs"
-			}
-			return fmt.Sprintf("Pod/%s/%s, container %s: %s: %s; see kubectl %s -n %s %s", pod.Namespace, pod.Name, status.Name,
-				waiting.Reason, message, more, pod.Namespace, pod.Name)
+			pods[from.namespace] = append(pods[from.namespace], pod)
 		}
 	}
-	return ""
+	var sights []sight
+	for _, object := range w.objects {
+		var live *unstructured.Unstructured
+		for _, u := range w.seen[sourceOf(object)] {
+			if u.GetName() == object.GetName() {
+				live = u
+			}
+		}
+		own, err := podsOf(live, pods[object.GetNamespace()])
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", object.Name(), err)
+		}
+		if !w.looked && live != nil {
+			if own, err = w.withoutStuck(ctx, live, own); err != nil {
+				return nil, fmt.Errorf("%s: %w", object.Name(), err)
+			}
+		}
+		s, err := look(object, live, own, now)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", object.Name(), err)
+		}
+		if err := w.ask(ctx, &s, live, own, now); err != nil {
+			return nil, fmt.Errorf("%s: %w", object.Name(), err)
+		}
+		sights = append(sights, s)
+	}
+	return sights, nil
 }
 
-// running tells whether any of a pod's containers does its work.
-func running(pod *corev1.Pod) bool {
-	return slices.ContainsFunc(pod.Status.ContainerStatuses, func(status corev1.ContainerStatus) bool { return status.State.Running != nil })
+// withoutStuck deletes the pods of a controller that could not start before, and returns the others: what they lacked may be there now,
+// and the kubelet would look again only after a while, which grows to 5 minutes. A Job would count the pod as failed, and nobody makes a
+// Pod of its own anew.
+func (w *wait) withoutStuck(ctx context.Context, live *unstructured.Unstructured, pods []corev1.Pod) ([]corev1.Pod, error) {
+	if live.GetKind() == "Job" || live.GetKind() == "Pod" {
+		return pods, nil
+	}
+	var others []corev1.Pod
+	for _, pod := range pods {
+		if podTrouble(&pod) == nil || running(&pod) {
+			others = append(others, pod)
+			continue
+		}
+		stuck := &unstructured.Unstructured{}
+		stuck.SetGroupVersionKind(podKind)
+		stuck.SetNamespace(pod.Namespace)
+		stuck.SetName(pod.Name)
+		if err := w.client.Delete(ctx, []Object{{Unstructured: stuck}}); err != nil {
+			return nil, err
+		}
+	}
+	return others, nil
+}
+
+// ask completes what was seen of a workload that is not up by what the cluster tells in other places.
+func (w *wait) ask(ctx context.Context, s *sight, live *unstructured.Unstructured, pods []corev1.Pod, now time.Time) error {
+	switch {
+	case s.done || s.trouble != nil && s.trouble.weight != gone:
+	case live == nil && s.object.GetKind() == "Job":
+		events, err := w.client.eventsOf(ctx, s.object.GetNamespace(), "involvedObject.kind=Job,involvedObject.name="+s.object.GetName())
+		if err != nil {
+			return err
+		}
+		s.jobGone(events)
+	case live == nil:
+	case lacksPods(live):
+		t, err := w.client.refusal(ctx, live)
+		if err != nil {
+			return err
+		}
+		if s.worsen(t); t != nil {
+			s.waitingFor += "; " + t.message
+		}
+	default:
+		for _, pod := range pods {
+			if podReady(&pod) || now.Sub(pod.CreationTimestamp.Time) < slowly {
+				continue
+			}
+			events, err := w.client.eventsOf(ctx, pod.Namespace, "involvedObject.uid="+string(pod.UID))
+			if err != nil {
+				return err
+			}
+			if s.hear(&pod, events, now); s.trouble != nil {
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// failure is the error of workloads that something keeps from being up.
+func (w *wait) failure(ctx context.Context, broken []sight) error {
+	lines := make([]string, len(broken))
+	for i, s := range broken {
+		lines[i] = s.name + ": " + s.trouble.message
+		if image := s.trouble.image; image != nil && image.policy == corev1.PullAlways {
+			lines[i] += image.always(w.client.nodes(ctx))
+		}
+		if s.object.GetKind() == "Job" && s.trouble.weight == certain {
+			lines[i] += fmt.Sprintf("; to have it run again, delete it: %s delete job -n %s %s", w.client.options.Kubectl, s.object.GetNamespace(), s.object.GetName())
+		}
+		if s.trouble.look != "" {
+			lines[i] += "; see " + w.client.options.Kubectl + " " + s.trouble.look
+		}
+		if s.trouble.log != nil {
+			lines[i] += w.client.lastLines(ctx, *s.trouble.log)
+		}
+	}
+	return errors.New(strings.Join(lines, "\n"))
+}
+
+// nodes returns the cluster's nodes, or none where they cannot be read: they only add to a message.
+func (c *Client) nodes(ctx context.Context) []corev1.Node {
+	live, err := c.List(ctx, corev1.SchemeGroupVersion.WithKind("Node"), "")
+	if err != nil {
+		return nil
+	}
+	nodes, _ := As[corev1.Node](live)
+	return nodes
+}
+
+func (c *Client) eventsOf(ctx context.Context, namespace, fields string) ([]corev1.Event, error) {
+	client, err := c.resource(ctx, eventKind, namespace)
+	if err != nil {
+		return nil, err
+	}
+	list, err := client.List(ctx, metav1.ListOptions{FieldSelector: fields})
+	if err != nil {
+		return nil, err
+	}
+	return As[corev1.Event](list.Items)
+}
+
+// refusal asks the API server, without making it, whether it takes one more pod of a workload that lacks some, and returns why not. A
+// controller's own word on it may be of before what was wrong was mended, as it pauses for longer after each refusal.
+func (c *Client) refusal(ctx context.Context, live *unstructured.Unstructured) (*trouble, error) {
+	pod, err := podOf(live)
+	if err != nil {
+		return nil, err
+	}
+	client, err := c.resource(ctx, podKind, live.GetNamespace())
+	if err != nil {
+		return nil, err
+	}
+	_, err = client.Create(ctx, pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+	return refused(err), nil
+}
+
+// Of a failed container's log, the last lines usually tell why; what is more is one command away.
+const logLines, logBytes = 5, 2 << 10
+
+// lastLines returns the end of a container's log, indented for a message, or nothing where there is none.
+func (c *Client) lastLines(ctx context.Context, log container) string {
+	lines, limit := int64(logLines), int64(logBytes)
+	text, err := c.core.Pods(log.namespace).GetLogs(log.pod, &corev1.PodLogOptions{
+		Container: log.name, TailLines: &lines, LimitBytes: &limit}).DoRaw(ctx)
+	said := strings.TrimSpace(string(text))
+	if err != nil || said == "" {
+		return ""
+	}
+	return "\n  its log ends with:\n    " + strings.ReplaceAll(said, "\n", "\n    ")
 }
