@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 )
 
@@ -90,7 +91,7 @@ func (c *Client) WaitEstablished(ctx context.Context, crds []Object) error {
 // still bring is waited for. A pod that could not start before is deleted first, for a verdict on what is there now.
 func (c *Client) WaitReady(ctx context.Context, objects []Object, patience time.Duration, report func(string)) error {
 	w := &wait{client: c, patience: patience, report: report, seen: map[source][]*unstructured.Unstructured{}, since: map[string]time.Time{},
-		up: map[string]bool{}}
+		up: map[string]bool{}, deleted: map[types.UID]bool{}, progress: time.Now()}
 	sources := map[source]bool{}
 	for _, object := range objects {
 		if waitedFor(object.Unstructured) {
@@ -139,7 +140,8 @@ type wait struct {
 	seen     map[source][]*unstructured.Unstructured
 	since    map[string]time.Time // when the trouble of a workload was first seen
 	up       map[string]bool      // the workloads that have been up at a look
-	progress time.Time            // when one of them was first, but for those that were from the beginning
+	progress time.Time            // when one of them was first, but for those that were from the beginning; before that, when the wait began
+	deleted  map[types.UID]bool   // the pods that deleteStuck has deleted, which a watch may still show
 	looked   bool
 	last     string // what was waited for at the last look
 	done     bool
@@ -223,10 +225,11 @@ func (w *wait) sights(ctx context.Context, now time.Time) ([]sight, error) {
 			return nil, fmt.Errorf("%s: %w", object.Name(), err)
 		}
 		if !w.looked && live != nil {
-			if own, err = w.withoutStuck(ctx, live, own); err != nil {
+			if err := w.deleteStuck(ctx, live, own); err != nil {
 				return nil, fmt.Errorf("%s: %w", object.Name(), err)
 			}
 		}
+		own = slices.DeleteFunc(own, func(pod corev1.Pod) bool { return w.deleted[pod.UID] })
 		s, err := look(object, live, own, now)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", object.Name(), err)
@@ -239,17 +242,14 @@ func (w *wait) sights(ctx context.Context, now time.Time) ([]sight, error) {
 	return sights, nil
 }
 
-// withoutStuck deletes the pods of a controller that could not start before, and returns the others: what they lacked may be there now,
-// and the kubelet would look again only after a while, which grows to 5 minutes. A Job would count the pod as failed, and nobody makes a
-// Pod of its own anew.
-func (w *wait) withoutStuck(ctx context.Context, live *unstructured.Unstructured, pods []corev1.Pod) ([]corev1.Pod, error) {
+// deleteStuck deletes the pods of a controller that could not start before: what they lacked may be there now, and the kubelet would look
+// again only after a while, which grows to 5 minutes. A Job would count the pod as failed, and nobody makes a Pod of its own anew.
+func (w *wait) deleteStuck(ctx context.Context, live *unstructured.Unstructured, pods []corev1.Pod) error {
 	if live.GetKind() == "Job" || live.GetKind() == "Pod" {
-		return pods, nil
+		return nil
 	}
-	var others []corev1.Pod
 	for _, pod := range pods {
 		if podTrouble(&pod) == nil || running(&pod) {
-			others = append(others, pod)
 			continue
 		}
 		stuck := &unstructured.Unstructured{}
@@ -257,10 +257,11 @@ func (w *wait) withoutStuck(ctx context.Context, live *unstructured.Unstructured
 		stuck.SetNamespace(pod.Namespace)
 		stuck.SetName(pod.Name)
 		if err := w.client.Delete(ctx, []Object{{Unstructured: stuck}}); err != nil {
-			return nil, err
+			return err
 		}
+		w.deleted[pod.UID] = true
 	}
-	return others, nil
+	return nil
 }
 
 // ask completes what was seen of a workload that is not up by what the cluster tells in other places.
