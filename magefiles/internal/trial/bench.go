@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"sigs.k8s.io/kind/pkg/apis/config/v1alpha4"
 	"sigs.k8s.io/kind/pkg/cluster"
 
 	kindgate "kindgate/magefiles/internal/cluster"
@@ -101,30 +102,33 @@ func editRoute(s *sandbox.Sandbox, run func() error) error {
 
 // kindCreate is kind's own command for the same configuration and image.
 func (o Options) kindCreate(s *sandbox.Sandbox) error {
-	kind, err := o.Kind(s.HTTPPort, s.HTTPSPort)
-	if err != nil {
-		return err
-	}
-	provider, config, err := kindgate.New(kind).ForKind()
+	kind, provider, config, err := o.forKind(s)
 	if err != nil {
 		return err
 	}
 	return provider.Create(s.Name, cluster.CreateWithV1Alpha4Config(config), cluster.CreateWithNodeImage(kind.NodeImage),
-		cluster.CreateWithWaitForReady(time.Minute), cluster.CreateWithKubeconfigPath(filepath.Join(s.Dir, "kind-kubeconfig")))
+		cluster.CreateWithWaitForReady(time.Minute), cluster.CreateWithKubeconfigPath(kindKubeconfig(s)))
 }
 
 // kindDelete takes away what kindCreate has made.
 func (o Options) kindDelete(s *sandbox.Sandbox) error {
+	_, provider, _, err := o.forKind(s)
+	if err != nil {
+		return err
+	}
+	return provider.Delete(s.Name, kindKubeconfig(s))
+}
+
+func (o Options) forKind(s *sandbox.Sandbox) (kindgate.Options, *cluster.Provider, *v1alpha4.Cluster, error) {
 	kind, err := o.Kind(s.HTTPPort, s.HTTPSPort)
 	if err != nil {
-		return err
+		return kind, nil, nil, err
 	}
-	provider, _, err := kindgate.New(kind).ForKind()
-	if err != nil {
-		return err
-	}
-	return provider.Delete(s.Name, filepath.Join(s.Dir, "kind-kubeconfig"))
+	provider, config, err := kindgate.New(kind).ForKind()
+	return kind, provider, config, err
 }
+
+func kindKubeconfig(s *sandbox.Sandbox) string { return filepath.Join(s.Dir, "kind-kubeconfig") }
 
 // print shows each row's times, and the ratio of each round's to kind's of the same round.
 func (o Options) print(rows []*row) {
