@@ -208,12 +208,17 @@ func wanted(object Object, live *unstructured.Unstructured) (*unstructured.Unstr
 // encodeStringData turns a Secret's stringData into data, as the server does, so that we own the keys that the server keeps.
 func encodeStringData(secret map[string]any) {
 	plain, _, err := unstructured.NestedStringMap(secret, "stringData")
-	if err != nil || plain == nil {
+	data, isMap := secret["data"].(map[string]any)
+	if err != nil || plain == nil || !isMap && secret["data"] != nil {
 		return // none, or one that the server refuses
 	}
-	for key, value := range plain {
-		_ = unstructured.SetNestedField(secret, base64.StdEncoding.EncodeToString([]byte(value)), "data", key)
+	if data == nil {
+		data = map[string]any{}
 	}
+	for key, value := range plain {
+		data[key] = base64.StdEncoding.EncodeToString([]byte(value))
+	}
+	secret["data"] = data
 	delete(secret, "stringData")
 }
 

@@ -57,6 +57,7 @@ type sight struct {
 	waitingFor string
 	trouble    *trouble
 	since      time.Time // when there was no trouble last
+	beside     bool      // it is not waited for, but may bring what the others lack
 }
 
 // A verdict is what becomes of a wait: it goes on, is done, or fails for the workloads that are broken.
@@ -85,7 +86,11 @@ func judge(sights []sight, progress, now time.Time, patience time.Duration) verd
 	v := verdict{done: true}
 	hopeless, all := false, true
 	for _, s := range sights {
-		if s.done {
+		if s.done || s.beside && s.trouble != nil {
+			continue
+		}
+		if s.beside {
+			all = false
 			continue
 		}
 		v.done = false
@@ -207,9 +212,9 @@ func look(object Object, live *unstructured.Unstructured, pods []corev1.Pod, now
 }
 
 const (
-	// steadyAfter is how long a container without a readiness probe must have run to count as up, and steadyAgain one that has crashed:
-	// it is ready as soon as it runs.
-	steadyAfter, steadyAgain = 3 * time.Second, 10 * time.Second
+	// steadyAfter is how long a container without a readiness probe must have run to count as up, as it is ready as soon as it runs. One
+	// that has crashed must have run for at least steadyAgain, and for twice as long as before its crash, but not for more than steadyLong.
+	steadyAfter, steadyAgain, steadyLong = 3 * time.Second, 10 * time.Second, time.Minute
 )
 
 // steady takes back that a workload is up when one of its containers, which nobody probes, may be about to crash.
@@ -226,7 +231,7 @@ func (s *sight) steady(pods []corev1.Pod, now time.Time) {
 			within, last := steadyAfter, status.LastTerminationState.Terminated
 			crashed := status.RestartCount > 0 && last != nil && last.Reason != "Unknown" // that is of a node that was stopped
 			if crashed {
-				within = steadyAgain
+				within = min(max(steadyAgain, 2*last.FinishedAt.Sub(last.StartedAt.Time)), steadyLong)
 			}
 			if now.Sub(status.State.Running.StartedAt.Time) >= within {
 				continue

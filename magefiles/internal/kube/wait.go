@@ -90,12 +90,18 @@ func (c *Client) WaitEstablished(ctx context.Context, crds []Object) error {
 // a sign of trouble must last before it counts: controllers correct themselves within seconds. What another workload among objects may
 // still bring is waited for. A pod that could not start before is deleted first, for a verdict on what is there now.
 func (c *Client) WaitReady(ctx context.Context, objects []Object, patience time.Duration, report func(string)) error {
+	return c.waitReady(ctx, objects, nil, patience, report)
+}
+
+// waitReady is WaitReady for objects, beside others that are not waited for: what these may bring is.
+func (c *Client) waitReady(ctx context.Context, objects, beside []Object, patience time.Duration, report func(string)) error {
 	w := &wait{client: c, patience: patience, report: report, seen: map[source][]*unstructured.Unstructured{}, since: map[string]time.Time{},
 		up: map[string]bool{}, deleted: map[types.UID]bool{}, progress: time.Now()}
 	sources := map[source]bool{}
-	for _, object := range objects {
+	for i, object := range slices.Concat(objects, beside) {
 		if waitedFor(object.Unstructured) {
 			w.objects = append(w.objects, object)
+			w.beside = append(w.beside, i >= len(objects))
 			sources[sourceOf(object)], sources[source{podKind, object.GetNamespace()}] = true, true
 		}
 	}
@@ -132,6 +138,7 @@ func sourceOf(object Object) source { return source{object.GroupVersionKind(), o
 type wait struct {
 	client   *Client
 	objects  []Object
+	beside   []bool // which of them are not waited for
 	sources  int
 	patience time.Duration
 	report   func(string)
@@ -213,7 +220,7 @@ func (w *wait) sights(ctx context.Context, now time.Time) ([]sight, error) {
 		}
 	}
 	var sights []sight
-	for _, object := range w.objects {
+	for i, object := range w.objects {
 		var live *unstructured.Unstructured
 		for _, u := range w.seen[sourceOf(object)] {
 			if u.GetName() == object.GetName() {
@@ -233,6 +240,10 @@ func (w *wait) sights(ctx context.Context, now time.Time) ([]sight, error) {
 		s, err := look(object, live, own, now)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", object.Name(), err)
+		}
+		if s.beside = w.beside[i]; s.beside {
+			sights = append(sights, s)
+			continue
 		}
 		if err := w.ask(ctx, &s, live, own, now); err != nil {
 			return nil, fmt.Errorf("%s: %w", object.Name(), err)

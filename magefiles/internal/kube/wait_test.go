@@ -50,7 +50,7 @@ func TestAPodThatWasDeletedForBeingStuckIsNotJudgedAgain(t *testing.T) {
 		spec: {replicas: 1, selector: {matchLabels: {app: d}}}}`)}, ""}
 	stuck := &unstructured.Unstructured{Object: object(t, `{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: ns, uid: u, labels: {app: d}},
 		status: {containerStatuses: [{name: c, restartCount: 9, state: {waiting: {reason: CrashLoopBackOff}}, lastState: {terminated: {exitCode: 1}}}]}}`)}
-	w := &wait{objects: []Object{deployment}, looked: true, seen: map[source][]*unstructured.Unstructured{
+	w := &wait{objects: []Object{deployment}, beside: []bool{false}, looked: true, seen: map[source][]*unstructured.Unstructured{
 		sourceOf(deployment): {deployment.Unstructured}, {podKind, "ns"}: {stuck},
 	}}
 	for _, deleted := range []bool{false, true} {

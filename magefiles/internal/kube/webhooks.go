@@ -27,14 +27,14 @@ import (
 // for patience see WaitReady.
 func (c *Client) ApplyInTurn(ctx context.Context, objects []Object, patience time.Duration, report func(string)) ([]Change, error) {
 	t := &turns{client: c, objects: objects, patience: patience, report: report,
-		changes: make([]Change, len(objects)), errs: make([]error, len(objects)), had: map[int]chan struct{}{}}
+		changes: make([]Change, len(objects)), errs: make([]error, len(objects)), had: make([]chan struct{}, len(objects))}
 	t.servers, t.after = webhookOrder(objects)
 	groups := map[string][]int{} // what waits for the same has its turn together
 	for i := range objects {
+		t.had[i] = make(chan struct{})
 		key := fmt.Sprint(t.after[i])
 		if len(t.servers[i]) > 0 {
 			key = objects[i].Name()
-			t.had[i] = make(chan struct{})
 		}
 		groups[key] = append(groups[key], i)
 	}
@@ -54,9 +54,9 @@ type turns struct {
 	objects  []Object
 	patience time.Duration
 	report   func(string)
-	servers  [][]int               // the workloads that serve a webhook configuration, by its index
-	after    [][]int               // the configurations that an object comes after
-	had      map[int]chan struct{} // closed when a configuration has had its turn
+	servers  [][]int         // the workloads that serve a webhook configuration, by its index
+	after    [][]int         // the configurations that an object comes after
+	had      []chan struct{} // closed when an object has had its turn
 	running  sync.WaitGroup
 	changes  []Change
 	errs     []error
@@ -64,17 +64,9 @@ type turns struct {
 
 // take applies a group when what it waits for is there: a configuration's pods, or the configurations before an object.
 func (t *turns) take(ctx context.Context, group []int) {
-	i := group[0]
-	var problem error
-	if len(t.servers[i]) > 0 {
-		defer close(t.had[i])
-		if err := t.client.WaitReady(ctx, pick(t.objects, t.servers[i]), t.patience, t.report); err != nil {
-			problem = fmt.Errorf("it is not applied before its pods are ready: %w", err)
-		}
-	}
-	for _, before := range t.after[i] {
-		<-t.had[before]
-		if t.errs[before] != nil {
+	problem := t.awaitServers(ctx, t.servers[group[0]])
+	for _, before := range t.after[group[0]] {
+		if err := t.turn(before); err != nil {
 			problem = fmt.Errorf("it is not applied, as %s must see it, and failed", t.objects[before].Name())
 		}
 	}
@@ -84,7 +76,36 @@ func (t *turns) take(ctx context.Context, group []int) {
 	}
 	for _, i := range group {
 		t.errs[i] = t.objects[i].failed(problem)
+		close(t.had[i])
 	}
+}
+
+// turn returns what became of an object, when it has had its turn.
+func (t *turns) turn(i int) error {
+	<-t.had[i]
+	return t.errs[i]
+}
+
+// awaitServers waits until the workloads that serve a configuration are up. All others of the run may bring what they lack.
+func (t *turns) awaitServers(ctx context.Context, servers []int) error {
+	var others []Object
+	for i, object := range t.objects {
+		if !slices.Contains(servers, i) {
+			others = append(others, object)
+		}
+	}
+	for _, i := range servers {
+		if err := t.turn(i); err != nil {
+			return fmt.Errorf("it is not applied, as %s, which serves it, was not", t.objects[i].Name())
+		}
+	}
+	if len(servers) == 0 {
+		return nil
+	}
+	if err := t.client.waitReady(ctx, pick(t.objects, servers), others, t.patience, t.report); err != nil {
+		return fmt.Errorf("it is not applied before its pods are ready: %w", err)
+	}
+	return nil
 }
 
 func pick(objects []Object, indices []int) []Object {
@@ -102,17 +123,21 @@ func (t *turns) apply(ctx context.Context, group []int) {
 	if err != nil {
 		for _, i := range group {
 			t.errs[i] = err
+			close(t.had[i])
 		}
 		return
 	}
 	changes, errs := t.client.applyAll(ctx, objects, live)
 	for n, i := range group {
 		t.changes[i], t.errs[i] = changes[n], errs[n]
-		if unanswered(errs[n]) {
-			t.running.Go(func() {
-				t.changes[i].Result, t.errs[i] = t.client.retry(ctx, t.objects[i], errs[n], t.patience, t.report)
-			})
+		if !unanswered(errs[n]) {
+			close(t.had[i])
+			continue
 		}
+		t.running.Go(func() {
+			defer close(t.had[i])
+			t.changes[i].Result, t.errs[i] = t.client.retry(ctx, t.objects[i], errs[n], t.patience, t.report)
+		})
 	}
 }
 
@@ -216,6 +241,7 @@ func (s *sight) behind(name string, service *unstructured.Unstructured, pods []c
 type webhookConfig struct {
 	Webhooks []struct {
 		ClientConfig      admissionv1.WebhookClientConfig  `json:"clientConfig"`
+		FailurePolicy     admissionv1.FailurePolicyType    `json:"failurePolicy"`
 		Rules             []admissionv1.RuleWithOperations `json:"rules"`
 		NamespaceSelector *metav1.LabelSelector            `json:"namespaceSelector"`
 		ObjectSelector    *metav1.LabelSelector            `json:"objectSelector"`
@@ -223,8 +249,9 @@ type webhookConfig struct {
 }
 
 // webhookOrder returns, for each object, the indices of the workloads that serve it where it is a webhook configuration, and those of the
-// configurations that it must come after: they match it, and their workloads are among objects, too. Never held back is what those
-// workloads may need: definitions, objects of the cluster, and all in the namespace of a webhook's Service but custom resources. See
+// configurations that it must come after: they match it, and their workloads are among objects, too. A webhook that may be ignored holds
+// nothing back. Nor is held back what those workloads may need: definitions, objects of the cluster, all in the namespace of a webhook's
+// Service but custom resources, and for a webhook that selects nothing, all but custom resources. See
 // https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/ for the rules.
 func webhookOrder(objects []Object) (servers, after [][]int) {
 	servers, after = make([][]int, len(objects)), make([][]int, len(objects))
@@ -301,7 +328,8 @@ func podLabels(object Object) labels.Set {
 func (w webhookConfig) sees(object Object, namespace labels.Set) bool {
 	for _, webhook := range w.Webhooks {
 		service := webhook.ClientConfig.Service
-		if service == nil || service.Namespace == object.GetNamespace() && !object.Custom() {
+		if service == nil || webhook.FailurePolicy == admissionv1.Ignore ||
+			!object.Custom() && (service.Namespace == object.GetNamespace() || everything(webhook.NamespaceSelector) && everything(webhook.ObjectSelector)) {
 			continue
 		}
 		there := labels.Merge(namespace, labels.Set{corev1.LabelMetadataName: object.GetNamespace()})
@@ -334,6 +362,10 @@ func matchesRule(rule admissionv1.RuleWithOperations, group, resource string) bo
 
 func has(values []string, value string) bool {
 	return slices.Contains(values, value) || slices.Contains(values, "*")
+}
+
+func everything(selector *metav1.LabelSelector) bool {
+	return selector == nil || len(selector.MatchLabels)+len(selector.MatchExpressions) == 0
 }
 
 func selects(selector *metav1.LabelSelector, set labels.Set) bool {
