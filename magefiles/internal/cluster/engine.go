@@ -149,6 +149,7 @@ func (e engine) info(ctx context.Context) (Info, error) {
 // container is a node as the engine sees it.
 type container struct {
 	Name, State string
+	mark        mark // empty until it is read, see ownedNodes
 }
 
 // loadBalancer tells whether it is the one that kind puts before several control planes.
@@ -163,7 +164,7 @@ func (e engine) nodes(ctx context.Context, name string) ([]container, error) {
 	var nodes []container
 	for line := range strings.Lines(out) {
 		name, status, _ := strings.Cut(strings.TrimSpace(line), "\t")
-		node := container{name, "stopped"}
+		node := container{Name: name, State: "stopped"}
 		switch {
 		case strings.HasPrefix(status, "Removal"), strings.HasPrefix(status, "Dead"):
 			node.State = "removing"

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/url"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -51,8 +52,8 @@ type written struct {
 	entries *clientcmdapi.Config
 }
 
-// leadsTo tells whether an entry leads to our cluster, or to one of ours of the same name that is gone. That an address is on this machine
-// proves nothing by itself.
+// leadsTo tells whether an entry leads to our cluster, whose context has the given name, or to one of ours of that name that is gone. That
+// an address is on this machine proves nothing by itself.
 func (w written) leadsTo(entry *clientcmdapi.Cluster, name string) bool {
 	if w.entries != nil {
 		if now := w.entries.Clusters[name]; now != nil && (entry.Server == now.Server || sameAuthority(entry, now)) {
@@ -60,7 +61,8 @@ func (w written) leadsTo(entry *clientcmdapi.Cluster, name string) bool {
 		}
 	}
 	owner := markOf(entry.Extensions)
-	return owner != "" && (owner == w.owner || local(entry) && gone(entry))
+	cluster, _, _ := strings.Cut(string(owner), "/")
+	return Context(cluster) == name && (owner == w.owner || local(entry) && gone(entry))
 }
 
 func sameAuthority(a, b *clientcmdapi.Cluster) bool {
@@ -87,7 +89,8 @@ func local(cluster *clientcmdapi.Cluster) bool {
 // answerWithin is how long an API server may take to answer whose entry may be out of date.
 const answerWithin = time.Second
 
-// gone tells whether an entry certainly leads nowhere: nobody listens at its address, or somebody whose certificate is of another authority.
+// gone tells whether an entry certainly leads nowhere: nobody listens at its address, or somebody whose certificate is of another
+// authority.
 func gone(cluster *clientcmdapi.Cluster) bool {
 	if cluster == nil {
 		return true

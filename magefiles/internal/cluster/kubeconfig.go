@@ -135,13 +135,17 @@ func (k kubeconfig) remove(w written) (changed bool, err error) {
 			if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 				continue // without a lock, which would make a folder and a file where there is none
 			}
+			if _, err := load(path); err != nil && path != k.path {
+				continue // nor has it ever had an entry of ours
+			}
 			edited, editErr := edit(path, change)
 			changed, err = changed || edited, errors.Join(err, editErr)
 		}
 	}
 	each(func(config *clientcmdapi.Config) bool {
 		ours := k.ours(config, w)
-		if current := config.Contexts[config.CurrentContext]; ours.cluster && current != nil && current.Cluster == k.context {
+		dangling := k.currentIsOurs(config, w)
+		if dangling {
 			config.CurrentContext = ""
 		}
 		if ours.context {
@@ -154,16 +158,28 @@ func (k kubeconfig) remove(w written) (changed bool, err error) {
 		if ours.user {
 			delete(config.AuthInfos, k.context)
 		}
-		return ours != entries{}
+		return dangling || ours != entries{}
 	})
+	if !gone {
+		return changed, err
+	}
 	each(func(config *clientcmdapi.Config) bool {
-		if !gone || config.CurrentContext != k.context || config.Contexts[k.context] != nil {
+		if config.CurrentContext != k.context || config.Contexts[k.context] != nil {
 			return false
 		}
 		config.CurrentContext = ""
 		return true
 	})
 	return changed, err
+}
+
+// currentIsOurs tells whether the current context, of whatever name, leads to our cluster.
+func (k kubeconfig) currentIsOurs(config *clientcmdapi.Config, w written) bool {
+	current := config.Contexts[config.CurrentContext]
+	if current == nil || config.Clusters[current.Cluster] == nil {
+		return false
+	}
+	return w.leadsTo(config.Clusters[current.Cluster], k.context)
 }
 
 // current is the context that kubectl uses, whichever of the files has it.

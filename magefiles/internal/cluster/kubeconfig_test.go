@@ -411,6 +411,7 @@ func TestAnEntryWithoutOurMarkIsNotOursWhateverItsAddress(t *testing.T) {
 		"with our mark":                      {clientcmdapi.Cluster{Server: "https://build.example.com", Extensions: ourMark.extensions()}, true},
 		"of a cluster of ours that is gone":  {clientcmdapi.Cluster{Server: "https://127.0.0.1:2", Extensions: mark("k/old").extensions()}, true},
 		"of another machine's kindgate":      {clientcmdapi.Cluster{Server: "https://192.0.2.1:2", Extensions: mark("k/old").extensions()}, false},
+		"of another cluster of ours":         {clientcmdapi.Cluster{Server: "https://127.0.0.1:2", Extensions: mark("other/old").extensions()}, false},
 		"with an extension that is not ours": {clientcmdapi.Cluster{Server: "https://192.0.2.1:2", Extensions: map[string]runtimeapi.Object{extension: &runtimeapi.Unknown{Raw: []byte(`"k/ours"`)}}}, false},
 	} {
 		w := ours()

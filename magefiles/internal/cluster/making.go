@@ -148,7 +148,7 @@ func (c *Cluster) converge(ctx context.Context, report func(string)) error {
 	case Ready:
 		m.rest = observation.REST
 		if observation.kubeconfig != "" {
-			c.putBack(observation.kubeconfig)
+			c.restore(ctx, observation)
 		}
 		close(m.node)
 		close(m.api)
@@ -179,6 +179,11 @@ func (c *Cluster) converge(ctx context.Context, report func(string)) error {
 			return c.create(ctx, report)
 		}
 	}
+	if whole, err := c.hasControlPlane(ctx, e); err != nil {
+		return err
+	} else if !whole {
+		return c.remake(ctx, report)
+	}
 	m.madeFrom, err = c.madeFrom(ctx, e, m.owner)
 	if err != nil {
 		return err
@@ -186,10 +191,51 @@ func (c *Cluster) converge(ctx context.Context, report func(string)) error {
 	if m.madeFrom == "" {
 		return c.remake(ctx, report)
 	}
+	if err := c.writeMadeFrom(ctx, e, m.madeFrom); err != nil {
+		return err
+	}
 	if err := c.resume(ctx, e, report); err != nil {
 		return err
 	}
 	return c.complete(ctx, m.rest)
+}
+
+// hasControlPlane tells whether the container with the cluster's data is there. It returns false where only workers are left; one that has
+// another name now is an error, and stays.
+func (c *Cluster) hasControlPlane(ctx context.Context, e engine) (bool, error) {
+	nodes, err := e.nodes(ctx, c.options.Name)
+	if err != nil {
+		return false, err
+	}
+	var others []string
+	for _, node := range nodes {
+		if node.Name == c.NodeName() {
+			return true, nil
+		}
+		if !node.loadBalancer() && !strings.HasPrefix(node.Name, c.options.Name+"-worker") {
+			others = append(others, node.Name)
+		}
+	}
+	if len(others) > 0 {
+		return false, fmt.Errorf("there is no container %s; if it is %s, give it its name back: %s rename %s %s", c.NodeName(), strings.Join(others, " or "), e, others[0], c.NodeName())
+	}
+	return false, nil
+}
+
+// restore puts back the records of a cluster that is ready: the user's context, and the file that says that it is complete. One that cannot
+// be written is no reason to stop: the Node says it too.
+func (c *Cluster) restore(ctx context.Context, observation Observation) {
+	c.putBack(observation.kubeconfig)
+	if observation.owner == "" {
+		return // an earlier release left no mark, and no folder for the file
+	}
+	e, err := c.engine()
+	if err == nil {
+		err = c.writeMadeFrom(ctx, e, observation.Node.Annotations[madeFromAnnotation])
+	}
+	if err != nil {
+		c.making.detail = strings.Trim(c.making.detail+"; "+err.Error(), "; ")
+	}
 }
 
 // remake deletes a half-made cluster and makes it anew.

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -51,7 +52,7 @@ func (c *Cluster) ownedNodes(ctx context.Context, e engine) (nodes []container, 
 		if nodes, err = e.nodes(ctx, c.options.Name); err != nil || len(nodes) == 0 {
 			return true, err
 		}
-		owner, err = e.commonMark(ctx, nodes)
+		owner, err = e.readMarks(ctx, c.options.Name, nodes)
 		if isGone(err) { // between the two questions
 			return false, nil
 		}
@@ -60,9 +61,9 @@ func (c *Cluster) ownedNodes(ctx context.Context, e engine) (nodes []container, 
 	return nodes, owner, err
 }
 
-// commonMark returns the mark that all of the nodes have. A load balancer before several control planes is left out: kind takes no
-// mounts for it.
-func (e engine) commonMark(ctx context.Context, nodes []container) (mark, error) {
+// readMarks reads the marks of the nodes, and returns the one that all of them have. A load balancer before several control planes is left
+// out: kind takes no mounts for it.
+func (e engine) readMarks(ctx context.Context, cluster string, nodes []container) (mark, error) {
 	var names []string
 	for _, node := range nodes {
 		if !node.loadBalancer() {
@@ -72,22 +73,39 @@ func (e engine) commonMark(ctx context.Context, nodes []container) (mark, error)
 	if len(names) == 0 {
 		return "", nil
 	}
-	out, err := e.run(ctx, append([]string{"container", "inspect", "--format", "{{range .Mounts}}{{.Destination}}\t{{end}}"}, names...)...)
-	if err != nil {
+	marks, err := e.marks(ctx, cluster, names)
+	if err != nil || len(marks) != len(names) {
 		return "", err
 	}
-	var marks []mark
-	for line := range strings.Lines(out) {
-		marks = append(marks, markAmong(strings.Split(strings.TrimSpace(line), "\t")))
+	for i := range nodes {
+		if at := slices.Index(names, nodes[i].Name); at >= 0 {
+			nodes[i].mark = marks[at]
+		}
 	}
 	return common(marks), nil
 }
 
-// markAmong returns the mark that is among the mounts of a container.
-func markAmong(mounts []string) mark {
+// marks returns the marks of containers, in the order of their names.
+func (e engine) marks(ctx context.Context, cluster string, names []string) ([]mark, error) {
+	out, err := e.run(ctx, append([]string{"container", "inspect", "--format", "{{range .Mounts}}{{.Destination}}\t{{end}}"}, names...)...)
+	if err != nil {
+		return nil, err
+	}
+	var marks []mark
+	for line := range strings.Lines(out) {
+		marks = append(marks, markAmong(cluster, strings.Split(strings.TrimSpace(line), "\t")))
+	}
+	return marks, nil
+}
+
+// identity is what rand.Text gives.
+var identity = regexp.MustCompile(`^[A-Z2-7]{26}$`)
+
+// markAmong returns the mark of the cluster that is among the mounts of a container. Another's, or what only looks like one, does not count.
+func markAmong(cluster string, mounts []string) mark {
 	for _, mount := range mounts {
-		if found, ok := strings.CutPrefix(mount, marksFolder+"/"); ok {
-			return mark(found)
+		if found, ok := strings.CutPrefix(mount, marksFolder+"/"+cluster+"/"); ok && identity.MatchString(found) {
+			return mark(cluster + "/" + found)
 		}
 	}
 	return ""
@@ -120,13 +138,24 @@ func (f *ForeignError) Error() string {
 
 // foreign looks at a cluster whose containers have no mark. One of an earlier release is known by its Node's annotation.
 func (c *Cluster) foreign(ctx context.Context, e engine, nodes []container) (Observation, error) {
-	found := &ForeignError{Cluster: c.options.Name}
-	names := make([]string, len(nodes))
-	for i, node := range nodes {
-		names[i] = node.Name
+	var names, unmarked []string
+	verb := "start"
+	for _, node := range nodes {
+		names = append(names, node.Name)
+		if node.mark == "" && !node.loadBalancer() {
+			unmarked = append(unmarked, node.Name)
+		}
+		if node.State == "paused" {
+			verb = "unpause"
+		}
 	}
-	found.Start = fmt.Sprintf("%s start %s", e, strings.Join(names, " "))
-	found.Delete = fmt.Sprintf("%s rm --force --volumes %s", e, strings.Join(names, " "))
+	found := &ForeignError{Cluster: c.options.Name, Start: fmt.Sprintf("%s %s %s", e, verb, strings.Join(names, " ")),
+		Delete: fmt.Sprintf("%s rm --force --volumes %s", e, strings.Join(names, " "))}
+	if len(unmarked) > 0 && slices.ContainsFunc(nodes, func(node container) bool { return node.mark != "" }) {
+		found.Found = "of its containers, " + strings.Join(unmarked, ", ") + " has no mark of kindgate's, as the others have"
+		found.Delete = fmt.Sprintf("%s rm --force --volumes %s", e, strings.Join(unmarked, " "))
+		return Observation{State: Foreign, Foreign: found}, nil
+	}
 	if anyNot(nodes, "running") {
 		found.Stopped, found.Found = true, "its nodes have no mark of kindgate's, and are not all running, so that it cannot be asked"
 		return Observation{State: Foreign, Foreign: found}, nil
@@ -140,21 +169,21 @@ func (c *Cluster) foreign(ctx context.Context, e engine, nodes []container) (Obs
 	case node != nil:
 		found.Found = "neither its nodes' containers nor its Node has a mark of kindgate's"
 	default:
-		missing, err := e.exec(ctx, c.NodeName(), missingFiles)
+		traces, err := e.exec(ctx, c.NodeName(), tracesOfKubernetes)
 		if err != nil && !isGone(err) {
 			return Observation{}, err
 		}
-		found.HalfMade = err == nil && strings.TrimSpace(missing) != ""
+		found.HalfMade = err == nil && strings.TrimSpace(traces) == ""
 		found.Found = "its nodes have no mark of kindgate's, and its API server does not answer"
 		if found.HalfMade {
-			found.Found = "its nodes have no mark of kindgate's; it is half made, or is being made"
+			found.Found = "its nodes have no mark of kindgate's; Kubernetes was never set up in it, or is about to be"
 		}
 	}
 	return Observation{State: Foreign, Foreign: found}, nil
 }
 
-// missingFiles prints those files that kubeadm has not come to write, without which a control plane cannot run.
-const missingFiles = `for f in admin.conf manifests/etcd.yaml manifests/kube-apiserver.yaml manifests/kube-controller-manager.yaml manifests/kube-scheduler.yaml; do [ -s /etc/kubernetes/$f ] || echo $f; done`
+// tracesOfKubernetes prints what kubeadm and Kubernetes have left in a node: nothing where kubeadm has not begun.
+const tracesOfKubernetes = `ls -d /etc/kubernetes/*.conf /etc/kubernetes/pki /etc/kubernetes/manifests/* /var/lib/etcd/* /var/lib/kubelet/config.yaml 2>/dev/null || true`
 
 // askNode looks at the control plane's Node with the credentials that its container has. It returns no Node where the API server does
 // not answer soon.
@@ -194,10 +223,20 @@ func (c *Cluster) madeFrom(ctx context.Context, e engine, owner mark) (string, e
 		return node.Annotations[madeFromAnnotation], nil
 	}
 	_, entry, err := c.kubeconfig.find()
-	if err == nil && entry == owner {
+	if err != nil {
+		return "", err
+	}
+	if entry == owner || c.looksComplete(ctx, e) {
 		return c.signature().String(), nil
 	}
-	return "", err
+	return "", nil
+}
+
+// looksComplete tells whether kind came to its end, for a cluster whose records are all gone: its last steps are the storage class, and then
+// the other nodes. That they are missing proves nothing.
+func (c *Cluster) looksComplete(ctx context.Context, e engine) bool {
+	out, err := e.exec(ctx, c.NodeName(), "kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout 2s get storageclasses,nodes --output name")
+	return err == nil && strings.Contains(out, "storageclass") && strings.Count(out, "node/") >= len(c.options.Config.Nodes)
 }
 
 // writeMadeFrom leaves the first record of a complete cluster: from here on it is never remade.

@@ -28,15 +28,18 @@ func fakeEngine(t *testing.T, list, mounts string) engine {
 
 func TestAClusterIsOursOnlyIfAllOfItsNodesHaveOneMark(t *testing.T) {
 	const nodes = "k-worker\tUp 2 minutes\nk-control-plane\tUp 2 minutes\nk-external-load-balancer\tUp 2 minutes\n"
+	const a, b = "/AAAAAAAAAAAAAAAAAAAAAAAAAA", "/BBBBBBBBBBBBBBBBBBBBBBBBBB"
 	marked := func(m string) string { return "/var\t" + marksFolder + "/" + m + "\t/lib/modules\t\n" }
 	for name, test := range map[string]struct {
 		list, mounts string
 		want         mark
 	}{
-		"marked":             {nodes, marked("k/A") + marked("k/A"), "k/A"},
+		"marked":             {nodes, marked("k"+a) + marked("k"+a), "k" + a},
 		"not marked":         {nodes, "/var\t\n/var\t\n", ""},
-		"a node of somebody": {nodes, marked("k/A") + "/var\t\n", ""},
-		"of two clusters":    {nodes, marked("k/A") + marked("k/B"), ""},
+		"a node of somebody": {nodes, marked("k"+a) + "/var\t\n", ""},
+		"of two clusters":    {nodes, marked("k"+a) + marked("k"+b), ""},
+		"another's mark":     {nodes, marked("other"+a) + marked("other"+a), ""},
+		"no identity":        {nodes, marked("k/notes") + marked("k/notes"), ""},
 		"no cluster":         {"", "", ""},
 		"a load balancer":    {"k-external-load-balancer\tUp 2 minutes\n", "", ""},
 		"no mounts at all":   {nodes, "\n\n", ""},
@@ -108,13 +111,13 @@ func TestEveryMarkIsItsOwn(t *testing.T) {
 		t.Error(a, b)
 	}
 	mounts := []string{"/var", a.mount().ContainerPath, b.mount().ContainerPath}
-	if found := markAmong(mounts); found != a {
+	if found := markAmong("k", mounts); found != a {
 		t.Error(found)
 	}
 	if found := markOf(a.extensions()); found != a {
 		t.Error(found)
 	}
-	if mark("").extensions() != nil || markAmong([]string{"/var", marksFolder}) != "" {
+	if mark("").extensions() != nil || markAmong("k", []string{"/var", marksFolder}) != "" {
 		t.Error("there is a mark where there is none")
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -113,8 +114,8 @@ func (d *Demo) hostsCommand(names []string, first bool) string {
 	if runtime.GOOS == "windows" && (len(names) == 0 || !first) {
 		return "an editor as administrator, and replace the lines between # BEGIN kindgate and # END kindgate in " + d.config.HostsFile
 	}
-	opened := fmt.Sprintf(`/^# BEGIN kindgate %s[[:space:]]*$/`, d.config.Cluster)
-	closed := fmt.Sprintf(`/^# END kindgate %s[[:space:]]*$/`, d.config.Cluster)
+	opened := fmt.Sprintf(`/^# BEGIN kindgate %s[[:space:]]*$/`, regexp.QuoteMeta(d.config.Cluster))
+	closed := fmt.Sprintf(`/^# END kindgate %s[[:space:]]*$/`, regexp.QuoteMeta(d.config.Cluster))
 	const ours = `/^127\.0\.0\.1 [^[:space:]]*[[:space:]]*$/` // what else is between the fences is somebody else's
 	remove := fmt.Sprintf(`sudo sed -i.bak -e '%s,%s{' -e '%[1]s d' -e '%[2]s d' -e '%[3]s d' -e '}' %[4]s`,
 		opened, closed, ours, quoted(d.hosts.Path))

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"kindgate/magefiles/internal/crds"
@@ -46,11 +47,18 @@ func (d *Demo) checkUpgrade(client *kube.Client, stored *traefik.Release) error 
 	if err != nil {
 		return err
 	}
-	err = errors.Join(judgeRendering(objects), d.missingKinds(objects, func(o kube.Object) (bool, error) {
+	nodes, err := client.List(d.run, nodeKind, "")
+	if err != nil {
+		return err
+	}
+	err = errors.Join(judgeRendering(objects), judgePlaces(objects, nodes), d.missingKinds(objects, func(o kube.Object) (bool, error) {
 		return client.Has(d.run, o.GroupVersionKind())
 	}))
-	if err != nil || stored == nil {
+	if err != nil {
 		return err
+	}
+	if stored == nil {
+		return d.sayTakenOver(client, objects)
 	}
 	before, err := objectsOf(stored)
 	if err != nil {
@@ -90,6 +98,39 @@ func runsPods(o kube.Object) bool {
 	}
 	replicas, found, _ := unstructured.NestedFieldNoCopy(o.Object, "spec", "replicas")
 	return o.GetKind() == "DaemonSet" || !found || fmt.Sprint(replicas) != "0"
+}
+
+// judgePlaces refuses workloads whose pods fit no node: the upgrade would take the running ones away.
+func judgePlaces(objects []kube.Object, nodes []unstructured.Unstructured) error {
+	for _, o := range objects {
+		selector, _, _ := unstructured.NestedStringMap(o.Object, "spec", "template", "spec", "nodeSelector")
+		if runsPods(o) && !slices.ContainsFunc(nodes, func(node unstructured.Unstructured) bool {
+			return labels.SelectorFromSet(selector).Matches(labels.Set(node.GetLabels()))
+		}) {
+			return fmt.Errorf("%s: with these values %s would run nowhere: no node has the labels of its nodeSelector (%s)",
+				valuesPath, o.Name(), labels.FormatLabels(selector))
+		}
+	}
+	return nil
+}
+
+// sayTakenOver names the objects that are there without a release. Helm takes over those that say that they are of a release of this name,
+// as when only its record was lost, and refuses the rest.
+func (d *Demo) sayTakenOver(client *kube.Client, objects []kube.Object) error {
+	live, err := client.Live(d.run, objects)
+	if err != nil {
+		return err
+	}
+	var names []string
+	for i, o := range objects {
+		if live[i] != nil {
+			names = append(names, o.Name())
+		}
+	}
+	if len(names) > 0 {
+		d.ui.Note("There before Helm release " + namespace + "/" + release + ", and a part of it from now on: " + strings.Join(names, ", ") + ".")
+	}
+	return nil
 }
 
 // missingKinds refuses objects that could not be applied: neither Kubernetes, the Gateway API nor the manifests define their kind, and

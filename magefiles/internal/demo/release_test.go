@@ -45,6 +45,19 @@ func TestAReleaseWithoutAWorkloadIsRefused(t *testing.T) {
 	}
 }
 
+func TestAWorkloadThatFitsNoNodeIsRefused(t *testing.T) {
+	nodes := []unstructured.Unstructured{*decoded(t, "{apiVersion: v1, kind: Node, metadata: {name: node, labels: {disk: ssd}}}")[0].Unstructured}
+	selecting := func(selector string) []kube.Object {
+		return decoded(t, "{apiVersion: apps/v1, kind: DaemonSet, metadata: {name: traefik, namespace: traefik}, "+
+			"spec: {selector: {}, template: {spec: {containers: [], nodeSelector: "+selector+"}}}}", service)
+	}
+	for selector, fits := range map[string]bool{"{}": true, "{disk: ssd}": true, "{disk: none}": false, "{disk: ssd, other: x}": false} {
+		if err := judgePlaces(selecting(selector), nodes); (err == nil) != fits || err != nil && !strings.Contains(err.Error(), "nodeSelector") {
+			t.Errorf("%s: %v", selector, err)
+		}
+	}
+}
+
 func TestAKindThatNothingDefinesIsRefusedWithTheValueThatAsksForIt(t *testing.T) {
 	absent := func(kube.Object) (bool, error) { return false, nil }
 	d := &Demo{inputs: inputs{values: map[string]any{"ingressRoute": map[string]any{"dashboard": map[string]any{"enabled": true}}}}}

@@ -22,6 +22,7 @@ var (
 	classKind   = gatewayv1.SchemeGroupVersion.WithKind("GatewayClass")
 	gatewayKind = gatewayv1.SchemeGroupVersion.WithKind("Gateway")
 	routeKind   = gatewayv1.SchemeGroupVersion.WithKind("HTTPRoute")
+	nodeKind    = corev1.SchemeGroupVersion.WithKind("Node")
 	podKind     = corev1.SchemeGroupVersion.WithKind("Pod")
 	sliceKind   = discoveryv1.SchemeGroupVersion.WithKind("EndpointSlice")
 	crdKind     = schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"}

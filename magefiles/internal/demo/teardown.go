@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"kindgate/magefiles/internal/cluster"
 	"kindgate/magefiles/internal/result"
 	"kindgate/magefiles/internal/ui"
 )
@@ -20,6 +21,9 @@ func (d *Demo) Teardown(ctx context.Context) error {
 		}
 		return "deleted", "", err
 	})
+	if errors.As(clusterErr, new(*cluster.ForeignError)) {
+		return clusterErr // its names stay with it
+	}
 	hostsErr := d.step("hosts", func(*ui.Step) (result.Result, string, error) {
 		have, err := d.hosts.Names()
 		if err != nil {

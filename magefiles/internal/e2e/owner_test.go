@@ -106,12 +106,17 @@ func TestAHalfMadeClusterWithoutAMarkIsOnlyDeletedWhenAskedTo(t *testing.T) {
 	t.Cleanup(func() { _ = exec.Command("docker", "rm", "--force", w.node()).Run() })
 	id := w.id(t)
 	for _, target := range []string{"up", "teardown"} {
-		w.fails(t, []string{"kindgate did not make", "half made", "KINDGATE_ADOPT=yes"}, target)
+		w.fails(t, []string{"kindgate did not make", "was never set up", "KINDGATE_ADOPT=yes"}, target)
+	}
+	w.env["KINDGATE_ADOPT"] = "yes"
+	w.docker(t, "exec", w.node(), "mkdir", "-p", "/var/lib/etcd/member") // as where somebody has stopped the control plane for a while
+	for _, target := range []string{"up", "teardown"} {
+		w.fails(t, []string{"kindgate did not make", "does not answer"}, target)
 	}
 	if w.id(t) != id {
 		t.Error("it was remade")
 	}
-	w.env["KINDGATE_ADOPT"] = "yes"
+	w.docker(t, "exec", w.node(), "rm", "-r", "/var/lib/etcd/member")
 	contains(t, w.mage(t, "teardown"), "deleted")
 }
 

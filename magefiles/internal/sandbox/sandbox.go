@@ -46,6 +46,7 @@ func New(name, root, binary string) (*Sandbox, error) {
 		"KINDGATE_KUBECONFIG": filepath.Join(dir, "kubeconfig"),
 		"KINDGATE_HOSTS_FILE": filepath.Join(dir, "hosts"),
 		"KINDGATE_TIMEOUT":    "3m",
+		"KINDGATE_ADOPT":      "", // whatever the user allows is allowed for the user's clusters
 	}}
 	return s, s.Reset()
 }

@@ -46,7 +46,7 @@ type row struct {
 // Bench measures up from nothing, up with everything there, an edited route, and mage's own start, against what kind takes for the same
 // cluster in the same run, and prints a table.
 func Bench(ctx context.Context, options Options) error {
-	s, err := sandbox.New("kindgate-bench", options.Root, options.Binary)
+	s, err := options.sandbox(ctx, "kindgate-bench")
 	if err != nil {
 		return err
 	}
@@ -85,6 +85,23 @@ func Bench(ctx context.Context, options Options) error {
 	}
 	options.print(rows)
 	return nil
+}
+
+// sandbox makes a copy of the project's folder for a cluster of its own, which must not be there yet: it is deleted in the end.
+func (o Options) sandbox(ctx context.Context, name string) (*sandbox.Sandbox, error) {
+	kind, err := o.Kind(80, 443) // whose ports do not matter here
+	if err != nil {
+		return nil, err
+	}
+	kind.Name, kind.Kubeconfig = name, os.DevNull
+	found, err := kindgate.New(kind).Observe(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if found.State != kindgate.Absent {
+		return nil, fmt.Errorf("there is a cluster %s already, and it is left as it is: delete it first", name)
+	}
+	return sandbox.New(name, o.Root, o.Binary)
 }
 
 func editRoute(s *sandbox.Sandbox, run func() error) error {

@@ -35,7 +35,7 @@ type fault struct {
 // Soak interrupts and kills up at moments spread over a cold run, and restarts the container engine during one and after it, each time
 // followed by an up that must succeed without deleting a cluster that was complete. It prints a table of faults, tries and recoveries.
 func Soak(ctx context.Context, options Options) error {
-	s, err := sandbox.New("kindgate-soak", options.Root, options.Binary)
+	s, err := options.sandbox(ctx, "kindgate-soak")
 	if err != nil {
 		return err
 	}
