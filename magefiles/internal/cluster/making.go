@@ -217,7 +217,8 @@ func (c *Cluster) hasControlPlane(ctx context.Context, e engine) (bool, error) {
 		}
 	}
 	if len(others) > 0 {
-		return false, fmt.Errorf("there is no container %s; if it is %s, give it its name back: %s rename %s %s", c.NodeName(), strings.Join(others, " or "), e, others[0], c.NodeName())
+		return false, fmt.Errorf("container %s is not there, but %s: if it was renamed, give it its name back; else teardown and up make a new cluster",
+			c.NodeName(), strings.Join(others, ", "))
 	}
 	return false, nil
 }

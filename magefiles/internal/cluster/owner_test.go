@@ -72,6 +72,25 @@ func TestNodesOfAnotherClusterThanTheMeantOneAreNotDeleted(t *testing.T) {
 	}
 }
 
+// The control plane's container has the data: without it there is nothing to keep, under another name there may be.
+func TestAClusterIsOnlyRemadeForItsControlPlaneWhereNoContainerMayHaveItsData(t *testing.T) {
+	for list, want := range map[string]struct {
+		there bool
+		words string
+	}{
+		"k-worker\tUp\nk-control-plane\tUp\n":                  {true, ""},
+		"k-worker\tUp\nk-worker2\tUp\n":                        {false, ""},
+		"k-external-load-balancer\tUp\nk-worker\tExited (0)\n": {false, ""},
+		"k-worker\tUp\nmoved\tUp\n":                            {false, "k-control-plane is not there, but moved"},
+		"k-control-plane2\tUp\nk-external-load-balancer\tUp\n": {false, "k-control-plane is not there, but k-control-plane2"},
+	} {
+		there, err := New(Options{Name: "k", Kubeconfig: "/none"}).hasControlPlane(t.Context(), fakeEngine(t, list, ""))
+		if there != want.there || (err != nil) != (want.words != "") || err != nil && !strings.Contains(err.Error(), want.words) {
+			t.Errorf("%q: %v, %v", list, there, err)
+		}
+	}
+}
+
 func TestOnlyTheNodeOfTheMarkedClusterCounts(t *testing.T) {
 	node := func(annotations map[string]string) *corev1.Node {
 		return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Annotations: annotations}}

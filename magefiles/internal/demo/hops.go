@@ -3,7 +3,6 @@ package demo
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -158,7 +157,7 @@ func (d *Demo) findTraefik(ctx context.Context, scheme string) (string, bool) {
 		if pod.Namespace != namespace || len(owner) == 0 || owner[0].Name != release || pod.Spec.NodeName != d.cluster.NodeName() {
 			continue
 		}
-		if !podReady(pod) {
+		if pod.DeletionTimestamp != nil || !kube.PodReady(&pod) {
 			problem = fmt.Sprintf("Pod/%s/%s is not ready (%s)", pod.Namespace, pod.Name, pod.Status.Phase)
 			continue
 		}
@@ -204,12 +203,6 @@ func (d *Demo) findWay(ctx context.Context, client *kube.Client, scheme, pod str
 		return "", true
 	}
 	return fmt.Sprintf("Pod/%s/%s answers at its own port %d, but the node's port %d does not lead there", namespace, pod, port, nodePort), false
-}
-
-func podReady(pod corev1.Pod) bool {
-	return pod.DeletionTimestamp == nil && slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
-		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
-	})
 }
 
 // findAnswer asks for a host that nobody has, so that only Traefik itself can answer.

@@ -363,7 +363,7 @@ func (s *sight) lookAtPod(pods []corev1.Pod) {
 	s.waitingFor = "it to be gone" // it is being deleted
 	for i := range pods {
 		pod := &pods[i]
-		s.done = podReady(pod) || pod.Status.Phase == corev1.PodSucceeded
+		s.done = PodReady(pod) || pod.Status.Phase == corev1.PodSucceeded
 		s.waitingFor = fmt.Sprintf("it to be ready (its phase is %s)", pod.Status.Phase)
 		if pod.Status.Phase == corev1.PodFailed {
 			message, log := ending(pod)
@@ -373,7 +373,8 @@ func (s *sight) lookAtPod(pods []corev1.Pod) {
 	}
 }
 
-func podReady(pod *corev1.Pod) bool {
+// PodReady tells whether a pod's condition Ready is True.
+func PodReady(pod *corev1.Pod) bool {
 	return slices.ContainsFunc(pod.Status.Conditions, func(condition corev1.PodCondition) bool {
 		return condition.Type == corev1.PodReady && condition.Status == corev1.ConditionTrue
 	})

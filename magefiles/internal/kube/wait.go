@@ -296,7 +296,7 @@ func (w *wait) ask(ctx context.Context, s *sight, live *unstructured.Unstructure
 		}
 	default:
 		for _, pod := range pods {
-			if podReady(&pod) || now.Sub(pod.CreationTimestamp.Time) < slowly {
+			if PodReady(&pod) || now.Sub(pod.CreationTimestamp.Time) < slowly {
 				continue
 			}
 			events, err := w.client.eventsOf(ctx, pod.Namespace, "involvedObject.uid="+string(pod.UID))

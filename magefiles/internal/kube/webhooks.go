@@ -225,7 +225,7 @@ func (s *sight) behind(name string, service *unstructured.Unstructured, pods []c
 	}
 	why := fmt.Sprintf("Pod/%s/%s is not ready yet", own[0].Namespace, own[0].Name)
 	for i := range own {
-		if podReady(&own[i]) {
+		if PodReady(&own[i]) {
 			s.done, s.trouble, s.waitingFor = true, nil, webhook+" to answer: its pods are ready"
 			return
 		}
