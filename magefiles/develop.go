@@ -25,7 +25,7 @@ func Test(ctx context.Context) error {
 		return err
 	}
 	// Not from the cache: go test does not see that the end-to-end suite depends on what mage compiles.
-	return run("go", "test", "-count=1", "-timeout", "30m", "./...")
+	return run("go", "test", "-count=1", "-timeout", "60m", "./...")
 }
 
 // Bench measures up against kind create cluster, on a cluster of its own, and prints a table.

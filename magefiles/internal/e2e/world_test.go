@@ -95,7 +95,8 @@ func up(t *testing.T) *world {
 	return shared.w
 }
 
-// newWorld makes a folder and chooses ports; no cluster is there yet.
+// newWorld makes a folder and chooses ports. No cluster is there yet: one that a suite has left which was killed, on ports of its own, is
+// taken away.
 func newWorld(t *testing.T, name string) *world {
 	t.Helper()
 	box, err := sandbox.New(name, root, binary)
@@ -104,6 +105,7 @@ func newWorld(t *testing.T, name string) *world {
 	}
 	w := &world{box: box, name: name, dir: box.Dir, httpPort: box.HTTPPort, settings: maps.Clone(box.Env)}
 	w.reset(t)
+	w.mage(t, "teardown")
 	return w
 }
 
