@@ -3,6 +3,7 @@
 package atomicfile
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -125,12 +126,56 @@ func (d dirFS) ReadFile(name string) ([]byte, error) {
 // another name keeps the old content. The error is a *NotRegular where something else than a regular file is in the way, and
 // fs.ErrPermission where the file is read-only or this user may not write it; the path is then as it was.
 func Write(path string, content []byte, mode fs.FileMode) error {
-	return write(path, content, func(old fs.FileInfo) fs.FileMode {
+	return write(path, content, keeping(mode), func() error { return nil })
+}
+
+// keeping is the mode of a file that is there, and mode for a new one.
+func keeping(mode fs.FileMode) func(fs.FileInfo) fs.FileMode {
+	return func(old fs.FileInfo) fs.FileMode {
 		if old != nil {
 			return old.Mode().Perm()
 		}
 		return mode
-	})
+	}
+}
+
+// attempts is how often an edit is made anew when somebody else writes the file in between.
+const attempts = 10
+
+// Edit replaces the content of the file at path, empty where there is none, by what edit makes of it, as Write does. It returns false where
+// that is the same. Where others have written the file since it was read, up to the moment before the rename, edit is given what they have
+// written.
+func Edit(path string, mode fs.FileMode, edit func(old []byte) ([]byte, error)) (changed bool, err error) {
+	errChanged := fmt.Errorf("%s is being changed by somebody else all the time; run again later", path)
+	for range attempts {
+		old, err := readAny(path)
+		if err != nil {
+			return false, err
+		}
+		content, err := edit(old)
+		if err != nil || bytes.Equal(old, content) {
+			return false, err
+		}
+		err = write(path, content, keeping(mode), func() error {
+			if now, err := readAny(path); err != nil || !bytes.Equal(old, now) {
+				return errors.Join(errChanged, err)
+			}
+			return nil
+		})
+		if !errors.Is(err, errChanged) {
+			return err == nil, err
+		}
+	}
+	return false, errChanged
+}
+
+// readAny is Read, where no file is an empty one.
+func readAny(path string) ([]byte, error) {
+	content, err := Read(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return content, err
 }
 
 // WritePrivate is Write for what only the owner may read: a new file gets mode 0600, and one that is there keeps no more than that.
@@ -140,17 +185,18 @@ func WritePrivate(path string, content []byte) error {
 			return old.Mode().Perm() & 0o600
 		}
 		return 0o600
-	})
+	}, func() error { return nil })
 }
 
-// write asks modeOf, with nil for a file that is still to be made, for the mode that the file gets.
-func write(path string, content []byte, modeOf func(old fs.FileInfo) fs.FileMode) (err error) {
+// write asks modeOf, with nil for a file that is still to be made, for the mode that the file gets, and as the last thing before the path has
+// the new content still, whose error is returned as it is: then nothing is written.
+func write(path string, content []byte, modeOf func(old fs.FileInfo) fs.FileMode, still func() error) (err error) {
 	if IsNull(path) {
 		return nil
 	}
-	named := path
+	named, refused := path, error(nil)
 	defer func() {
-		if err != nil {
+		if err != nil && err != refused {
 			err = about(named, err)
 		}
 	}()
@@ -186,6 +232,9 @@ func write(path string, content []byte, modeOf func(old fs.FileInfo) fs.FileMode
 	}
 	if err := temporary.Close(); err != nil {
 		return err
+	}
+	if refused = still(); refused != nil {
+		return refused
 	}
 	err = os.Rename(temporary.Name(), path)
 	if busy(err) {

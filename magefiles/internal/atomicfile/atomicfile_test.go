@@ -281,3 +281,37 @@ func TestAFolderOfFilesIsReadAsByOsDirFS(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestAnEditKeepsWhatOthersWriteMeanwhile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	put(t, path, "one\n", 0o600)
+	calls := 0
+	add := func(old []byte) ([]byte, error) {
+		if calls++; calls == 1 {
+			put(t, path, string(old)+"theirs\n", 0o600)
+		}
+		return append(slices.Clone(old), "ours\n"...), nil
+	}
+	if changed, err := Edit(path, 0o600, add); !changed || err != nil {
+		t.Error(changed, err)
+	}
+	has(t, path, "one\ntheirs\nours\n")
+	always := func(old []byte) ([]byte, error) {
+		put(t, path, string(old)+"more\n", 0o600)
+		return nil, nil
+	}
+	if changed, err := Edit(path, 0o600, always); changed || err == nil || !strings.Contains(err.Error(), path+" is being changed by somebody else") {
+		t.Error(changed, err)
+	}
+	alone(t, filepath.Dir(path), "file")
+	for _, edit := range []func([]byte) ([]byte, error){
+		func(old []byte) ([]byte, error) { return old, nil },
+		func([]byte) ([]byte, error) { return nil, fs.ErrInvalid },
+	} {
+		before, _ := os.ReadFile(path)
+		if changed, _ := Edit(path, 0o600, edit); changed {
+			t.Error("changed")
+		}
+		has(t, path, string(before))
+	}
+}

@@ -145,12 +145,12 @@ func (c *Cluster) PortHolder(ctx context.Context, port int) (string, bool) {
 // Observe looks at the cluster. When all is well that is one request to the API server; else the engine is asked. An unreadable
 // kubeconfig is an error.
 func (c *Cluster) Observe(ctx context.Context) (Observation, error) {
-	client, owner, err := c.kubeconfig.find()
+	client, entry, err := c.kubeconfig.find()
 	if err != nil {
 		return Observation{}, err
 	}
 	if client != nil {
-		if node := c.ask(ctx, client); madeBy(owner, node) {
+		if node := c.ask(ctx, client); madeBy(entry, node) {
 			return c.ready(node, client), nil
 		}
 	}
@@ -166,7 +166,11 @@ func (c *Cluster) Observe(ctx context.Context) (Observation, error) {
 		return Observation{State: Absent}, nil
 	case owner == "":
 		return c.foreign(ctx, e, nodes)
-	case anyNot(nodes, "running"):
+	}
+	if another := c.another(e, nodes, owner, entry); another != nil {
+		return Observation{State: Foreign, Foreign: another}, nil
+	}
+	if anyNot(nodes, "running") {
 		return Observation{State: Stopped, owner: owner}, nil
 	}
 	if raw, client, node := c.askNode(ctx, e); madeBy(owner, node) {
@@ -219,38 +223,63 @@ func (c *Cluster) EngineName() string {
 	return "docker"
 }
 
-// Delete removes the cluster's nodes and the user's context, and tells report so. It returns false when there was nothing. A cluster
-// that kindgate did not make is a ForeignError.
-func (c *Cluster) Delete(ctx context.Context, report func(string)) (deleted bool, err error) {
+// Deleted says what Delete has removed, and what it has left.
+type Deleted struct {
+	Nodes, Context bool
+	// Left is the address to which a context of ours leads that stays, as that may be another machine's.
+	Left string
+}
+
+// Delete removes the cluster's nodes and the user's context, and tells report so. A cluster that kindgate did not make is a ForeignError.
+func (c *Cluster) Delete(ctx context.Context, report func(string)) (Deleted, error) {
 	e, err := c.engine()
 	if err != nil {
-		return false, err
+		return Deleted{}, err
 	}
 	nodes, owner, err := c.ownedNodes(ctx, e)
 	if err != nil {
-		return false, err
+		return Deleted{}, err
 	}
-	if len(nodes) > 0 && owner == "" {
-		observation, err := c.foreign(ctx, e, nodes)
-		if err != nil {
-			return false, err
-		}
-		if observation.State == Foreign && !c.mayDelete(observation.Foreign) {
-			return false, observation.Foreign
+	if len(nodes) > 0 {
+		if err := c.checkOwner(ctx, e, nodes, owner); err != nil {
+			return Deleted{}, err
 		}
 	}
 	written := c.writtenFor(e, owner)
 	if len(nodes) > 0 {
 		report("deleting the nodes")
 		if err := c.deleteNodes(ctx, e, owner); err != nil {
-			return false, err
+			return Deleted{}, err
 		}
 	}
-	removed, err := c.kubeconfig.remove(written)
+	deleted := Deleted{Nodes: len(nodes) > 0}
+	deleted.Context, err = c.kubeconfig.remove(written)
 	if err != nil {
-		return len(nodes) > 0, fmt.Errorf("the context %s stays in the kubeconfig: %w", c.kubeconfig.context, err)
+		return deleted, fmt.Errorf("the context %s stays in the kubeconfig: %w", c.kubeconfig.context, err)
 	}
-	return len(nodes) > 0 || removed, nil
+	if client, entry, err := c.kubeconfig.find(); err == nil && client != nil && strings.HasPrefix(string(entry), c.options.Name+"/") {
+		deleted.Left = client.Host
+	}
+	return deleted, nil
+}
+
+// checkOwner returns a ForeignError for nodes that are not this user's to delete.
+func (c *Cluster) checkOwner(ctx context.Context, e engine, nodes []container, owner mark) error {
+	if owner != "" {
+		_, entry, err := c.kubeconfig.find()
+		if another := c.another(e, nodes, owner, entry); err == nil && another != nil {
+			return another
+		}
+		return nil // an unreadable kubeconfig knows of no other
+	}
+	observation, err := c.foreign(ctx, e, nodes)
+	if err != nil {
+		return err
+	}
+	if observation.State == Foreign && !c.mayDelete(observation.Foreign) {
+		return observation.Foreign
+	}
+	return nil
 }
 
 // mayDelete tells whether a cluster without a mark may be deleted.

@@ -53,6 +53,9 @@ func (c *Cluster) create(ctx context.Context, report func(string)) error {
 			return err
 		}
 	}
+	// The entries of a cluster that is gone would say that the one that is made now, should it stay half made, is somebody else's. What
+	// cannot be written is said at the end.
+	_, _ = c.kubeconfig.remove(written{})
 	scratch, err := os.MkdirTemp("", "kindgate-")
 	if err != nil {
 		return err

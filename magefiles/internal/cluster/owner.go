@@ -128,12 +128,35 @@ type ForeignError struct {
 	Stopped bool
 	// HalfMade: Kubernetes was never completely set up in it.
 	HalfMade bool
+	// Another: kindgate made it, but not the one that the user's kubeconfig knows.
+	Another bool
 	// Start and Delete are the engine's commands that start and delete its nodes.
 	Start, Delete string
 }
 
 func (f *ForeignError) Error() string {
+	if f.Another {
+		return fmt.Sprintf("there is a cluster %s that another user, or a run with another kubeconfig, has made: %s", f.Cluster, f.Found)
+	}
 	return fmt.Sprintf("there is a kind cluster %s that kindgate did not make: %s", f.Cluster, f.Found)
+}
+
+// another returns an error where the user's kubeconfig knows a cluster of this name that kindgate made, and the nodes are of another one.
+func (c *Cluster) another(e engine, nodes []container, owner, entry mark) *ForeignError {
+	if entry == owner || !strings.HasPrefix(string(entry), c.options.Name+"/") || c.options.Adopt {
+		return nil
+	}
+	return &ForeignError{Cluster: c.options.Name, Another: true, Delete: deletion(e, nodes),
+		Found: fmt.Sprintf("its mark is %s, and that of the context %s in %s is %s", owner, c.kubeconfig.context, c.kubeconfig.path, entry)}
+}
+
+// deletion is the engine's command that deletes containers.
+func deletion(e engine, nodes []container) string {
+	command := fmt.Sprintf("%s rm --force --volumes", e)
+	for _, node := range nodes {
+		command += " " + node.Name
+	}
+	return command
 }
 
 // foreign looks at a cluster whose containers have no mark. One of an earlier release is known by its Node's annotation.
@@ -150,7 +173,7 @@ func (c *Cluster) foreign(ctx context.Context, e engine, nodes []container) (Obs
 		}
 	}
 	found := &ForeignError{Cluster: c.options.Name, Start: fmt.Sprintf("%s %s %s", e, verb, strings.Join(names, " ")),
-		Delete: fmt.Sprintf("%s rm --force --volumes %s", e, strings.Join(names, " "))}
+		Delete: deletion(e, nodes)}
 	if len(unmarked) > 0 && slices.ContainsFunc(nodes, func(node container) bool { return node.mark != "" }) {
 		found.Found = "of its containers, " + strings.Join(unmarked, ", ") + " has no mark of kindgate's, as the others have"
 		found.Delete = fmt.Sprintf("%s rm --force --volumes %s", e, strings.Join(unmarked, " "))

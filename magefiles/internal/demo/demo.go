@@ -279,6 +279,9 @@ func remedy(err error) string {
 	if !errors.As(err, &foreign) {
 		return ""
 	}
+	if foreign.Another {
+		return "It was left as it is. If it is yours, have this user take it over: KINDGATE_ADOPT=yes; or bring up another beside it: KINDGATE_CLUSTER=NAME."
+	}
 	lines := []string{"It was left as it is. KINDGATE_CLUSTER=NAME brings up another beside it; where nothing in it matters, delete it: " + foreign.Delete}
 	switch {
 	case foreign.HalfMade:
@@ -301,7 +304,7 @@ func summarize(changes []kube.Change) (result.Result, string) {
 	}
 	sum := result.Of(results...)
 	if sum == result.Created || sum == result.Unchanged {
-		return sum, fmt.Sprintf("%d objects", len(changes))
+		return sum, count(len(changes), "object")
 	}
 	if more := len(names) - 3; more > 0 {
 		names = append(names[:3], fmt.Sprintf("and %d more", more))

@@ -9,6 +9,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
+	"kindgate/magefiles/internal/atomicfile"
+	"kindgate/magefiles/internal/cluster"
 	"kindgate/magefiles/internal/gateway"
 	"kindgate/magefiles/internal/kube"
 )
@@ -64,7 +66,11 @@ func (w *walk) firstBroken(ctx context.Context, request gateway.Request, finding
 var onNode = map[string]int32{"http": 80, "https": 443}
 
 func (d *Demo) kubectl(format string, args ...any) string {
-	return "kubectl --context kind-" + d.config.Cluster + " " + fmt.Sprintf(format, args...)
+	command := "kubectl"
+	if file := d.config.Kubeconfig; file != "" && !atomicfile.IsNull(file) {
+		command += " --kubeconfig " + quoted(file)
+	}
+	return command + " --context " + cluster.Context(d.config.Cluster) + " " + fmt.Sprintf(format, args...)
 }
 
 // hops are the stations of a request from this machine's port to the pods of its backend. finding is what became of the request.

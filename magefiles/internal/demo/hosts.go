@@ -71,7 +71,7 @@ func (d *Demo) writeHosts(names, had []string) (result.Result, string, error) {
 	case len(names) == 0:
 		return result.Updated, "no name is needed any more in " + d.config.HostsFile, nil
 	}
-	res, detail := result.Created, fmt.Sprintf("%d names in %s", len(names), d.config.HostsFile)
+	res, detail := result.Created, fmt.Sprintf("%s in %s", count(len(names), "name"), d.config.HostsFile)
 	if len(had) > 0 {
 		res = result.Updated
 	}
@@ -103,6 +103,14 @@ func (d *Demo) nameRemedy(name hosts.Name) string {
 		return d.hosts.Path + " has it, but the system does not ask that file, or asks another first"
 	}
 	return "go tool mage hosts writes it into " + d.hosts.Path
+}
+
+// count is a number of things, whose name is an English noun with a regular plural.
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 func mayNot(err error) bool {

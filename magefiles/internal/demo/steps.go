@@ -62,14 +62,14 @@ func (d *Demo) LoadImages(ctx context.Context) error {
 		images := kube.Images(slices.Concat(rendered, d.inputs.apps))
 		missing := cluster.MissingImages(observation.Node, images)
 		if len(missing) == 0 {
-			return result.Unchanged, fmt.Sprintf("%d images", len(images)), nil
+			return result.Unchanged, count(len(images), "image"), nil
 		}
 		step.Report("copying images into the node")
 		loaded, left, err := d.cluster.LoadImages(d.run, missing, step.Bytes)
 		if err != nil {
 			return "", "", err
 		}
-		res, detail := result.Unchanged, fmt.Sprintf("%d images", len(images))
+		res, detail := result.Unchanged, count(len(images), "image")
 		if len(loaded) > 0 {
 			res, detail = result.Created, strings.Join(loaded, ", ")
 		}
@@ -392,9 +392,9 @@ func (d *Demo) Hosts(ctx context.Context) error {
 			}
 			return d.writeHosts(wanted, have)
 		}
-		detail := fmt.Sprintf("%d names lead to this machine", len(names)-len(withheld))
+		detail := count(len(names)-len(withheld), "name") + " led to this machine"
 		if len(have) > 0 {
-			detail = fmt.Sprintf("%d names, %d by %s", len(names)-len(withheld), len(have), d.hosts.Path)
+			detail = fmt.Sprintf("%s, %d by %s", count(len(names)-len(withheld), "name"), len(have), d.hosts.Path)
 		}
 		if len(withheld) > 0 {
 			detail += fmt.Sprintf(", %d left out", len(withheld))

@@ -3,6 +3,7 @@ package demo
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"kindgate/magefiles/internal/cluster"
 	"kindgate/magefiles/internal/result"
@@ -16,10 +17,17 @@ func (d *Demo) Teardown(ctx context.Context) error {
 	}
 	clusterErr := d.step("cluster", func(step *ui.Step) (result.Result, string, error) {
 		deleted, err := d.cluster.Delete(d.run, step.Report)
-		if !deleted && err == nil {
-			return "absent", "there was no cluster " + d.config.Cluster, nil
+		if deleted.Left != "" {
+			d.ui.Note(fmt.Sprintf("The context %s stays: it leads to %s, of which this machine cannot tell that it is gone. If it is: kubectl config delete-context %[1]s",
+				cluster.Context(d.config.Cluster), deleted.Left))
 		}
-		return "deleted", "", err
+		switch {
+		case deleted.Nodes || err != nil:
+			return "deleted", "", err
+		case deleted.Context:
+			return "deleted", "there were no nodes any more, only the context", nil
+		}
+		return "absent", "there was no cluster " + d.config.Cluster, nil
 	})
 	if errors.As(clusterErr, new(*cluster.ForeignError)) {
 		return clusterErr // its names stay with it

@@ -138,17 +138,32 @@ func TestACrashLoopThatIsMendedIsTriedAgainAtOnce(t *testing.T) {
 	}
 	settings("none")
 	w.edit(t, "manifests/whoami-v1.yaml", `args: ["--name=whoami-v1"]`, `args: ["--port=$(PORT)"]`+"\n          envFrom: [{configMapRef: {name: port}}]")
-	w.fails(t, []string{"Deployment/demo/whoami-v1", "CrashLoopBackOff", "restarted 3 times", "kubectl --context kind-" + w.name + " logs"}, "up")
+	w.fails(t, []string{"Deployment/demo/whoami-v1", "CrashLoopBackOff", "restarted 3 times", " --context kind-" + w.name + " logs"}, "up")
 	settings("80")
 	w.mage(t, "up")
 	w.answeredBy(t, "whoami.localhost", "/", "whoami-v1")
 }
 
-func TestWhatAPodWaitsForIsSaidInTheClustersWords(t *testing.T) {
+func TestAPodThatNoNodeWillTakeFailsInTheClustersWordsBeforeTheTimeLimit(t *testing.T) {
 	w := up(t)
-	w.env["KINDGATE_TIMEOUT"] = "9s"
 	w.edit(t, "manifests/whoami-v1.yaml", "      containers:", "      nodeSelector: {disk: ssd}\n      containers:")
-	w.fails(t, []string{"KINDGATE_TIMEOUT", "Pod/demo/whoami-v1-", "0/1 nodes are available"}, "apps")
+	w.write(t, "manifests/data.yaml", `apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: data, namespace: default}
+spec: {accessModes: [ReadWriteOnce], storageClassName: nobodys, resources: {requests: {storage: 1Mi}}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: reads, namespace: default}
+spec:
+  volumes: [{name: data, persistentVolumeClaim: {claimName: data}}]
+  containers: [{name: reads, image: "traefik/whoami:v1.11.0", volumeMounts: [{name: data, mountPath: /data}]}]
+`)
+	out := w.fails(t, []string{"Pod/demo/whoami-v1-", "0/1 nodes are available", `Pod/default/reads: PersistentVolumeClaim/default/data: storageclass.storage.k8s.io "nobodys" not found`}, "apps")
+	if strings.Contains(out, "KINDGATE_TIMEOUT") {
+		t.Error(out)
+	}
+	w.kubectl(t, "delete --namespace default pod/reads pvc/data")
 }
 
 func TestACustomResourceIsAppliedTogetherWithItsDefinition(t *testing.T) {

@@ -1,10 +1,12 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -205,4 +207,30 @@ func TestAReleaseThatKindgateDidNotInstallIsLeftAsItIs(t *testing.T) {
 	delete(w.env, "KINDGATE_ADOPT")
 	w.edit(t, "manifests/traefik-values.yaml", "cpu: 51m", "cpu: 50m")
 	w.mage(t, "traefik") // it is ours from then on
+}
+
+func TestAClusterOfAnotherUserIsLeftAsItIs(t *testing.T) {
+	w := up(t)
+	path := w.env["KINDGATE_KUBECONFIG"]
+	ours, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Two users of one engine: this one's kubeconfig knows a cluster that was there before the other's.
+	before := regexp.MustCompile(`owner: (\S+)/\w+`).ReplaceAll(ours, []byte("owner: ${1}/"+strings.Repeat("A", 26)))
+	write := func() {
+		t.Helper()
+		if err := os.WriteFile(path, before, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write()
+	for _, target := range []string{"up", "verify", "teardown"} {
+		w.fails(t, []string{"another user, or a run with another kubeconfig, has made", "KINDGATE_ADOPT=yes"}, target)
+	}
+	w.env["KINDGATE_ADOPT"] = "yes"
+	w.mage(t, "cluster")
+	if now, err := os.ReadFile(path); err != nil || !bytes.Equal(now, ours) {
+		t.Errorf("%v: the entries are not the cluster's:\n%s", err, now)
+	}
 }

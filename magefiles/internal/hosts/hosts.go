@@ -176,33 +176,16 @@ func (f File) read() ([]byte, error) {
 	return text, err
 }
 
-// attempts is how often the edit is made anew when somebody else writes the file in between.
-const attempts = 3
-
 // Set makes the block hold exactly names, or go away, and returns false where it was so already. The file is replaced as a whole,
 // keeping its mode and owner. An error that is fs.ErrPermission means that this user may not.
 func (f File) Set(names []string) (changed bool, err error) {
-	for range attempts {
-		before, err := f.read()
+	return atomicfile.Edit(f.Path, 0o644, func(text []byte) ([]byte, error) {
+		text, err := Edit(text, f.Cluster, names)
 		if err != nil {
-			return false, err
+			return nil, fmt.Errorf("%s, %w", f.Path, err)
 		}
-		after, err := Edit(before, f.Cluster, names)
-		if err != nil {
-			return false, fmt.Errorf("%s, %w", f.Path, err)
-		}
-		if bytes.Equal(before, after) {
-			return false, nil
-		}
-		if now, err := f.read(); err != nil || !bytes.Equal(before, now) {
-			continue // somebody else has just changed it
-		}
-		if err := atomicfile.Write(f.Path, after, 0o644); err != nil {
-			return false, err
-		}
-		return true, nil
-	}
-	return false, fmt.Errorf("%s is being changed by somebody else all the time; run again later", f.Path)
+		return text, nil
+	})
 }
 
 // A Resolver turns a name into addresses; *net.Resolver is one.

@@ -3,6 +3,7 @@ package kube
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -55,6 +56,8 @@ type sight struct {
 	name       string
 	done       bool
 	waitingFor string
+	heard      string // what is said of its pods, whatever it counts for
+	late       bool   // its own time is over, and only its pods tell why
 	trouble    *trouble
 	since      time.Time // when there was no trouble last
 	beside     bool      // it is not waited for, but may bring what the others lack
@@ -199,11 +202,15 @@ func look(object Object, live *unstructured.Unstructured, pods []corev1.Pod, now
 	if s.done && waitedFor(live) && live.GetKind() != "Job" {
 		s.steady(pods, now)
 	}
-	if err != nil || s.done || s.trouble != nil {
+	s.late = s.trouble != nil && pastDeadline(live)
+	if err != nil || s.done || s.trouble != nil && !s.late {
 		return s, err
 	}
 	for i := range pods {
-		s.worsen(podTrouble(&pods[i]))
+		if t := podTrouble(&pods[i]); t != nil {
+			s.worsen(t)
+			s.heard = t.message
+		}
 	}
 	if s.trouble != nil {
 		s.waitingFor += "; " + s.trouble.message
@@ -270,6 +277,14 @@ func (s *sight) lookAtRollout(live *unstructured.Unstructured) error {
 	}
 	s.done, s.waitingFor = done, strings.TrimPrefix(strings.TrimSpace(message), "Waiting for ")
 	return nil
+}
+
+// pastDeadline tells whether a workload is a Deployment that has not come up in the time that it sets itself: what keeps it is only said by
+// its pods. See https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#progress-deadline-seconds.
+func pastDeadline(live *unstructured.Unstructured) bool {
+	return live != nil && slices.ContainsFunc(conditions(live), func(condition metav1.Condition) bool {
+		return condition.Type == string(appsv1.DeploymentProgressing) && condition.Reason == "ProgressDeadlineExceeded"
+	})
 }
 
 func (s *sight) lookAtReplicas(live *unstructured.Unstructured) error {
@@ -343,13 +358,7 @@ func ending(pod *corev1.Pod) (string, *container) {
 // jobGone judges a Job that is not there by the events that it left: one with a TTL deletes itself when it has finished.
 // See https://kubernetes.io/docs/concepts/workloads/controllers/ttl-after-finished/.
 func (s *sight) jobGone(events []corev1.Event) {
-	var last corev1.Event
-	for _, event := range events {
-		if !happened(event).Before(happened(last)) {
-			last = event
-		}
-	}
-	switch {
+	switch last := lastOf(events); {
 	case last.Reason == "Completed":
 		s.done, s.trouble = true, nil
 	case last.Type == corev1.EventTypeWarning:
@@ -511,22 +520,82 @@ const slowly, unhealthy = 2 * time.Second, 5 * time.Second
 // hear takes in what the events of a pod that is not ready say: an image that it waits for, or what the scheduler and the kubelet warn of
 // last. They tell of these by events only. What is not found may still be made by another workload.
 func (s *sight) hear(pod *corev1.Pod, events []corev1.Event, now time.Time) {
-	var last corev1.Event
-	for _, event := range events {
-		telling := event.Reason == "Pulling" || event.Reason == "Pulled" ||
-			event.Type == corev1.EventTypeWarning && now.Sub(pod.CreationTimestamp.Time) > unhealthy
-		if telling && !happened(event).Before(happened(last)) {
-			last = event
-		}
-	}
+	last := lastOf(slices.DeleteFunc(slices.Clone(events), func(event corev1.Event) bool {
+		return event.Reason != "Pulling" && event.Reason != "Pulled" &&
+			(event.Type != corev1.EventTypeWarning || now.Sub(pod.CreationTimestamp.Time) <= unhealthy)
+	}))
 	if last.Reason == "" || last.Reason == "Pulled" {
 		return
 	}
 	message := fmt.Sprintf("Pod/%s/%s: %s", pod.Namespace, pod.Name, strings.TrimSpace(last.Message))
+	s.heard = message
 	s.waitingFor += "; " + message
 	if (last.Reason == "FailedMount" || last.Reason == "FailedScheduling") && strings.Contains(last.Message, "not found") {
 		s.worsen(&trouble{weight: mayPass, message: message, look: fmt.Sprintf("describe pod -n %s %s", pod.Namespace, pod.Name)})
 	}
+}
+
+// unschedulable returns the scheduler's words about a pod that it finds no node for, empty for any other.
+func unschedulable(pod *corev1.Pod) string {
+	for _, condition := range pod.Status.Conditions {
+		if condition.Type == corev1.PodScheduled && condition.Status == corev1.ConditionFalse && condition.Reason == corev1.PodReasonUnschedulable {
+			return strings.TrimSpace(condition.Message)
+		}
+	}
+	return ""
+}
+
+// unhelpful is how the scheduler says of how many nodes that they would not take a pod even if others made room.
+var unhelpful = regexp.MustCompile(`(\d+) Preemption is not helpful for scheduling`)
+
+// fitsNowhere tells from the scheduler's words whether none of the nodes will take a pod as it and they are now. A node that is not ready
+// yet may, and so may one on which others take the room.
+func fitsNowhere(words string, nodes []corev1.Node) bool {
+	found := unhelpful.FindStringSubmatch(words)
+	return found != nil && found[1] == fmt.Sprint(len(nodes)) && !slices.ContainsFunc(nodes, func(node corev1.Node) bool {
+		return node.Spec.Unschedulable || !slices.ContainsFunc(node.Status.Conditions, func(condition corev1.NodeCondition) bool {
+			return condition.Type == corev1.NodeReady && condition.Status == corev1.ConditionTrue
+		})
+	})
+}
+
+// claimsOf returns the names of the PersistentVolumeClaims that a pod mounts; a generic ephemeral volume's has the pod's name before its own.
+// See https://kubernetes.io/docs/concepts/storage/ephemeral-volumes/#persistentvolumeclaim-naming.
+func claimsOf(pod *corev1.Pod) []string {
+	var names []string
+	for _, volume := range pod.Spec.Volumes {
+		switch {
+		case volume.PersistentVolumeClaim != nil:
+			names = append(names, volume.PersistentVolumeClaim.ClaimName)
+		case volume.Ephemeral != nil:
+			names = append(names, pod.Name+"-"+volume.Name)
+		}
+	}
+	return names
+}
+
+// unbound returns why a PersistentVolumeClaim is not bound, as the last event about it has it; nil for one that is, or of which nobody
+// complains. A class or a volume that another object defines may still come.
+func unbound(claim *unstructured.Unstructured, events []corev1.Event) *trouble {
+	if phase, _, _ := unstructured.NestedString(claim.Object, "status", "phase"); phase == string(corev1.ClaimBound) {
+		return nil
+	}
+	last := lastOf(events)
+	if last.Type != corev1.EventTypeWarning && last.Reason != "FailedBinding" { // which is a Normal one
+		return nil
+	}
+	return &trouble{weight: mayPass, look: describe(claim),
+		message: fmt.Sprintf("PersistentVolumeClaim/%s/%s: %s", claim.GetNamespace(), claim.GetName(), strings.TrimSpace(last.Message))}
+}
+
+// lastOf returns the event that happened last, the zero one of none.
+func lastOf(events []corev1.Event) (last corev1.Event) {
+	for _, event := range events {
+		if !happened(event).Before(happened(last)) {
+			last = event
+		}
+	}
+	return last
 }
 
 // happened is when an event did, last where it did several times.

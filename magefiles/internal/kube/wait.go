@@ -278,7 +278,7 @@ func (w *wait) deleteStuck(ctx context.Context, live *unstructured.Unstructured,
 // ask completes what was seen of a workload that is not up by what the cluster tells in other places.
 func (w *wait) ask(ctx context.Context, s *sight, live *unstructured.Unstructured, pods []corev1.Pod, now time.Time) error {
 	switch {
-	case s.done || s.trouble != nil && s.trouble.weight != gone:
+	case s.done || s.trouble != nil && s.trouble.weight != gone && !s.late:
 	case live == nil && s.object.GetKind() == "Job":
 		events, err := w.client.eventsOf(ctx, s.object.GetNamespace(), "involvedObject.kind=Job,involvedObject.name="+s.object.GetName())
 		if err != nil {
@@ -292,6 +292,7 @@ func (w *wait) ask(ctx context.Context, s *sight, live *unstructured.Unstructure
 			return err
 		}
 		if s.worsen(t); t != nil {
+			s.heard = t.message
 			s.waitingFor += "; " + t.message
 		}
 	default:
@@ -303,12 +304,50 @@ func (w *wait) ask(ctx context.Context, s *sight, live *unstructured.Unstructure
 			if err != nil {
 				return err
 			}
+			t, err := w.client.unscheduled(ctx, &pod)
+			if err != nil {
+				return err
+			}
+			s.worsen(t) // the scheduler's own event says less
 			if s.hear(&pod, events, now); s.trouble != nil {
 				break
 			}
 		}
 	}
+	if s.late && s.heard != "" {
+		s.trouble.message += "; " + s.heard
+	}
 	return nil
+}
+
+// unscheduled returns what keeps the scheduler from giving a pod a node, where that does not pass by itself: a claim that cannot be bound,
+// or nodes none of which could take it.
+func (c *Client) unscheduled(ctx context.Context, pod *corev1.Pod) (*trouble, error) {
+	words := unschedulable(pod)
+	if words == "" {
+		return nil, nil
+	}
+	for _, name := range claimsOf(pod) {
+		live, err := c.Get(ctx, corev1.SchemeGroupVersion.WithKind("PersistentVolumeClaim"), pod.Namespace, name)
+		if err != nil {
+			return nil, err
+		}
+		if live == nil {
+			continue // the scheduler's words say so
+		}
+		events, err := c.eventsOf(ctx, pod.Namespace, "involvedObject.uid="+string(live.GetUID()))
+		if err != nil {
+			return nil, err
+		}
+		if t := unbound(live, events); t != nil {
+			return t, nil
+		}
+	}
+	if !fitsNowhere(words, c.nodes(ctx)) {
+		return nil, nil
+	}
+	return &trouble{weight: mayPass, message: fmt.Sprintf("Pod/%s/%s: %s", pod.Namespace, pod.Name, words),
+		look: fmt.Sprintf("describe pod -n %s %s", pod.Namespace, pod.Name)}, nil
 }
 
 // failure is the error of workloads that something keeps from being up.
