@@ -11,18 +11,27 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"kindgate/magefiles/internal/implementation"
 )
 
 // The names of what kindgate makes; what users may choose is in Config.
 const (
-	release         = "traefik"
-	namespace       = "traefik"
-	chartName       = "traefik"
-	gatewayClassURL = "traefik.io/gateway-controller"
-	manifestsDir    = "manifests"
-	valuesFile      = "traefik-values.yaml"
-	valuesPath      = manifestsDir + "/" + valuesFile
-	clusterFile     = "kind/cluster.yaml"
+	manifestsDir = "manifests"
+	valuesFile   = "traefik-values.yaml"
+	valuesPath   = manifestsDir + "/" + valuesFile
+	clusterFile  = "kind/cluster.yaml"
+)
+
+// serving is the implementation of the Gateway API that kindgate installs.
+var serving = implementation.Traefik
+
+var (
+	nodeKind = corev1.SchemeGroupVersion.WithKind("Node")
+	crdKind  = schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"}
 )
 
 // Config is everything that a user may set, each by a variable KINDGATE_*; none has to be.
@@ -47,6 +56,11 @@ type Config struct {
 	// NoColor and Provider follow NO_COLOR (https://no-color.org) and kind's KIND_EXPERIMENTAL_PROVIDER.
 	NoColor  bool
 	Provider string
+}
+
+// port is this machine's for a scheme.
+func (c Config) port(scheme string) int {
+	return map[string]int{"http": c.HTTPPort, "https": c.HTTPSPort}[scheme]
 }
 
 const prefix = "KINDGATE_"

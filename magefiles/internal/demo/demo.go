@@ -26,7 +26,9 @@ import (
 	"kindgate/magefiles/internal/crds"
 	"kindgate/magefiles/internal/hosts"
 	"kindgate/magefiles/internal/kube"
+	"kindgate/magefiles/internal/place"
 	"kindgate/magefiles/internal/probe"
+	"kindgate/magefiles/internal/proof"
 	"kindgate/magefiles/internal/result"
 	"kindgate/magefiles/internal/traefik"
 	"kindgate/magefiles/internal/ui"
@@ -40,7 +42,7 @@ type Demo struct {
 	wrong   error
 	cluster *cluster.Cluster
 	hosts   hosts.File
-	probe   *probe.Client
+	proof   *proof.Proof
 
 	begin sync.Once
 	run   context.Context
@@ -80,7 +82,13 @@ func New(environ []string) (*Demo, error) {
 		Connect: func(cfg *rest.Config) *rest.Config { return kube.Patient(d.run, cfg, d.warn) },
 	})
 	d.hosts = hosts.File{Path: config.HostsFile, Cluster: config.Cluster}
-	d.probe = probe.New(config.HTTPPort, config.HTTPSPort)
+	d.proof = &proof.Proof{
+		Manifests:      proof.Manifests{Classes: d.inputs.classes, Gateways: d.inputs.gateways, Routes: d.inputs.httpRoutes, Objects: d.inputs.routes},
+		Implementation: serving,
+		Prober:         probe.New(),
+		Place: &place.Kind{Cluster: d.cluster, Name: config.Cluster, Kubeconfig: config.Kubeconfig, Ports: d.nodePorts(),
+			Client: func() (*kube.Client, error) { return d.kube() }},
+	}
 	d.lock = sync.OnceValue(d.takeLock)
 	d.kube = sync.OnceValues(d.connect)
 	d.helm = sync.OnceValue(d.newTraefik)
@@ -158,6 +166,17 @@ func readInputs(config Config) (inputs, error) {
 	return in, errors.Join(problems...)
 }
 
+// nodePorts are the ports of this machine, by those of the node that they lead to.
+func (d *Demo) nodePorts() map[int32]int {
+	ports := map[int32]int{}
+	for _, door := range serving.Doors {
+		if port := d.config.port(door.Scheme); port != 0 {
+			ports[door.OnNode] = port
+		}
+	}
+	return ports
+}
+
 func ofKind[T any](objects []kube.Object, kind string) ([]T, error) {
 	var raw []unstructured.Unstructured
 	for _, object := range objects {
@@ -173,12 +192,12 @@ func (d *Demo) connect() (*kube.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return kube.New(cfg, kube.Options{TakeOver: d.config.Adopt, Kubectl: strings.TrimSpace(d.kubectl(""))})
+	return kube.New(cfg, kube.Options{TakeOver: d.config.Adopt, Kubectl: d.proof.Place.Kubectl("")})
 }
 
 func (d *Demo) newTraefik() *traefik.Traefik {
 	return traefik.New(d.run, traefik.Options{
-		Release: release, Namespace: namespace, Chart: d.config.TraefikChart, Repo: d.config.TraefikRepo, Name: chartName,
+		Release: serving.Release, Namespace: serving.Namespace, Chart: d.config.TraefikChart, Repo: d.config.TraefikRepo, Name: serving.Chart,
 		Version: strings.TrimPrefix(d.config.TraefikVersion, "v"), Digest: d.config.TraefikDigest,
 		Cache: filepath.Join(cacheDir(), "charts"), Values: d.inputs.values, ValuesFile: valuesPath,
 	})

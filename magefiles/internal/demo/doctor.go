@@ -237,7 +237,7 @@ func (d *Demo) checkVersions(observation cluster.Observation, say sayer) {
 	}
 	found := d.config.Cluster + " is ready, Kubernetes " + observation.Node.Status.NodeInfo.KubeletVersion
 	if ready := cluster.ReadyCondition(observation.Node); ready != nil && ready.Status != corev1.ConditionTrue {
-		say(ui.Error, "cluster", fmt.Sprintf("%s: Node/%s is not Ready: %s", d.config.Cluster, observation.Node.Name, ready.Message), "look at: "+d.kubectl("describe node %s", observation.Node.Name))
+		say(ui.Error, "cluster", fmt.Sprintf("%s: Node/%s is not Ready: %s", d.config.Cluster, observation.Node.Name, ready.Message), "look at: "+d.proof.Place.Kubectl("describe node "+observation.Node.Name))
 		return
 	}
 	if len(observation.Differences) > 0 {
@@ -262,13 +262,10 @@ func (d *Demo) checkChart(say sayer) {
 	}
 }
 
-// builtAgainst is the release of the Gateway API that the Traefik of each chart, by its major version, is built against.
-var builtAgainst = map[string]string{"v38": "v1.4", "v39": "v1.4", "v40": "v1.5", "v41": "v1.5"}
-
 // fit tells whether a release of the Gateway API goes with the Traefik of a chart.
 func fit(chart, gatewayAPI string) (ui.Level, string) {
 	major := semver.Major("v" + strings.TrimPrefix(chart, "v"))
-	built, known := builtAgainst[major]
+	built, known := serving.GatewayAPI[major]
 	switch {
 	case !known:
 		return ui.Warning, fmt.Sprintf("Charts %s were not tried with this Gateway API: if routes are not accepted, chart 39.0.7 is the one that was.", major)

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 
+	"al.essio.dev/pkg/shellescape"
+
 	"kindgate/magefiles/internal/atomicfile"
 	"kindgate/magefiles/internal/gateway"
 	"kindgate/magefiles/internal/hosts"
@@ -46,15 +48,14 @@ func (d *Demo) withheldRemedy(name string) string {
 
 // curl is a command that reaches a name here, wherever it leads.
 func (d *Demo) curl(name string) string {
-	request := control("http", name)
-	for _, r := range gateway.Requests(d.inputs.httpRoutes, d.inputs.gateways) {
+	request := gateway.Request{Scheme: "http", Host: name, Path: "/", Port: d.config.HTTPPort}
+	for _, r := range d.proof.Planned() {
 		if r.Host == name {
-			request.Scheme, request.Path = r.Scheme, r.Path
+			request.Scheme, request.Path, request.Port = r.Scheme, r.Path, r.Port
 			break
 		}
 	}
-	port := d.port(request.Scheme)
-	return fmt.Sprintf("curl --resolve %s:%d:127.0.0.1 %s", name, port, quoted(request.URL(port)))
+	return fmt.Sprintf("curl --resolve %s:%d:127.0.0.1 %s", name, request.Port, shellescape.Quote(request.URL()))
 }
 
 // writeHosts makes the block hold exactly names, where it has had others. A user who may not is told which command would, and nothing
@@ -126,7 +127,7 @@ func (d *Demo) hostsCommand(names []string, first bool) string {
 	closed := fmt.Sprintf(`/^# END kindgate %s[[:space:]]*$/`, regexp.QuoteMeta(d.config.Cluster))
 	const ours = `/^127\.0\.0\.1 [^[:space:]]*[[:space:]]*$/` // what else is between the fences is somebody else's
 	remove := fmt.Sprintf(`sudo sed -i.bak -e '%s,%s{' -e '%[1]s d' -e '%[2]s d' -e '%[3]s d' -e '}' %[4]s`,
-		opened, closed, ours, quoted(d.hosts.Path))
+		opened, closed, ours, shellescape.Quote(d.hosts.Path))
 	if len(names) == 0 {
 		return remove
 	}
@@ -142,19 +143,11 @@ func (d *Demo) hostsCommand(names []string, first bool) string {
 		return fmt.Sprintf("Add-Content -Path '%s' -Value '%s' (in a PowerShell that runs as administrator)",
 			d.config.HostsFile, strings.Join(lines, "','"))
 	}
-	add := fmt.Sprintf(`printf '%%s\n' '%s' | sudo tee -a %s`, strings.Join(lines, "' '"), quoted(d.hosts.Path))
+	add := fmt.Sprintf(`printf '%%s\n' '%s' | sudo tee -a %s`, strings.Join(lines, "' '"), shellescape.Quote(d.hosts.Path))
 	if first {
 		return add
 	}
 	return remove + " && " + add
-}
-
-// quoted is a path as a shell takes it for one word.
-func quoted(path string) string {
-	if strings.ContainsAny(path, " '\"\\$&;()*?[]`<>|#~!") {
-		return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
-	}
-	return path
 }
 
 func without(names, these []string) []string {

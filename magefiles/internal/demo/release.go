@@ -13,6 +13,7 @@ import (
 
 	"kindgate/magefiles/internal/crds"
 	"kindgate/magefiles/internal/kube"
+	"kindgate/magefiles/internal/proof"
 	"kindgate/magefiles/internal/traefik"
 )
 
@@ -68,7 +69,7 @@ func (d *Demo) checkUpgrade(client *kube.Client, stored *traefik.Release) error 
 	if len(gone) == 0 {
 		return nil
 	}
-	used, err := client.List(d.run, gatewayKind, "")
+	used, err := client.List(d.run, proof.GatewayKind, "")
 	if err != nil {
 		return err
 	}
@@ -79,7 +80,7 @@ func (d *Demo) checkUpgrade(client *kube.Client, stored *traefik.Release) error 
 	for _, o := range gone {
 		names = append(names, o.Name())
 	}
-	d.ui.Note("The upgrade of Helm release " + namespace + "/" + release + " removes " + strings.Join(names, ", ") + ".")
+	d.ui.Note("The upgrade of Helm release " + serving.Namespace + "/" + serving.Release + " removes " + strings.Join(names, ", ") + ".")
 	return nil
 }
 
@@ -128,7 +129,7 @@ func (d *Demo) sayTakenOver(client *kube.Client, objects []kube.Object) error {
 		}
 	}
 	if len(names) > 0 {
-		d.ui.Note("There before Helm release " + namespace + "/" + release + ", and a part of it from now on: " + strings.Join(names, ", ") + ".")
+		d.ui.Note("There before Helm release " + serving.Namespace + "/" + serving.Release + ", and a part of it from now on: " + strings.Join(names, ", ") + ".")
 	}
 	return nil
 }
@@ -189,7 +190,7 @@ const keepPolicy = "helm.sh/resource-policy"
 // removed returns those of the stored release's objects that the new rendering has not, and that an upgrade therefore deletes.
 func removed(stored, rendered []kube.Object) []kube.Object {
 	key := func(o kube.Object) string {
-		return o.GroupVersionKind().GroupKind().String() + "/" + cmp.Or(o.GetNamespace(), namespace) + "/" + o.GetName()
+		return o.GroupVersionKind().GroupKind().String() + "/" + cmp.Or(o.GetNamespace(), serving.Namespace) + "/" + o.GetName()
 	}
 	stays := map[string]bool{}
 	for _, o := range rendered {
@@ -211,12 +212,12 @@ func (d *Demo) judgeRemoval(gone []kube.Object, gateways []unstructured.Unstruct
 		users[string(gw.Spec.GatewayClassName)] = "Gateway/" + gw.Namespace + "/" + gw.Name
 	}
 	for _, o := range d.inputs.routes {
-		if o.GetKind() == classKind.Kind {
+		if o.GetKind() == proof.ClassKind.Kind {
 			delete(users, o.GetName())
 		}
 	}
 	for _, o := range gone {
-		if user := users[o.GetName()]; o.GetKind() == classKind.Kind && user != "" {
+		if user := users[o.GetName()]; o.GetKind() == proof.ClassKind.Kind && user != "" {
 			return fmt.Errorf("%s: with these values the release loses %s, which %s names, so that its routes would no longer be served: "+
 				"keep the class (gatewayClass), or put one of that name into %s/", valuesPath, o.Name(), user, manifestsDir)
 		}

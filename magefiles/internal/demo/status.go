@@ -3,13 +3,12 @@ package demo
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
-
-	corev1 "k8s.io/api/core/v1"
 
 	"kindgate/magefiles/internal/cluster"
 	"kindgate/magefiles/internal/crds"
-	"kindgate/magefiles/internal/gateway"
+	"kindgate/magefiles/internal/proof"
 )
 
 // Status prints what there is, and changes nothing.
@@ -56,9 +55,9 @@ func (d *Demo) statusOfContents(row func(what, name, state string)) error {
 	case err != nil:
 		return err
 	case stored == nil:
-		row("release", namespace+"/"+release, "not installed")
+		row("release", serving.Namespace+"/"+serving.Release, "not installed")
 	default:
-		row("release", namespace+"/"+release, stored.Status+": "+describe(stored))
+		row("release", serving.Namespace+"/"+serving.Release, stored.Status+": "+describe(stored))
 	}
 	client, err := d.kube()
 	if err != nil {
@@ -74,19 +73,13 @@ func (d *Demo) statusOfContents(row func(what, name, state string)) error {
 	}
 	bundle, _ := crds.BundleOf(definition)
 	row("crds", "Gateway API", bundle.String())
-	s, err := d.readState(d.run)
+	s, err := proof.Take(d.run, client)
 	if err != nil {
 		return err
 	}
-	for _, c := range d.conditionChecks(s) {
-		kind, name, _ := strings.Cut(c.what, "/")
-		finding := c.judge()
-		row(kind, name, finding.Message)
-	}
-	requests := gateway.Requests(d.inputs.httpRoutes, d.knownGateways(s))
-	checks := d.requestChecks(d.run, s)[:len(requests)]
-	for i, finding := range judgeAll(checks, nil) {
-		row("URL", requests[i].URL(d.port(requests[i].Scheme)), finding.Message)
+	promises := slices.DeleteFunc(append(d.proof.Conditions(s), d.proof.Requests(s)...), func(p proof.Promise) bool { return p.Control })
+	for i, finding := range proof.JudgeAll(d.run, promises, nil) {
+		row(promises[i].ID.Kind, promises[i].ID.Path(), finding.Found)
 	}
 	return d.statusOfPods(row)
 }
@@ -97,15 +90,15 @@ func (d *Demo) statusOfPods(row func(what, name, state string)) error {
 	if err != nil {
 		return err
 	}
-	pods, err := list[corev1.Pod](d.run, client, podKind)
+	s, err := proof.Pods(d.run, client)
 	if err != nil {
 		return err
 	}
-	ours := map[string]bool{namespace: true}
+	ours := map[string]bool{serving.Namespace: true}
 	for _, object := range d.inputs.apps {
 		ours[object.GetNamespace()] = true
 	}
-	for _, pod := range pods {
+	for _, pod := range s.Pods {
 		if !ours[pod.Namespace] {
 			continue
 		}
@@ -128,23 +121,14 @@ func (d *Demo) statusOfPods(row func(what, name, state string)) error {
 // Summary ends a successful up: where to go, and what took how long.
 func (d *Demo) Summary() {
 	d.ui.Waterfall()
-	requests := gateway.Requests(d.inputs.httpRoutes, d.inputs.gateways)
 	lines := []string{"", "Open:"}
-	for _, request := range requests {
+	for _, request := range d.proof.Planned() {
 		if request.Method == "GET" && len(request.Header) == 0 && request.Unproven == "" {
-			lines = append(lines, "  "+d.openURL(request))
+			lines = append(lines, "  "+d.proof.Open(request))
 		}
 	}
 	if len(lines) > 22 {
 		lines = append(lines[:20], fmt.Sprintf("  and %d more: mage status", len(lines)-20))
 	}
 	d.ui.Print(lines...)
-}
-
-// openURL is where a person would go: the dashboard's page rather than its root, which only redirects.
-func (d *Demo) openURL(request gateway.Request) string {
-	if request.Path == "/" && len(request.Backends) == 1 && request.Backends[0] == (gateway.Backend{Namespace: namespace, Name: release, Port: dashboardPort}) {
-		request.Path = "/dashboard/"
-	}
-	return request.URL(d.port(request.Scheme))
 }

@@ -11,10 +11,12 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"kindgate/magefiles/internal/atomicfile"
+	"kindgate/magefiles/internal/check"
 	"kindgate/magefiles/internal/cluster"
 	"kindgate/magefiles/internal/crds"
 	"kindgate/magefiles/internal/hosts"
 	"kindgate/magefiles/internal/kube"
+	"kindgate/magefiles/internal/proof"
 	"kindgate/magefiles/internal/result"
 	"kindgate/magefiles/internal/traefik"
 	"kindgate/magefiles/internal/ui"
@@ -163,7 +165,7 @@ func (d *Demo) InstallTraefik(ctx context.Context) error {
 		if err != nil {
 			return "", "", err
 		}
-		changes, err := client.Apply(d.run, []kube.Object{namespaceObject(namespace)})
+		changes, err := client.Apply(d.run, []kube.Object{namespaceObject(serving.Namespace)})
 		d.sayBefore(changes)
 		if err != nil {
 			return "", "", err
@@ -245,22 +247,39 @@ func (d *Demo) AwaitTraefik(ctx context.Context) error {
 		if err != nil {
 			return "", "", err
 		}
-		if err := d.awaitRollout(objects, namespace, step); err != nil {
+		if err := d.awaitRollout(objects, serving.Namespace, step); err != nil {
 			return "", "", err
 		}
-		problem, ok := d.findTraefik(d.run, "http")
-		if ok {
-			return "", "", nil
+		problem, err := d.dataPlane()
+		if err != nil || !problem.Fails() {
+			return "", "", err
 		}
 		step.Report("making Traefik's DaemonSet anew")
 		if err := d.remakeTraefik(objects, step); err != nil {
 			return "", "", err
 		}
-		if still, ok := d.findTraefik(d.run, "http"); !ok {
-			return "", "", fmt.Errorf("%s; look at: %s", still, d.kubectl("describe daemonset,pods -n %s", namespace))
+		still, err := d.dataPlane()
+		if err != nil {
+			return "", "", err
 		}
-		return result.Repaired, problem + ": made anew", nil
+		if still.Fails() {
+			return "", "", fmt.Errorf("%s; look at: %s", still.Found, d.proof.Place.Kubectl("describe daemonset,pods -n "+serving.Namespace))
+		}
+		return result.Repaired, problem.Found + ": made anew", nil
 	})
+}
+
+// dataPlane finds out whether Traefik's pod is ready and the node's port leads to it.
+func (d *Demo) dataPlane() (check.Finding, error) {
+	client, err := d.kube()
+	if err != nil {
+		return check.Finding{}, err
+	}
+	pods, err := proof.Pods(d.run, client)
+	if err != nil {
+		return check.Finding{}, err
+	}
+	return d.proof.DataPlane(d.run, pods, "http"), nil
 }
 
 func (d *Demo) remakeTraefik(objects []kube.Object, step *ui.Step) error {
@@ -282,7 +301,7 @@ func (d *Demo) remakeTraefik(objects []kube.Object, step *ui.Step) error {
 	if d.released, _, err = d.helm().Reconcile(d.run, cfg, d.released, d.mayTakeOver()); err != nil {
 		return err
 	}
-	return d.awaitRollout(objects, namespace, step)
+	return d.awaitRollout(objects, serving.Namespace, step)
 }
 
 // awaitRollout waits for the workloads among objects. Those of a chart have the release's namespace where they name none.

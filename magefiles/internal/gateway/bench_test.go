@@ -41,7 +41,7 @@ func manyRoutes(n int) ([]gatewayv1.HTTPRoute, []gatewayv1.Gateway) {
 func BenchmarkRequestsOf200Routes(b *testing.B) {
 	routes, gateways := manyRoutes(200)
 	for b.Loop() {
-		if got := len(Requests(routes, gateways)); got != 400 {
+		if got := len(Requests(routes, gateways, reach)); got != 400 {
 			b.Fatal(got)
 		}
 	}
@@ -51,8 +51,8 @@ func BenchmarkConditionsOf200Routes(b *testing.B) {
 	routes, gateways := manyRoutes(200)
 	for b.Loop() {
 		for i := range routes {
-			if finding := Attached(&routes[i], gateways); !finding.OK {
-				b.Fatal(finding.Message)
+			if finding := Attached(&routes[i], gateways); finding.Fails() {
+				b.Fatal(finding.Found)
 			}
 		}
 	}

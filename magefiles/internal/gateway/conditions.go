@@ -10,60 +10,51 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
-)
 
-// A Finding is what an object's conditions say.
-type Finding struct {
-	// OK: all that must hold does, at the object's current generation.
-	OK bool
-	// Pending: it may still come to hold by itself. The controller has not yet judged the current generation, and what it said of an
-	// older one does not count; or an application may still be starting.
-	Pending bool
-	// Message is the conditions that hold, or the first that does not, with its reason and message.
-	Message string
-}
+	"kindgate/magefiles/internal/check"
+)
 
 // conditions judges those of the wanted types: each must be True and observed at the object's generation. One that is False says more
 // than one that is not there yet. See https://gateway-api.sigs.k8s.io/geps/gep-1364/ for what they mean.
-func conditions(have []metav1.Condition, generation int64, wanted ...string) Finding {
+func conditions(have []metav1.Condition, generation int64, wanted ...string) check.Finding {
 	for _, name := range wanted {
 		condition := meta.FindStatusCondition(have, name)
 		if condition != nil && condition.ObservedGeneration >= generation && condition.Status == metav1.ConditionFalse {
-			return Finding{Message: fmt.Sprintf("%s is %s (%s): %s", name, condition.Status, condition.Reason, condition.Message)}
+			return check.Finding{Verdict: check.Broken, Found: fmt.Sprintf("%s is %s (%s): %s", name, condition.Status, condition.Reason, condition.Message)}
 		}
 	}
 	for _, name := range wanted {
 		condition := meta.FindStatusCondition(have, name)
 		switch {
 		case condition == nil:
-			return Finding{Pending: true, Message: "no condition " + name + " yet"}
+			return check.Finding{Verdict: check.Pending, Found: "no condition " + name + " yet"}
 		case condition.ObservedGeneration < generation:
-			return Finding{Pending: true, Message: fmt.Sprintf("condition %s is of generation %d, the object is at %d", name, condition.ObservedGeneration, generation)}
+			return check.Finding{Verdict: check.Pending, Found: fmt.Sprintf("condition %s is of generation %d, the object is at %d", name, condition.ObservedGeneration, generation)}
 		case condition.Status != metav1.ConditionTrue:
-			return Finding{Pending: true, Message: fmt.Sprintf("%s is %s (%s): %s", name, condition.Status, condition.Reason, condition.Message)}
+			return check.Finding{Verdict: check.Pending, Found: fmt.Sprintf("%s is %s (%s): %s", name, condition.Status, condition.Reason, condition.Message)}
 		}
 	}
-	return Finding{OK: true, Message: strings.Join(wanted, ", ")}
+	return check.Finding{Verdict: check.Holds, Found: strings.Join(wanted, ", ")}
 }
 
 // Class judges a GatewayClass: Accepted.
-func Class(class *gatewayv1.GatewayClass) Finding {
+func Class(class *gatewayv1.GatewayClass) check.Finding {
 	return conditions(class.Status.Conditions, class.Generation, string(gatewayv1.GatewayClassConditionStatusAccepted))
 }
 
 // Programmed judges a Gateway: Accepted and Programmed, with an address, and those of its listeners that are named. Where another
-// listener is all that it is not accepted for, the finding is OK and says so: the named ones serve.
-func Programmed(gw *gatewayv1.Gateway, listeners []gatewayv1.SectionName) Finding {
+// listener is all that it is not accepted for, the finding warns of it: the named ones serve.
+func Programmed(gw *gatewayv1.Gateway, listeners []gatewayv1.SectionName) check.Finding {
 	finding := conditions(gw.Status.Conditions, gw.Generation, string(gatewayv1.GatewayConditionAccepted), string(gatewayv1.GatewayConditionProgrammed))
 	for _, name := range listeners {
 		// The Gateway's own condition only says that a listener is at fault; the listener's says why.
-		if f := Listener(gw, name); !f.OK && (finding.OK || !f.Pending) {
+		if f := Listener(gw, name); f.Fails() && (!finding.Fails() || f.Verdict == check.Broken) {
 			return f
 		}
 	}
-	if !finding.OK {
+	if finding.Fails() {
 		if other := othersFault(gw, listeners); other != "" {
-			return Finding{OK: true, Message: other}
+			return check.Finding{Verdict: check.Warns, Found: other}
 		}
 		return finding
 	}
@@ -72,9 +63,9 @@ func Programmed(gw *gatewayv1.Gateway, listeners []gatewayv1.SectionName) Findin
 		addresses = append(addresses, address.Value)
 	}
 	if len(addresses) == 0 {
-		return Finding{Pending: true, Message: "no address in the status yet"}
+		return check.Finding{Verdict: check.Pending, Found: "no address in the status yet"}
 	}
-	finding.Message += ", at " + strings.Join(addresses, ", ")
+	finding.Found += ", at " + strings.Join(addresses, ", ")
 	return finding
 }
 
@@ -90,53 +81,53 @@ func othersFault(gw *gatewayv1.Gateway, listeners []gatewayv1.SectionName) strin
 	for _, listener := range gw.Spec.Listeners {
 		f := Listener(gw, listener.Name)
 		switch named := slices.Contains(listeners, listener.Name); {
-		case named && !f.OK:
+		case named && f.Fails():
 			return ""
-		case !named && !f.OK:
-			fault = "its listeners serve, but for one of somebody else's: " + f.Message
+		case !named && f.Fails():
+			fault = "its listeners serve, but for one of somebody else's: " + f.Found
 		}
 	}
 	return fault
 }
 
 // Listener judges one listener of a Gateway: Accepted, ResolvedRefs and Programmed, which only says that another does not hold.
-func Listener(gw *gatewayv1.Gateway, name gatewayv1.SectionName) Finding {
+func Listener(gw *gatewayv1.Gateway, name gatewayv1.SectionName) check.Finding {
 	for _, listener := range gw.Status.Listeners {
 		if listener.Name != name {
 			continue
 		}
 		finding := conditions(listener.Conditions, gw.Generation, string(gatewayv1.ListenerConditionAccepted),
 			string(gatewayv1.ListenerConditionResolvedRefs), string(gatewayv1.ListenerConditionProgrammed))
-		finding.Message = "listener " + string(name) + ": " + finding.Message
+		finding.Found = "listener " + string(name) + ": " + finding.Found
 		return finding
 	}
-	return Finding{Pending: true, Message: "no status of listener " + string(name) + " yet"}
+	return check.Finding{Verdict: check.Pending, Found: "no status of listener " + string(name) + " yet"}
 }
 
 // Attached judges an HTTPRoute: Accepted and ResolvedRefs at each of its parents. gateways are those of the cluster: a parent that is
 // not among them is named at once, as no controller would ever say so.
-func Attached(route *gatewayv1.HTTPRoute, gateways []gatewayv1.Gateway) Finding {
+func Attached(route *gatewayv1.HTTPRoute, gateways []gatewayv1.Gateway) check.Finding {
 	if len(route.Spec.ParentRefs) == 0 {
-		return Finding{Message: "it has no parentRefs, so no Gateway serves it"}
+		return check.Finding{Verdict: check.Broken, Found: "it has no parentRefs, so no Gateway serves it"}
 	}
-	ok := Finding{OK: true}
+	ok := check.Finding{Verdict: check.Holds}
 	for _, ref := range route.Spec.ParentRefs {
 		if problem := parentProblem(route, ref, gateways); problem != "" {
-			return Finding{Message: problem}
+			return check.Finding{Verdict: check.Broken, Found: problem}
 		}
 		i := slices.IndexFunc(route.Status.Parents, func(status gatewayv1.RouteParentStatus) bool {
 			return parent(route, status.ParentRef) == parent(route, ref)
 		})
 		if i < 0 {
-			return Finding{Pending: true, Message: "no controller has judged its parent " + parent(route, ref).String() + " yet"}
+			return check.Finding{Verdict: check.Pending, Found: "no controller has judged its parent " + parent(route, ref).String() + " yet"}
 		}
 		finding := conditions(route.Status.Parents[i].Conditions, route.Generation,
 			string(gatewayv1.RouteConditionAccepted), string(gatewayv1.RouteConditionResolvedRefs))
-		if !finding.OK {
-			finding.Message += " (parent " + parent(route, ref).String() + ")"
+		if finding.Fails() {
+			finding.Found += " (parent " + parent(route, ref).String() + ")"
 			return finding
 		}
-		ok.Message = finding.Message
+		ok.Found = finding.Found
 	}
 	return ok
 }

@@ -6,6 +6,8 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"kindgate/magefiles/internal/check"
 )
 
 // judged are conditions that were observed at a generation: "Accepted" is True, "Programmed=False" has the reason Why.
@@ -23,9 +25,9 @@ func judged(generation int64, texts ...string) []metav1.Condition {
 	return all
 }
 
-func says(t *testing.T, got Finding, ok, pending bool, message string) {
+func says(t *testing.T, got check.Finding, ok, pending bool, message string) {
 	t.Helper()
-	if got.OK != ok || got.Pending != pending || !strings.Contains(got.Message, message) {
+	if got.Fails() == ok || (got.Verdict == check.Pending) != pending || !strings.Contains(got.Found, message) {
 		t.Errorf("got %+v, want OK %v, Pending %v and %q", got, ok, pending, message)
 	}
 }

@@ -9,14 +9,19 @@ import (
 	"strings"
 
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"kindgate/magefiles/internal/check"
 )
 
 // A Request is one that a route's match must answer.
 type Request struct {
-	// Route is the HTTPRoute, as HTTPRoute/namespace/name.
-	Route string
+	// Route is the HTTPRoute; the zero ID for a request that no route takes.
+	Route check.ID
 	// Scheme is http or https, as the listener speaks it.
 	Scheme, Method, Host, Path string
+	// Listener is the port of the listeners that take the request, and Port that of this machine which leads there.
+	Listener int32
+	Port     int
 	// Query and Header are those that the match asks for, by name.
 	Query, Header map[string]string
 	// Backends are the Services one of which must answer; none where the rule answers itself, or names something else than Services.
@@ -31,9 +36,9 @@ type Request struct {
 	Unproven string
 }
 
-// An Entry is a Gateway, as namespace/name, and those of its listeners that take a request.
+// An Entry is a Gateway, and those of its listeners that take a request.
 type Entry struct {
-	Gateway   string
+	Gateway   check.ID
 	Listeners []gatewayv1.SectionName
 }
 
@@ -43,14 +48,19 @@ type Backend struct {
 	Port            int32
 }
 
-// String returns Service/namespace/name.
-func (b Backend) String() string { return "Service/" + b.Namespace + "/" + b.Name }
+// ID returns the Service.
+func (b Backend) ID() check.ID {
+	return check.ID{Kind: "Service", Namespace: b.Namespace, Name: b.Name}
+}
 
-// URL is the request as a user would type it, port the listener's on the host; the default ports are left out.
-func (r Request) URL(port int) string {
+// String returns Service/namespace/name.
+func (b Backend) String() string { return b.ID().String() }
+
+// URL is the request as a user would type it; the scheme's own port is left out.
+func (r Request) URL() string {
 	host := r.Host
-	if !(r.Scheme == "http" && port == 80 || r.Scheme == "https" && port == 443) {
-		host = fmt.Sprintf("%s:%d", host, port)
+	if !(r.Scheme == "http" && r.Port == 80 || r.Scheme == "https" && r.Port == 443) {
+		host = fmt.Sprintf("%s:%d", host, r.Port)
 	}
 	u := url.URL{Scheme: r.Scheme, Host: host, Path: r.Path}
 	query := url.Values{}
@@ -61,9 +71,9 @@ func (r Request) URL(port int) string {
 	return u.String()
 }
 
-// Line is the request in a line, method and headers included; port is the listener's on the host.
-func (r Request) Line(port int) string {
-	text := r.URL(port)
+// String is the request in a line, method and headers included.
+func (r Request) String() string {
+	text := r.URL()
 	if r.Method != "GET" {
 		text = r.Method + " " + text
 	}
@@ -117,11 +127,12 @@ func Unrouted(routes []gatewayv1.HTTPRoute, gateways []gatewayv1.Gateway) (strin
 // host is a name under which a route is served, and how.
 type host struct {
 	name, scheme string
+	listener     int32
 	through      []Entry
 }
 
 // enter adds the entry by a listener.
-func (h *host) enter(gateway string, listener gatewayv1.SectionName) {
+func (h *host) enter(gateway check.ID, listener gatewayv1.SectionName) {
 	i := slices.IndexFunc(h.through, func(e Entry) bool { return e.Gateway == gateway })
 	if i < 0 {
 		h.through = append(h.through, Entry{Gateway: gateway})
@@ -141,12 +152,14 @@ func hosts(route *gatewayv1.HTTPRoute, gateways []gatewayv1.Gateway) []host {
 		if listener.Protocol == gatewayv1.HTTPSProtocolType {
 			scheme = "https"
 		}
-		i := slices.IndexFunc(found, func(h host) bool { return h.name == name && h.scheme == scheme })
+		i := slices.IndexFunc(found, func(h host) bool {
+			return h.name == name && h.scheme == scheme && h.listener == int32(listener.Port)
+		})
 		if i < 0 {
-			found = append(found, host{name: name, scheme: scheme})
+			found = append(found, host{name: name, scheme: scheme, listener: int32(listener.Port)})
 			i = len(found) - 1
 		}
-		found[i].enter(key.Namespace+"/"+key.Name, listener.Name)
+		found[i].enter(check.ID{Kind: key.Kind, Namespace: key.Namespace, Name: key.Name}, listener.Name)
 	}
 	for _, ref := range route.Spec.ParentRefs {
 		key := parent(route, ref)
@@ -203,8 +216,9 @@ type candidate struct {
 }
 
 // Requests returns a request for each host and match of each route, such that this match and no other answers it: where a more specific
-// match of any of the routes would take a match's own path, a path below it is taken.
-func Requests(routes []gatewayv1.HTTPRoute, gateways []gatewayv1.Gateway) []Request {
+// match of any of the routes would take a match's own path, a path below it is taken. reach returns the port of this machine that leads to
+// a listener's, and false where none does; the listener of a Gateway that is not there has port 0.
+func Requests(routes []gatewayv1.HTTPRoute, gateways []gatewayv1.Gateway, reach func(listener int32) (int, bool)) []Request {
 	var all []candidate
 	for i := range routes {
 		all = append(all, candidates(&routes[i], gateways)...)
@@ -212,6 +226,11 @@ func Requests(routes []gatewayv1.HTTPRoute, gateways []gatewayv1.Gateway) []Requ
 	byHost := map[string][]*candidate{}
 	var wildcards []*candidate
 	for i := range all {
+		request, ok := &all[i].request, false
+		if request.Port, ok = reach(request.Listener); !ok {
+			request.Port = int(request.Listener)
+			request.Unproven = fmt.Sprintf("no port of this machine leads to its listener's port %d", request.Listener)
+		}
 		all[i].order = i
 		if strings.HasPrefix(all[i].host, "*") || all[i].host == anyHost {
 			wildcards = append(wildcards, &all[i])
@@ -228,6 +247,11 @@ func Requests(routes []gatewayv1.HTTPRoute, gateways []gatewayv1.Gateway) []Requ
 		requests[i] = own.request
 	}
 	return requests
+}
+
+// RouteID returns an HTTPRoute's identity.
+func RouteID(route *gatewayv1.HTTPRoute) check.ID {
+	return check.ID{Kind: "HTTPRoute", Namespace: route.Namespace, Name: route.Name}
 }
 
 func candidates(route *gatewayv1.HTTPRoute, gateways []gatewayv1.Gateway) []candidate {
@@ -263,7 +287,7 @@ func plan(route *gatewayv1.HTTPRoute, on host, rule gatewayv1.HTTPRouteRule, mat
 		c.method = string(*match.Method)
 	}
 	r := Request{
-		Route: "HTTPRoute/" + route.Namespace + "/" + route.Name, Scheme: on.scheme, Through: on.through,
+		Route: RouteID(route), Scheme: on.scheme, Listener: on.listener, Through: on.through,
 		Method: cmp.Or(c.method, "GET"), Host: strings.Replace(on.name, "*", "any", 1), Path: *c.path.Value,
 		Query: map[string]string{}, Header: map[string]string{},
 	}
@@ -347,15 +371,15 @@ func aim(own *candidate, rivals []*candidate) {
 		taker = winner
 	}
 	if taker.contests(own) {
-		own.request.Unproven = taker.request.Route + " has the same match: which of the two takes the requests is the Gateway's choice"
+		own.request.Unproven = taker.request.Route.String() + " has the same match: which of the two takes the requests is the Gateway's choice"
 		return
 	}
-	own.request.Unproven = "a more specific match of " + taker.request.Route + " takes its requests"
+	own.request.Unproven = "a more specific match of " + taker.request.Route.String() + " takes its requests"
 }
 
 // answers tells whether a candidate's match holds for a request.
 func (c *candidate) answers(r Request) bool {
-	if c.host != anyHost && !covers(c.host, r.Host) || c.request.Scheme != r.Scheme || c.method != "" && c.method != r.Method {
+	if c.host != anyHost && !covers(c.host, r.Host) || c.request.Scheme != r.Scheme || c.request.Listener != r.Listener || c.method != "" && c.method != r.Method {
 		return false
 	}
 	value := *c.path.Value

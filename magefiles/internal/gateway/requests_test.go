@@ -51,12 +51,18 @@ func routes(t *testing.T, specs ...string) []gatewayv1.HTTPRoute {
 	return all
 }
 
+// reach is a machine whose ports 80 and 443 lead to the listeners' usual ones.
+func reach(listener int32) (int, bool) {
+	port, ok := map[int32]int{0: 80, 8000: 80, 8443: 443}[listener]
+	return port, ok
+}
+
 // lines are the requests of routes, "-" for one that cannot be proven.
 func lines(t *testing.T, gateway string, routes ...gatewayv1.HTTPRoute) []string {
 	t.Helper()
 	var all []string
-	for _, request := range Requests(routes, gatewaysOf(t, gateway)) {
-		line := request.Line(map[string]int{"http": 80, "https": 443}[request.Scheme])
+	for _, request := range Requests(routes, gatewaysOf(t, gateway), reach) {
+		line := request.String()
 		if request.Unproven != "" {
 			line = "-"
 		}
@@ -110,13 +116,13 @@ func TestEachHostAndMatchGetsARequestThatOnlyItAnswers(t *testing.T) {
 
 func TestARouteIsServedByTheListenersThatTakeHTTPAndItsNames(t *testing.T) {
 	for _, test := range []struct{ name, parents, spec, want string }{
-		{"each scheme once", "{name: gw, namespace: traefik}", "hostnames: [a.x, b.y]", "http://a.x/ https://a.x/ http://b.y/"},
+		{"each scheme and port once", "{name: gw, namespace: traefik}", "hostnames: [a.x, b.y]", "http://a.x/ https://a.x/ - http://b.y/ -"},
 		{"a listener by its name", "{name: gw, namespace: traefik, sectionName: websecure}", "hostnames: [a.x, b.y, x]", "https://a.x/"},
-		{"a listener by its port", "{name: gw, namespace: traefik, port: 8001}", "hostnames: [a.x]", "http://a.x/"},
+		{"a listener by its port", "{name: gw, namespace: traefik, port: 8443}", "hostnames: [a.x]", "https://a.x/"},
 		{"the listener's name is the narrower one", "{name: gw, namespace: traefik, sectionName: websecure}", "hostnames: ['*.x', '*.b.x']",
 			"https://any.x/ https://any.b.x/"},
-		{"no names", "{name: gw, namespace: traefik}", "hostnames: []", "http://any-host.localhost/ https://any.x/"},
-		{"two parents, one Gateway", "{name: gw, namespace: traefik, sectionName: web}, {name: gw, namespace: traefik, sectionName: web2}",
+		{"no names", "{name: gw, namespace: traefik}", "hostnames: []", "http://any-host.localhost/ https://any.x/ -"},
+		{"two parents, one Gateway", "{name: gw, namespace: traefik, sectionName: web}, {name: gw, namespace: traefik, port: 8000}",
 			"hostnames: [a.x]", "http://a.x/"},
 		{"a parent of another kind", "{kind: Service, group: '', name: s}", "hostnames: [a.x]", ""},
 	} {
@@ -149,7 +155,7 @@ func TestARequestKnowsItsBackendsItsRedirectAndItsWeights(t *testing.T) {
 	spec := `hostnames: [a.x], rules: [
 		{backendRefs: [{name: s, port: 80, weight: 9}, {name: o, namespace: other, port: 81, weight: 1}, {name: none, port: 80, weight: 0}]},
 		{matches: [{path: {value: /old}}], filters: [{type: RequestRedirect, requestRedirect: {statusCode: 301}}]}]`
-	requests := Requests(routes(t, spec), gatewaysOf(t, web))
+	requests := Requests(routes(t, spec), gatewaysOf(t, web), reach)
 	b := requests[0].Backends
 	if len(b) != 2 || b[0].String() != "Service/demo/s" || b[1].String() != "Service/other/o" || !requests[0].Weighted {
 		t.Errorf("%+v", requests[0])
@@ -168,7 +174,7 @@ func TestAMatchThatNoRequestCanProveSaysWhy(t *testing.T) {
 		"matches: [{method: POST}], " + to:                                                "a POST might change something",
 		"matches: [{}]":                                                                   "neither a backend nor a redirect",
 	} {
-		request := Requests(routes(t, "hostnames: [a.x], rules: [{"+match+"}]"), gatewaysOf(t, web))[0]
+		request := Requests(routes(t, "hostnames: [a.x], rules: [{"+match+"}]"), gatewaysOf(t, web), reach)[0]
 		if !strings.Contains(request.Unproven, want) {
 			t.Errorf("%s: %q", match, request.Unproven)
 		}
@@ -186,17 +192,16 @@ func TestTheControlsHostIsOneThatNoRouteHas(t *testing.T) {
 func TestAURLHasThePortOnlyWhereItIsNotTheSchemes(t *testing.T) {
 	for _, test := range []struct {
 		request Request
-		port    int
 		want    string
 	}{
-		{Request{Scheme: "http", Host: "a.x", Path: "/"}, 80, "http://a.x/"},
-		{Request{Scheme: "http", Host: "a.x", Path: "/"}, 8080, "http://a.x:8080/"},
-		{Request{Scheme: "https", Host: "a.x", Path: "/"}, 443, "https://a.x/"},
-		{Request{Scheme: "https", Host: "a.x", Path: "/"}, 80, "https://a.x:80/"},
-		{Request{Scheme: "http", Host: "a.x", Path: "/a b?", Query: map[string]string{"q": "1&2", "p": "ü"}}, 80,
+		{Request{Scheme: "http", Host: "a.x", Path: "/", Port: 80}, "http://a.x/"},
+		{Request{Scheme: "http", Host: "a.x", Path: "/", Port: 8080}, "http://a.x:8080/"},
+		{Request{Scheme: "https", Host: "a.x", Path: "/", Port: 443}, "https://a.x/"},
+		{Request{Scheme: "https", Host: "a.x", Path: "/", Port: 80}, "https://a.x:80/"},
+		{Request{Scheme: "http", Host: "a.x", Path: "/a b?", Port: 80, Query: map[string]string{"q": "1&2", "p": "ü"}},
 			"http://a.x/a%20b%3F?p=%C3%BC&q=1%262"},
 	} {
-		if got := test.request.URL(test.port); got != test.want {
+		if got := test.request.URL(); got != test.want {
 			t.Errorf("got %s, want %s", got, test.want)
 		}
 	}
@@ -208,11 +213,23 @@ func TestOfTwoRoutesWithTheSameMatchNeitherIsProven(t *testing.T) {
 		all[i].Name = name
 	}
 	var unproven []string
-	for _, request := range Requests(all, gatewaysOf(t, web)) {
+	for _, request := range Requests(all, gatewaysOf(t, web), reach) {
 		unproven = append(unproven, request.Unproven)
 	}
 	if !strings.Contains(unproven[0], "/b has the same match") || !strings.Contains(unproven[1], "/a has the same match") ||
 		unproven[2] != "" || unproven[3] != "" {
 		t.Errorf("%q", unproven)
+	}
+}
+
+func TestAListenerWhosePortNothingLeadsToIsSaid(t *testing.T) {
+	var got []string
+	r := route(t, "hostnames: [a.x], rules: [{"+to+"}]")
+	for _, request := range Requests([]gatewayv1.HTTPRoute{r}, gatewaysOf(t, many), reach) {
+		got = append(got, strings.TrimSpace(request.URL()+" "+request.Unproven))
+	}
+	want := []string{"http://a.x/", "https://a.x/", "http://a.x:8001/ no port of this machine leads to its listener's port 8001"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q", got)
 	}
 }

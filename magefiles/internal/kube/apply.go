@@ -166,12 +166,8 @@ func isAsWanted(live, want *unstructured.Unstructured, hash string) bool {
 	return covers(want.Object, owned) && !exceeds(owned, want.Object) && within(normalized(want), live.Object)
 }
 
-// IsApplied tells whether an object in the cluster is as its manifest now has it: applied from it, and not changed since.
-func (c *Client) IsApplied(ctx context.Context, object Object) (bool, error) {
-	live, err := c.Get(ctx, object.GroupVersionKind(), object.GetNamespace(), object.GetName())
-	if err != nil {
-		return false, err
-	}
+// AsWritten tells whether an object in the cluster is as its manifest now has it: applied from it, and not changed since.
+func AsWritten(object Object, live *unstructured.Unstructured) (bool, error) {
 	want, hash, err := wanted(object, live)
 	return err == nil && isAsWanted(live, want, hash), err
 }

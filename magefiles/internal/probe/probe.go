@@ -13,48 +13,37 @@ import (
 	"time"
 )
 
-// A Client sends every request to loopback, whatever host its URL names. New makes one.
+// A Client sends every request to loopback, at the port that its URL names, whatever its host is. New makes one.
 type Client struct {
 	http *http.Client
 }
 
-// perRequest bounds one request: the gateway and its backends are on this machine.
-const perRequest = 5 * time.Second
+// requestTimeout bounds one request: the gateway and its backends are on this machine.
+const requestTimeout = 5 * time.Second
 
 // maxBody is how much of an answer is read; what a proof looks for is at its beginning.
 const maxBody = 64 << 10
 
-// New returns a client whose http requests go to 127.0.0.1:httpPort and whose https requests, with any certificate, to
-// 127.0.0.1:httpsPort.
-func New(httpPort, httpsPort int) *Client {
-	dialer := &net.Dialer{Timeout: perRequest}
-	to := func(port int) func(context.Context, string, string) (net.Conn, error) {
-		return func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return dialer.DialContext(ctx, network, fmt.Sprintf("127.0.0.1:%d", port))
-		}
-	}
-	transport := &http.Transport{
-		DialContext:         to(httpPort),
-		MaxIdleConnsPerHost: 4,
-		MaxIdleConns:        64,
-		IdleConnTimeout:     time.Second,
-	}
-	transport.DialTLSContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := to(httpsPort)(ctx, network, address)
-		if err != nil {
-			return nil, err
-		}
-		host, _, _ := net.SplitHostPort(address)
-		secure := tls.Client(conn, &tls.Config{ServerName: host, InsecureSkipVerify: true}) // a learner's certificate is self-signed
-		if err := secure.HandshakeContext(ctx); err != nil {
-			_ = conn.Close()
-			return nil, err
-		}
-		return secure, nil
-	}
-	return &Client{&http.Client{Transport: transport, Timeout: perRequest, CheckRedirect: func(*http.Request, []*http.Request) error {
-		return http.ErrUseLastResponse
-	}}}
+// New returns a client. It takes any certificate: a learner's is self-signed.
+func New() *Client {
+	dialer := &net.Dialer{Timeout: requestTimeout}
+	return &Client{&http.Client{
+		Transport: &http.Transport{
+			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+				_, port, err := net.SplitHostPort(address)
+				if err != nil {
+					return nil, err
+				}
+				return dialer.DialContext(ctx, network, "127.0.0.1:"+port)
+			},
+			TLSClientConfig:     &tls.Config{InsecureSkipVerify: true},
+			MaxIdleConnsPerHost: 4,
+			MaxIdleConns:        64,
+			IdleConnTimeout:     time.Second,
+		},
+		Timeout:       requestTimeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
 }
 
 // An Answer is what came back for a request.
@@ -108,13 +97,6 @@ func (a *Answer) Field(name string) string {
 		}
 	}
 	return ""
-}
-
-// Unrouted tells whether the answer is the 404 that Traefik gives for a request no route takes. It is that of Go's HTTP library: an
-// application written in Go may give the same.
-func (a *Answer) Unrouted() bool {
-	return a.Status == http.StatusNotFound && a.Body == "404 page not found\n" &&
-		a.Header.Get("X-Content-Type-Options") == "nosniff" && a.Header.Get("Server") == ""
 }
 
 // HTML tells whether the answer is a page.

@@ -1,0 +1,67 @@
+// Package implementation says what is known of an implementation of the Gateway API, as one value. Whatever else kindgate does holds for
+// any of them.
+package implementation
+
+import (
+	"cmp"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"kindgate/magefiles/internal/check"
+	"kindgate/magefiles/internal/gateway"
+	"kindgate/magefiles/internal/probe"
+)
+
+// An Implementation is what is known of one.
+type Implementation struct {
+	// Name is what people call it.
+	Name string
+	// Controller is what its GatewayClasses name. See https://gateway-api.sigs.k8s.io/reference/spec/#gatewaycontroller.
+	Controller string
+	// Namespace has its Helm release, Release, made from the chart of the name Chart.
+	Namespace, Release, Chart string
+	// Workload runs its data plane, a pod on each node.
+	Workload check.ID
+	// Doors are the ports of the node that lead to its entry points, by these. An entry point's port is that of the listeners it serves.
+	Doors []Door
+	// Unrouted tells whether an answer is the one that it gives for a request no route takes. An application may give the same.
+	Unrouted func(*probe.Answer) bool
+	// Ping is the header of a request that it answers itself, whatever routes there are, and Pong tells whether it has.
+	Ping map[string]string
+	Pong func(*probe.Answer) bool
+	// Pages are what a person opens, by the path, where the backend's root only leads there.
+	Pages map[gateway.Backend]string
+	// GatewayAPI has the release of the Gateway API that it is built against, by the major version of its chart.
+	GatewayAPI map[string]string
+	// TriedChart is the version of the chart that kindgate was tried with.
+	TriedChart string
+}
+
+// A Door leads from a port of the node to an entry point's.
+type Door struct {
+	Scheme             string
+	EntryPoint, OnNode int32
+}
+
+// NodePort returns the port of the node that leads to a listener's port, and false where none does. Port 0, of a listener that is not
+// there, is taken for the first.
+func (i *Implementation) NodePort(listener int32) (int32, bool) {
+	for _, door := range i.Doors {
+		if door.EntryPoint == cmp.Or(listener, i.Doors[0].EntryPoint) {
+			return door.OnNode, true
+		}
+	}
+	return 0, false
+}
+
+// Runs tells whether a pod is one of its data plane.
+func (i *Implementation) Runs(pod *corev1.Pod) bool {
+	return pod.Namespace == i.Workload.Namespace && len(pod.OwnerReferences) > 0 &&
+		pod.OwnerReferences[0].Kind == i.Workload.Kind && pod.OwnerReferences[0].Name == i.Workload.Name
+}
+
+// Logs are kubectl's arguments that show what the data plane says.
+func (i *Implementation) Logs() string {
+	return "logs -n " + i.Workload.Namespace + " " + strings.ToLower(i.Workload.Kind) + "/" + i.Workload.Name
+}

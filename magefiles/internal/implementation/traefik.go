@@ -1,0 +1,30 @@
+package implementation
+
+import (
+	"net/http"
+
+	"kindgate/magefiles/internal/check"
+	"kindgate/magefiles/internal/gateway"
+	"kindgate/magefiles/internal/probe"
+)
+
+// Traefik is Traefik as manifests/traefik-values.yaml sets it up.
+var Traefik = &Implementation{
+	Name: "Traefik", Controller: "traefik.io/gateway-controller",
+	Namespace: "traefik", Release: "traefik", Chart: "traefik", TriedChart: "39.0.7",
+	Workload: check.ID{Kind: "DaemonSet", Namespace: "traefik", Name: "traefik"},
+	Doors:    []Door{{"http", 8000, 80}, {"https", 8443, 443}},
+	Unrouted: goesNotFound,
+	// See https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1: Go's HTTP library refuses what it does not know before any route is looked at.
+	Ping: map[string]string{"Expect": "an answer"},
+	Pong: func(a *probe.Answer) bool { return a.Status == http.StatusExpectationFailed },
+	// The dashboard's root only redirects.
+	Pages:      map[gateway.Backend]string{{Namespace: "traefik", Name: "traefik", Port: 9000}: "/dashboard/"},
+	GatewayAPI: map[string]string{"v38": "v1.4", "v39": "v1.4", "v40": "v1.5", "v41": "v1.5"},
+}
+
+// goesNotFound recognises the 404 of Go's HTTP library, which Traefik gives.
+func goesNotFound(a *probe.Answer) bool {
+	return a.Status == http.StatusNotFound && a.Body == "404 page not found\n" &&
+		a.Header.Get("X-Content-Type-Options") == "nosniff" && a.Header.Get("Server") == ""
+}

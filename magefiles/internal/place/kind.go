@@ -1,0 +1,68 @@
+// Package place says where a cluster is, and how it is reached from this machine.
+package place
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"al.essio.dev/pkg/shellescape"
+
+	"kindgate/magefiles/internal/atomicfile"
+	"kindgate/magefiles/internal/check"
+	"kindgate/magefiles/internal/cluster"
+	"kindgate/magefiles/internal/kube"
+)
+
+// A Kind is a kind cluster on this machine: the control plane's container publishes ports here.
+type Kind struct {
+	Cluster *cluster.Cluster
+	// Name is the cluster's, and Kubeconfig the file that has its context where that is not kubectl's own.
+	Name, Kubeconfig string
+	// Ports are those of this machine, by the node's.
+	Ports map[int32]int
+	// Client connects to the API server.
+	Client func() (*kube.Client, error)
+}
+
+// Node is the control plane's.
+func (k *Kind) Node() string { return k.Cluster.NodeName() }
+
+// Port returns the port of this machine that the node's is published as.
+func (k *Kind) Port(onNode int32) (int, bool) {
+	port, ok := k.Ports[onNode]
+	return port, ok
+}
+
+// Leads asks the engine whether the node publishes the port, and if not, who has it.
+func (k *Kind) Leads(ctx context.Context, port int) check.Finding {
+	published, err := k.Cluster.Published(ctx)
+	if err != nil {
+		return check.Finding{Verdict: check.Broken, Found: err.Error()}
+	}
+	if published[port] {
+		return check.Finding{Verdict: check.Holds, Found: "published by the cluster's node"}
+	}
+	if holder, taken := k.Cluster.PortHolder(ctx, port); taken {
+		return check.Finding{Verdict: check.Broken, Found: fmt.Sprintf("%s listens there, not the node", holder)}
+	}
+	return check.Finding{Verdict: check.Broken, Found: "nothing listens there: the cluster was made with other ports than the settings have now"}
+}
+
+// LookAtPorts is the engine's command.
+func (k *Kind) LookAtPorts() string { return k.Cluster.EngineName() + " port " + k.Cluster.NodeName() }
+
+// PodAnswers asks a pod through the API server.
+func (k *Kind) PodAnswers(ctx context.Context, namespace, pod, scheme string, port int32) bool {
+	client, err := k.Client()
+	return err == nil && client.PodAnswers(ctx, namespace, pod, scheme, port)
+}
+
+// Kubectl is a command with the cluster's context, and the kubeconfig where it is not the one that kubectl reads.
+func (k *Kind) Kubectl(arguments string) string {
+	command := "kubectl"
+	if k.Kubeconfig != "" && !atomicfile.IsNull(k.Kubeconfig) {
+		command += " --kubeconfig " + shellescape.Quote(k.Kubeconfig)
+	}
+	return strings.TrimSpace(command + " --context " + cluster.Context(k.Name) + " " + arguments)
+}

@@ -1,0 +1,174 @@
+package proof
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"kindgate/magefiles/internal/check"
+	"kindgate/magefiles/internal/gateway"
+	"kindgate/magefiles/internal/probe"
+)
+
+// Why a request is not answered as it should be.
+const (
+	// NoAnswer: nothing came back.
+	NoAnswer check.Cause = "no-answer"
+	// NoRoute: the implementation has no route for it.
+	NoRoute check.Cause = "no-route"
+	// ServerError: the answer's status is 5xx.
+	ServerError check.Cause = "server-error"
+	// WrongAnswer: an answer other than the rule's backend, redirect or page would give.
+	WrongAnswer check.Cause = "wrong-answer"
+	// WrongPod: a pod answered that is none of the backends'.
+	WrongPod check.Cause = "wrong-pod"
+	// PodMissing: a backend has no ready pod, or one of its pods does not answer.
+	PodMissing check.Cause = "pod-missing"
+	// Stranger: something else than the implementation answers.
+	Stranger check.Cause = "stranger"
+)
+
+func because(cause check.Cause, format string, args ...any) check.Finding {
+	return check.Finding{Verdict: check.Broken, Cause: cause, Found: fmt.Sprintf(format, args...)}
+}
+
+// prove sends a request and judges who answers it.
+func (p *Proof) prove(ctx context.Context, request gateway.Request, s *Snapshot) check.Finding {
+	if request.Unproven != "" {
+		return check.Finding{Verdict: check.Unknown, Found: "not proven: " + request.Unproven}
+	}
+	answer, problem := p.ask(ctx, request)
+	switch {
+	case problem.Fails():
+		return mayStart(problem, answer, request, s, time.Now())
+	case request.Redirect != 0 && answer.Status != request.Redirect:
+		return because(WrongAnswer, "redirected with %d to %s, expected %d", answer.Status, answer.Header.Get("Location"), request.Redirect)
+	case request.Redirect != 0:
+		return holds("redirected with %d to %s", answer.Status, answer.Header.Get("Location"))
+	case answer.Field("Hostname") == "":
+		return holds("%s", strings.TrimSpace(fmt.Sprintf("%d %s", answer.Status, answer.Header.Get("Content-Type"))))
+	}
+	return p.provePods(ctx, request, answer, s)
+}
+
+// mayStart makes a request pending that nobody has answered, or only the implementation in the place of the backend, while a pod of the
+// backend may still be starting.
+func mayStart(problem check.Finding, answer *probe.Answer, request gateway.Request, s *Snapshot, now time.Time) check.Finding {
+	if answer != nil && answer.Status <= http.StatusInternalServerError {
+		return problem
+	}
+	for _, backend := range request.Backends {
+		if young := s.behind(backend).starting; young != nil && now.Sub(young.since) < startTimeout {
+			problem.Verdict = check.Pending
+			problem.Found += fmt.Sprintf("; Pod/%s has no readiness probe and was started at %s: it may not listen yet",
+				young.pod, young.since.Local().Format(time.TimeOnly))
+			return problem
+		}
+	}
+	return problem
+}
+
+// ask sends a request. What it finds beside the answer says why it is not one of the rule's backend.
+func (p *Proof) ask(ctx context.Context, request gateway.Request) (*probe.Answer, check.Finding) {
+	answer, err := p.Prober.Get(ctx, request.Method, request.URL(), request.Header, request.Redirect == 0)
+	switch {
+	case err != nil:
+		return nil, because(NoAnswer, "no answer: %v", err)
+	case request.Redirect != 0:
+	case p.Unrouted(answer):
+		return answer, because(NoRoute, "%d from %s: it has no such route", answer.Status, p.Name)
+	case answer.Status >= 500:
+		return answer, because(ServerError, "%d %s instead of an answer of %s", answer.Status, http.StatusText(answer.Status), backends(request))
+	case p.page(request) != "" && (answer.Status != http.StatusOK || !answer.HTML()):
+		return answer, because(WrongAnswer, "%d %s from %s, expected 200 and the dashboard's page", answer.Status, answer.Header.Get("Content-Type"), answer.URL)
+	}
+	return answer, check.Finding{Verdict: check.Holds}
+}
+
+// page is the path of what a person opens behind the request, empty where the implementation has no page there.
+func (p *Proof) page(request gateway.Request) string {
+	for _, backend := range request.Backends {
+		if path := p.Pages[backend]; path != "" {
+			return path
+		}
+	}
+	return ""
+}
+
+// Open returns the address that a person opens: the page's rather than the root, which only leads there.
+func (p *Proof) Open(request gateway.Request) string {
+	if path := p.page(request); path != "" && len(request.Backends) == 1 && request.Path == "/" {
+		request.Path = path
+	}
+	return request.URL()
+}
+
+// enoughRequests is how many must do to see every pod of a Service once.
+func enoughRequests(pods int) int { return max(20, 2*pods) }
+
+// provePods goes on with an application that says which pod it is, as whoami does: each must be one of the rule's Services', and all of
+// these must be seen. Traefik takes them in turn, so as many requests again show whether it still sends some to a pod that is gone.
+func (p *Proof) provePods(ctx context.Context, request gateway.Request, answer *probe.Answer, s *Snapshot) check.Finding {
+	var expected []string
+	for _, backend := range request.Backends {
+		ready := s.behind(backend).ready
+		if len(ready) == 0 {
+			return because(PodMissing, "%s has no ready pod, and yet a share of the requests", backend)
+		}
+		expected = append(expected, ready...)
+	}
+	if !slices.ContainsFunc([]string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"}, func(header string) bool { return answer.Field(header) != "" }) {
+		return because(Stranger, "the request arrived without any header X-Forwarded-For, -Host or -Proto: it did not come through %s", p.Name)
+	}
+	seen := map[string]bool{}
+	for sent := 1; ; sent++ {
+		pod := answer.Field("Hostname")
+		if !slices.Contains(expected, pod) {
+			return because(WrongPod, "answered by pod %q, which is none of %s: %s", pod, backends(request), strings.Join(expected, ", "))
+		}
+		seen[pod] = true
+		if request.Weighted || len(seen) == len(expected) && sent >= 2*len(expected) {
+			return holds("%s: %d of %d pods in %d requests", backends(request), len(seen), len(expected), sent)
+		}
+		if sent == enoughRequests(len(expected)) {
+			return because(PodMissing, "%s: only %d of %d pods answered %d requests", backends(request), len(seen), len(expected), sent)
+		}
+		var problem check.Finding
+		if answer, problem = p.ask(ctx, request); problem.Fails() {
+			problem.Found = fmt.Sprintf("%s (request %d)", problem.Found, sent+1)
+			return problem
+		}
+	}
+}
+
+func backends(request gateway.Request) string {
+	var names []string
+	for _, backend := range request.Backends {
+		names = append(names, backend.String())
+	}
+	if len(names) == 0 {
+		return "the rule's backend"
+	}
+	return strings.Join(names, " or ")
+}
+
+// proveItself is the control: a request that no route takes, or where some route takes every host, one that the implementation answers
+// before it looks at routes. Another server on the port would answer otherwise.
+func (p *Proof) proveItself(ctx context.Context, request gateway.Request) check.Finding {
+	answer, err := p.Prober.Get(ctx, request.Method, request.URL(), request.Header, false)
+	aside := len(request.Header) > 0
+	switch {
+	case err != nil:
+		return because(NoAnswer, "no answer: %v", err)
+	case aside && p.Pong(answer):
+		return holds("%d from %s itself: a route takes every host", answer.Status, p.Name)
+	case aside:
+		return because(Stranger, "%d where %s answers itself: something else listens on the port", answer.Status, p.Name)
+	case !p.Unrouted(answer):
+		return because(Stranger, "%d where %s answers 404: something else listens on the port, or a route nobody knows of takes every host", answer.Status, p.Name)
+	}
+	return holds("%d from %s, as no route has this host", answer.Status, p.Name)
+}

@@ -1,0 +1,208 @@
+// Package proof judges whether a cluster serves the routes of the manifests: by the conditions of the objects in a Snapshot, and by real
+// requests. For a request that fails it names the first hop on its way that is broken. Who sends the requests, and where the cluster is, are
+// interfaces: every verdict can be had without a cluster.
+package proof
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"kindgate/magefiles/internal/check"
+	"kindgate/magefiles/internal/gateway"
+	"kindgate/magefiles/internal/implementation"
+	"kindgate/magefiles/internal/kube"
+	"kindgate/magefiles/internal/probe"
+)
+
+// Manifests are the objects whose service is proven.
+type Manifests struct {
+	// Classes are the names of the GatewayClasses that the Gateways name.
+	Classes  []string
+	Gateways []gatewayv1.Gateway
+	Routes   []gatewayv1.HTTPRoute
+	// Objects are the same as they were read, for a comparison with what was applied.
+	Objects []kube.Object
+}
+
+// A Place is where the cluster is, and how it is reached from this machine.
+type Place interface {
+	// Node is the name of the node to which this machine's ports lead.
+	Node() string
+	// Port returns the port of this machine that is to lead to one of the node's, and false where none is.
+	Port(onNode int32) (int, bool)
+	// Leads finds out whether a port of this machine leads to the node.
+	Leads(ctx context.Context, port int) check.Finding
+	// LookAtPorts is the command that shows which ports lead to the node.
+	LookAtPorts() string
+	// PodAnswers tells whether a pod answers at a port of its own, asked past the ports of this machine and of the node.
+	PodAnswers(ctx context.Context, namespace, pod, scheme string, port int32) bool
+	// Kubectl is a command for the cluster, of kubectl's arguments.
+	Kubectl(arguments string) string
+}
+
+// A Prober sends a request to this machine's port that the URL names, whatever its host is. *probe.Client is one.
+type Prober interface {
+	Get(ctx context.Context, method, url string, header map[string]string, follow bool) (*probe.Answer, error)
+}
+
+// A Proof is of some manifests, on a cluster at a place.
+type Proof struct {
+	Manifests
+	*implementation.Implementation
+	Place  Place
+	Prober Prober
+}
+
+// A Promise is something that must hold: what an object's conditions say, or who answers a request.
+type Promise struct {
+	check.Check
+	// Request is the one that proves it; nil for conditions.
+	Request *gateway.Request
+	// Control: the request is one that only the implementation itself can answer. When it does not, all the others prove nothing.
+	Control bool
+}
+
+// Conditions are the promises of the manifests' classes, Gateways and routes, whatever else the cluster has.
+func (p *Proof) Conditions(s *Snapshot) []Promise {
+	var all []Promise
+	add := func(id check.ID, judge func() check.Finding) {
+		all = append(all, Promise{Check: check.Check{ID: id, Look: p.Place.Kubectl("describe " + id.Resource()),
+			Judge: func(context.Context) check.Finding { return judge() }}})
+	}
+	for _, name := range p.Classes {
+		add(classID(name), func() check.Finding { return p.judgeClass(s, name) })
+	}
+	for i := range p.Gateways {
+		gw := &p.Gateways[i]
+		id := check.ID{Kind: GatewayKind.Kind, Namespace: gw.Namespace, Name: gw.Name}
+		add(id, func() check.Finding { return judgeGateway(s, id, gateway.ListenerNames(gw)) })
+	}
+	for i := range p.Routes {
+		id := gateway.RouteID(&p.Routes[i])
+		add(id, func() check.Finding { return judgeRoute(s, id) })
+	}
+	return all
+}
+
+func classID(name string) check.ID { return check.ID{Kind: ClassKind.Kind, Name: name} }
+
+func absent() check.Finding { return broken("it is not there") }
+
+func broken(format string, args ...any) check.Finding {
+	return check.Finding{Verdict: check.Broken, Found: fmt.Sprintf(format, args...)}
+}
+
+func holds(format string, args ...any) check.Finding {
+	return check.Finding{Verdict: check.Holds, Found: fmt.Sprintf(format, args...)}
+}
+
+func (p *Proof) judgeClass(s *Snapshot, name string) check.Finding {
+	for i := range s.Classes {
+		if s.Classes[i].Name != name {
+			continue
+		}
+		if controller := string(s.Classes[i].Spec.ControllerName); controller != p.Controller {
+			return broken("it belongs to the controller %s, not to %s's %s", controller, p.Name, p.Controller)
+		}
+		return gateway.Class(&s.Classes[i])
+	}
+	return absent()
+}
+
+// judgeGateway judges a Gateway and those of its listeners that are named; what others have added to it is theirs.
+func judgeGateway(s *Snapshot, id check.ID, listeners []gatewayv1.SectionName) check.Finding {
+	for i := range s.Gateways {
+		if gw := &s.Gateways[i]; gw.Namespace == id.Namespace && gw.Name == id.Name {
+			return gateway.Programmed(gw, listeners)
+		}
+	}
+	return absent()
+}
+
+func judgeRoute(s *Snapshot, id check.ID) check.Finding {
+	for i := range s.Routes {
+		if gateway.RouteID(&s.Routes[i]) == id {
+			return gateway.Attached(&s.Routes[i], s.Gateways)
+		}
+	}
+	return absent()
+}
+
+// Planned are the requests of the manifests alone, before there is a cluster.
+func (p *Proof) Planned() []gateway.Request {
+	return gateway.Requests(p.Routes, p.Gateways, p.reach)
+}
+
+// reach returns the port of this machine that leads to a listener's.
+func (p *Proof) reach(listener int32) (int, bool) {
+	onNode, ok := p.NodePort(listener)
+	if !ok {
+		return 0, false
+	}
+	return p.Place.Port(onNode)
+}
+
+// served are the manifests' routes, and those of others which the Gateways serve besides, and which may take requests.
+func (p *Proof) served(s *Snapshot) []gatewayv1.HTTPRoute {
+	ours, routes := p.ours(), slices.Clone(p.Routes)
+	for i := range s.Routes {
+		if live := &s.Routes[i]; !ours[gateway.RouteID(live)] && !gateway.Attached(live, s.Gateways).Fails() {
+			routes = append(routes, *live)
+		}
+	}
+	return routes
+}
+
+func (p *Proof) ours() map[check.ID]bool {
+	ours := map[check.ID]bool{}
+	for i := range p.Routes {
+		ours[gateway.RouteID(&p.Routes[i])] = true
+	}
+	return ours
+}
+
+// known are the manifests' Gateways, and those that the cluster has besides.
+func (p *Proof) known(s *Snapshot) []gatewayv1.Gateway {
+	return append(slices.Clone(p.Gateways), s.Gateways...)
+}
+
+// Requests are the promises that real requests prove: one for each host and match of each route of the manifests, and for each scheme the
+// control. Routes of others are not proven.
+func (p *Proof) Requests(s *Snapshot) []Promise {
+	ours, routes, gateways := p.ours(), p.served(s), p.known(s)
+	var all []Promise
+	var ports []gateway.Request // one for each port that is asked
+	for _, request := range gateway.Requests(routes, gateways, p.reach) {
+		if !ours[request.Route] {
+			continue
+		}
+		all = append(all, p.promise(request, func(ctx context.Context) check.Finding { return p.prove(ctx, request, s) }))
+		if request.Unproven == "" && !slices.ContainsFunc(ports, func(other gateway.Request) bool { return other.Port == request.Port }) {
+			ports = append(ports, request)
+		}
+	}
+	host, free := gateway.Unrouted(routes, gateways)
+	for _, on := range ports {
+		request := gateway.Request{Scheme: on.Scheme, Method: "GET", Host: host, Path: "/", Listener: on.Listener, Port: on.Port}
+		if !free {
+			request.Host, request.Header = "localhost", p.Ping
+		}
+		control := p.promise(request, func(ctx context.Context) check.Finding { return p.proveItself(ctx, request) })
+		control.Control = true
+		all = append(all, control)
+	}
+	return all
+}
+
+func (p *Proof) promise(request gateway.Request, judge func(context.Context) check.Finding) Promise {
+	return Promise{Request: &request, Check: check.Check{ID: check.ID{Kind: "URL", Name: request.String()}, Title: request.String(),
+		Look: p.Place.Kubectl(p.Logs()), Judge: judge}}
+}
+
+// startTimeout is how long a pod without a readiness probe is taken to be starting when nothing answers there: longer than most
+// applications take, and short enough for a wrong targetPort.
+const startTimeout = 2 * time.Minute

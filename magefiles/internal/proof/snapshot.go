@@ -1,0 +1,173 @@
+package proof
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"kindgate/magefiles/internal/gateway"
+	"kindgate/magefiles/internal/kube"
+)
+
+// The kinds that a Snapshot has.
+var (
+	ClassKind   = gatewayv1.SchemeGroupVersion.WithKind("GatewayClass")
+	GatewayKind = gatewayv1.SchemeGroupVersion.WithKind("Gateway")
+	RouteKind   = gatewayv1.SchemeGroupVersion.WithKind("HTTPRoute")
+	PodKind     = corev1.SchemeGroupVersion.WithKind("Pod")
+	sliceKind   = discoveryv1.SchemeGroupVersion.WithKind("EndpointSlice")
+)
+
+// A Snapshot is the cluster's objects that verdicts are about, of all namespaces, read at one time. It can be written as JSON and read
+// again.
+type Snapshot struct {
+	Taken    time.Time                   `json:"taken"`
+	Classes  []gatewayv1.GatewayClass    `json:"gatewayClasses"`
+	Gateways []gatewayv1.Gateway         `json:"gateways"`
+	Routes   []gatewayv1.HTTPRoute       `json:"httpRoutes"`
+	Pods     []corev1.Pod                `json:"pods"`
+	Slices   []discoveryv1.EndpointSlice `json:"endpointSlices"`
+
+	once     sync.Once
+	services map[string]service
+}
+
+// A Lister lists the objects of a kind in a namespace, or in all of them for an empty one. *kube.Client is one.
+type Lister interface {
+	List(ctx context.Context, kind schema.GroupVersionKind, namespace string) ([]unstructured.Unstructured, error)
+}
+
+// Take reads a snapshot. Its error names the kind that cannot be read.
+func Take(ctx context.Context, cluster Lister) (*Snapshot, error) {
+	s := &Snapshot{Taken: time.Now()}
+	reads, ctx := errgroup.WithContext(ctx)
+	reads.Go(func() (err error) { s.Classes, err = list[gatewayv1.GatewayClass](ctx, cluster, ClassKind); return err })
+	reads.Go(func() (err error) { s.Gateways, err = list[gatewayv1.Gateway](ctx, cluster, GatewayKind); return err })
+	reads.Go(func() (err error) { s.Routes, err = list[gatewayv1.HTTPRoute](ctx, cluster, RouteKind); return err })
+	reads.Go(func() (err error) { s.Pods, err = list[corev1.Pod](ctx, cluster, PodKind); return err })
+	reads.Go(func() (err error) {
+		s.Slices, err = list[discoveryv1.EndpointSlice](ctx, cluster, sliceKind)
+		return err
+	})
+	if err := reads.Wait(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Pods reads the pods alone, for those who need no more.
+func Pods(ctx context.Context, cluster Lister) (*Snapshot, error) {
+	pods, err := list[corev1.Pod](ctx, cluster, PodKind)
+	return &Snapshot{Taken: time.Now(), Pods: pods}, err
+}
+
+func list[T any](ctx context.Context, cluster Lister, kind schema.GroupVersionKind) ([]T, error) {
+	objects, err := cluster.List(ctx, kind, "")
+	if err != nil {
+		return nil, fmt.Errorf("list %s: %w", kind.Kind, err)
+	}
+	return kube.As[T](objects)
+}
+
+// Replace puts the objects of a class, Gateway or route, as a watch has them now, in the place of those that were read.
+func (s *Snapshot) Replace(kind schema.GroupVersionKind, objects []*unstructured.Unstructured) (err error) {
+	values := make([]unstructured.Unstructured, len(objects))
+	for i, object := range objects {
+		values[i] = *object
+	}
+	switch kind {
+	case ClassKind:
+		s.Classes, err = kube.As[gatewayv1.GatewayClass](values)
+	case GatewayKind:
+		s.Gateways, err = kube.As[gatewayv1.Gateway](values)
+	case RouteKind:
+		s.Routes, err = kube.As[gatewayv1.HTTPRoute](values)
+	}
+	return err
+}
+
+// A service is what is known of the pods behind a Service.
+type service struct {
+	ready    []string // the hostnames of the pods that it sends requests to
+	starting *startup // the youngest of them that may not listen yet
+}
+
+// A startup is a pod that counts as ready from its start on, as it has no readiness probe.
+type startup struct {
+	pod   string // namespace/name
+	since time.Time
+}
+
+// behind returns what is known of the pods behind a Service. Ready are those of its EndpointSlices, without those that are being deleted,
+// which the slices lose some time later.
+func (s *Snapshot) behind(backend gateway.Backend) service {
+	s.once.Do(s.readServices)
+	return s.services[backend.ID().String()]
+}
+
+func (s *Snapshot) readServices() {
+	s.services = map[string]service{}
+	hostnames, startups := map[string]string{}, map[string]startup{}
+	for i := range s.Pods {
+		pod := &s.Pods[i]
+		key := pod.Namespace + "/" + pod.Name
+		if since, ok := started(pod); ok {
+			startups[key] = startup{key, since}
+		}
+		switch {
+		case pod.DeletionTimestamp != nil:
+		case pod.Spec.HostNetwork:
+			hostnames[key] = pod.Spec.NodeName
+		default:
+			hostnames[key] = cmp.Or(pod.Spec.Hostname, pod.Name)
+		}
+	}
+	for _, slice := range s.Slices {
+		if len(slice.Ports) == 0 {
+			continue // the pods have no port of the name that is the Service's targetPort
+		}
+		name := gateway.Backend{Namespace: slice.Namespace, Name: slice.Labels[discoveryv1.LabelServiceName]}.ID().String()
+		found := s.services[name]
+		for _, endpoint := range slice.Endpoints {
+			target := endpoint.TargetRef
+			if target == nil || target.Kind != "Pod" || endpoint.Conditions.Ready != nil && !*endpoint.Conditions.Ready {
+				continue
+			}
+			key := target.Namespace + "/" + target.Name
+			if hostname := hostnames[key]; hostname != "" && !slices.Contains(found.ready, hostname) {
+				found.ready = append(found.ready, hostname)
+			}
+			if young, ok := startups[key]; ok && (found.starting == nil || young.since.After(found.starting.since)) {
+				found.starting = &young
+			}
+		}
+		s.services[name] = found
+	}
+}
+
+// started returns when the youngest container of a pod began to run, unless one of them has a readiness probe, or does not run.
+func started(pod *corev1.Pod) (time.Time, bool) {
+	if slices.ContainsFunc(pod.Spec.Containers, func(c corev1.Container) bool { return c.ReadinessProbe != nil }) {
+		return time.Time{}, false
+	}
+	var last time.Time
+	for _, status := range pod.Status.ContainerStatuses {
+		if status.State.Running == nil {
+			return time.Time{}, false
+		}
+		if at := status.State.Running.StartedAt.Time; at.After(last) {
+			last = at
+		}
+	}
+	return last, !last.IsZero()
+}

@@ -1,0 +1,187 @@
+package proof
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"kindgate/magefiles/internal/check"
+)
+
+// A Round is what was found of promises, in their order, and the snapshot that they were judged by.
+type Round struct {
+	Snapshot *Snapshot
+	Promises []Promise
+	Findings []check.Finding
+}
+
+// Problems returns a line for each promise that does not hold.
+func (r Round) Problems() []string {
+	var problems []string
+	for i, finding := range r.Findings {
+		if finding.Fails() {
+			problems = append(problems, r.Promises[i].String()+": "+finding.Found)
+		}
+	}
+	return problems
+}
+
+// Pending tells whether all that does not hold may still come to.
+func (r Round) Pending() bool {
+	for _, finding := range r.Findings {
+		if finding.Fails() && finding.Verdict != check.Pending {
+			return false
+		}
+	}
+	return true
+}
+
+// WaitingFor says in a line what is waited for when there are problems.
+func WaitingFor(problems []string) string {
+	if more := len(problems) - 1; more > 0 {
+		return fmt.Sprintf("waiting for %s (and %d more)", problems[0], more)
+	}
+	return "waiting for " + problems[0]
+}
+
+// How long Settle waits between two rounds, at first and at the most.
+const firstPause, longestPause = 20 * time.Millisecond, 250 * time.Millisecond
+
+// Settle judges promises until all hold in one round: what a change that is under way disturbs, such as pods that make room for others,
+// is well again within seconds. Between such rounds only those are repeated that did not hold. What does not hold when giveUp says so, from
+// the second round on, stays as it was found last. take reads a snapshot for each round; its error, and the end of ctx, are Settle's.
+func Settle(ctx context.Context, take func(context.Context) (*Snapshot, error), promises func(*Snapshot) []Promise,
+	giveUp func(last Round, waited time.Duration) bool, report func(string)) (Round, error) {
+	started := time.Now()
+	held := map[check.ID]check.Finding{}
+	pause := firstPause
+	for n := 1; ; n++ {
+		s, err := take(ctx)
+		if err != nil {
+			return Round{}, err
+		}
+		whole := len(held) == 0
+		r := Round{Snapshot: s, Promises: promises(s)}
+		r.Findings = JudgeAll(ctx, r.Promises, held)
+		problems := r.Problems()
+		switch {
+		case len(problems) == 0 && whole:
+			return r, nil
+		case len(problems) == 0:
+			clear(held)
+			continue
+		case n > 1 && giveUp(r, time.Since(started)):
+			return r, nil
+		}
+		for i, finding := range r.Findings {
+			if !finding.Fails() {
+				held[r.Promises[i].ID] = finding
+			}
+		}
+		report(WaitingFor(problems))
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return r, fmt.Errorf("%w: %s", context.Cause(ctx), strings.Join(problems, "\n"))
+		}
+		pause = min(2*pause, longestPause)
+	}
+}
+
+// atOnce is how many promises are judged side by side.
+const atOnce = 16
+
+// JudgeAll judges promises side by side, and returns the findings in their order. Those that held has are taken from there.
+func JudgeAll(ctx context.Context, promises []Promise, held map[check.ID]check.Finding) []check.Finding {
+	findings := make([]check.Finding, len(promises))
+	var judging errgroup.Group
+	judging.SetLimit(atOnce)
+	for i, promise := range promises {
+		judging.Go(func() error {
+			finding, ok := held[promise.ID]
+			if !ok {
+				finding = promise.Judge(ctx)
+			}
+			findings[i] = finding
+			return nil
+		})
+	}
+	_ = judging.Wait()
+	return findings
+}
+
+// A Result is what was found of a promise, and for a request that failed the hop that is broken.
+type Result struct {
+	Promise
+	check.Finding
+	// Hop is the first hop that is broken, and AtHop what was found there; nil where no hop was looked for, or none is known.
+	Hop   *check.Check
+	AtHop check.Finding
+}
+
+// settleTimeout is how long Verify lets a change settle that is under way while it looks.
+const settleTimeout = 2 * time.Second
+
+// Verify judges all promises of the manifests, and returns a result for each. Nothing is changed.
+func (p *Proof) Verify(ctx context.Context, take func(context.Context) (*Snapshot, error), report func(string)) ([]Result, error) {
+	last, err := Settle(ctx, take, func(s *Snapshot) []Promise { return append(p.Conditions(s), p.Requests(s)...) },
+		func(_ Round, waited time.Duration) bool { return waited > settleTimeout }, report)
+	if err != nil {
+		return nil, err
+	}
+	p.distrust(ctx, last)
+	walk := walk{}
+	results := make([]Result, len(last.Promises))
+	for i, promise := range last.Promises {
+		r := Result{Promise: promise, Finding: last.Findings[i]}
+		if r.Fails() && promise.Request != nil {
+			r.Hop, r.AtHop = walk.firstBroken(ctx, p.Trace(*promise.Request, r.Finding, last.Snapshot))
+		}
+		results[i] = r
+	}
+	return results, nil
+}
+
+// distrust takes back what was found of the requests on a port whose control was answered by somebody else: then they were too.
+func (p *Proof) distrust(ctx context.Context, r Round) {
+	for i, control := range r.Promises {
+		if !control.Control || !r.Findings[i].Fails() {
+			continue
+		}
+		finding := p.Place.Leads(ctx, control.Request.Port)
+		if !finding.Fails() {
+			continue
+		}
+		finding.Cause = Stranger
+		for j, promise := range r.Promises {
+			if promise.Request != nil && promise.Request.Unproven == "" && promise.Request.Port == control.Request.Port {
+				r.Findings[j] = finding
+			}
+		}
+	}
+}
+
+// A walk goes along the ways of requests, and looks at each hop once.
+type walk map[string]check.Finding
+
+// firstBroken returns the first hop that does not hold, and what was found there; nil where the end of ctx came first.
+func (w walk) firstBroken(ctx context.Context, hops []check.Check) (*check.Check, check.Finding) {
+	for _, hop := range hops {
+		key := hop.ID.String() + "\n" + hop.Title + "\n" + hop.Expect
+		finding, ok := w[key]
+		if !ok {
+			finding = hop.Judge(ctx)
+		}
+		if ctx.Err() != nil {
+			return nil, check.Finding{Verdict: check.Unknown, Found: context.Cause(ctx).Error()}
+		}
+		w[key] = finding
+		if finding.Fails() {
+			return &hop, finding
+		}
+	}
+	return nil, check.Finding{Verdict: check.Unknown, Found: "every hop holds"}
+}

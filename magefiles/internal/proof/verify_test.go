@@ -1,0 +1,430 @@
+package proof
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"kindgate/magefiles/internal/check"
+	"kindgate/magefiles/internal/gateway"
+	"kindgate/magefiles/internal/kube"
+	"kindgate/magefiles/internal/probe"
+)
+
+const shop, cart, control = "http://shop.localhost:8080/", "http://cart.localhost:8080/", "http://no-such-route.localhost:8080/"
+
+func TestAClusterThatServesEveryRouteIsProven(t *testing.T) {
+	w := whole(t)
+	results := w.verify(t)
+	for name, found := range map[string]string{
+		"GatewayClass/traefik": "Accepted", "Gateway/traefik/gw": "Accepted, Programmed, at 127.0.0.1", "HTTPRoute/demo/shop": "Accepted, ResolvedRefs",
+		"HTTPRoute/demo/cart": "Accepted, ResolvedRefs", shop: "Service/demo/shop: 2 of 2 pods in 4 requests",
+		cart: "Service/demo/cart: 1 of 1 pods in 2 requests", control: "404 from Traefik, as no route has this host",
+	} {
+		if r, ok := results[name]; !ok || r.Verdict != check.Holds || r.Found != found {
+			t.Errorf("%s: %t %+v", name, ok, r.Finding)
+		}
+	}
+	if len(results) != 7 {
+		t.Errorf("%d results", len(results))
+	}
+}
+
+// patchedPod changes one of the snapshot's pods.
+func (w *world) patchedPod(name string, change func(*corev1.Pod)) {
+	for i := range w.snapshot.Pods {
+		if w.snapshot.Pods[i].Name == name {
+			change(&w.snapshot.Pods[i])
+		}
+	}
+}
+
+// silent lets nobody answer.
+func (w *world) silent() {
+	w.gateway.ping = nil
+	for _, host := range []string{"shop.localhost", "cart.localhost", "*"} {
+		w.gateway.answers[host] = []*probe.Answer{nil}
+	}
+}
+
+func TestTheFirstHopThatIsBrokenIsNamed(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		damage func(*world)
+		failed string // a request that fails
+		hop    string
+		found  string
+	}{
+		{"the port is not published", func(w *world) { w.silent(); w.place.leads = broken("nothing listens there") },
+			shop, "the port on this machine", "nothing listens there"},
+		{"no pod on the node", func(w *world) {
+			w.silent()
+			w.patchedPod("traefik-x", func(p *corev1.Pod) { p.Spec.NodeName = "other" })
+		},
+			shop, "Traefik's pod", "no pod of it on the node node"},
+		{"a pod that is not ready", func(w *world) {
+			w.silent()
+			w.patchedPod("traefik-x", func(p *corev1.Pod) { p.Status.Conditions = nil })
+		}, shop, "Traefik's pod", "Pod/traefik/traefik-x is not ready (Running)"},
+		{"a pod that is being deleted", func(w *world) {
+			w.silent()
+			w.patchedPod("traefik-x", func(p *corev1.Pod) { p.DeletionTimestamp = &metav1.Time{Time: time.Now()} })
+		}, shop, "Traefik's pod", "is not ready"},
+		{"a pod without the node's port", func(w *world) {
+			w.silent()
+			w.patchedPod("traefik-x", func(p *corev1.Pod) { p.Spec.Containers[0].Ports[0].HostPort = 0 })
+		}, shop, "Traefik's pod", "does not take the node's port 80"},
+		{"somebody else's pods only", func(w *world) {
+			w.silent()
+			w.patchedPod("traefik-x", func(p *corev1.Pod) { p.OwnerReferences = nil })
+		}, shop, "Traefik's pod", "no pod of it"},
+		{"the node's port leads nowhere", func(w *world) { w.silent() }, shop, "Traefik's pod",
+			"Pod/traefik/traefik-x answers at its own port 8000, but the node's port 80 does not lead there"},
+		{"Traefik does not answer", func(w *world) { w.silent(); w.place.podAnswers = false }, shop, "Traefik's answer", "connection refused"},
+		{"a stranger answers everything", func(w *world) {
+			for _, host := range []string{"shop.localhost", "cart.localhost", "*"} {
+				w.gateway.answers[host] = []*probe.Answer{status(500)}
+			}
+		}, shop, "Traefik's answer", "500 for a host that no route has, where Traefik would say 404"},
+		{"the class is another controller's", func(w *world) {
+			w.gateway.answers = nil
+			w.snapshot.Classes[0].Spec.ControllerName = "example.com/other"
+		}, shop, "GatewayClass/traefik", "it belongs to the controller example.com/other, not to Traefik's"},
+		{"the class is not there", func(w *world) { w.gateway.answers, w.snapshot.Classes = nil, nil }, shop, "GatewayClass/traefik", "it is not there"},
+		{"the listener is not programmed", func(w *world) {
+			w.gateway.answers = nil
+			w.snapshot.Gateways[0].Status.Listeners[0].Conditions = judged(1, "Accepted=False")
+		}, shop, "Gateway/traefik/gw", "listener web: Accepted is False"},
+		{"the Gateway is not there", func(w *world) { w.gateway.answers, w.snapshot.Gateways = nil, nil }, shop, "Gateway/traefik/gw", "it is not there"},
+		{"the route's references are not resolved", func(w *world) {
+			w.gateway.answers["shop.localhost"] = []*probe.Answer{status(500)}
+			w.snapshot.Routes[0].Status.Parents[0].Conditions = judged(1, "Accepted", "ResolvedRefs=False")
+		}, shop, "HTTPRoute/demo/shop", "ResolvedRefs is False"},
+		{"the route is not there", func(w *world) { w.gateway.answers = nil; w.snapshot.Routes = nil }, shop, "HTTPRoute/demo/shop", "it is not there"},
+		{"somebody has changed the route", func(w *world) {
+			w.gateway.answers["shop.localhost"] = []*probe.Answer{whoami("cart-1")}
+			object := kube.Object{Unstructured: &unstructured.Unstructured{Object: map[string]any{"apiVersion": "gateway.networking.k8s.io/v1",
+				"kind": "HTTPRoute", "metadata": map[string]any{"name": "shop", "namespace": "demo"}, "spec": map[string]any{}}}}
+			w.proof.Objects = []kube.Object{object}
+		}, shop, "HTTPRoute/demo/shop in the cluster", "somebody has changed it, or its manifest"},
+		{"Traefik does not know the route", func(w *world) { delete(w.gateway.answers, "shop.localhost") }, shop, "Traefik's routes", "does it reach the API server?"},
+		{"no ready pod", func(w *world) {
+			w.gateway.answers["cart.localhost"] = []*probe.Answer{status(503)}
+			w.snapshot.Slices[1].Endpoints[0].Conditions = discoveryv1.EndpointConditions{Ready: new(bool)}
+		}, cart, "Service/demo/cart", "no ready pod"},
+		{"a targetPort that no pod has", func(w *world) {
+			w.gateway.answers["cart.localhost"] = []*probe.Answer{status(503)}
+			w.snapshot.Slices[1].Ports = nil
+		}, cart, "Service/demo/cart", "no ready pod"},
+		{"the backend does not answer", func(w *world) { w.gateway.answers["cart.localhost"] = []*probe.Answer{status(502)} }, cart,
+			"the backend answers", "502 Bad Gateway instead of an answer of Service/demo/cart"},
+		{"the control alone is answered", func(w *world) { w.gateway.answers["*"] = []*probe.Answer{status(200)} }, control,
+			"Traefik's answer", "200 for a host that no route has"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := whole(t)
+			test.damage(w)
+			synctest.Test(t, func(t *testing.T) {
+				r := w.verify(t)[test.failed]
+				if !r.Fails() || r.Hop == nil || r.Hop.String() != test.hop || !strings.Contains(r.AtHop.Found, test.found) {
+					t.Errorf("%+v\nat %v: %+v", r.Finding, r.Hop, r.AtHop)
+				}
+				if r.Hop != nil && (r.Hop.Expect == "" || r.Hop.Look == "") {
+					t.Errorf("%+v", r.Hop)
+				}
+			})
+		})
+	}
+}
+
+func TestEachWayInWhichARequestFailsHasItsCause(t *testing.T) {
+	dashboard := gateway.Backend{Namespace: "traefik", Name: "traefik", Port: 9000}
+	ask := gateway.Request{Scheme: "http", Method: "GET", Host: "shop.localhost", Path: "/", Port: 8080, Backends: []gateway.Backend{{Namespace: "demo", Name: "shop", Port: 80}}}
+	both := ask
+	both.Backends = append(slices.Clone(ask.Backends), gateway.Backend{Namespace: "demo", Name: "canary", Port: 80})
+	both.Weighted = true
+	redirect, dash, unproven, direct := ask, ask, ask, ask
+	redirect.Redirect = 301
+	dash.Backends = []gateway.Backend{dashboard}
+	unproven.Unproven = "why"
+	direct.Backends = nil
+	moved := status(301)
+	moved.Header.Set("Location", "/new")
+	plain := status(200)
+	plain.Header.Set("Content-Type", "text/plain")
+	strange := &probe.Answer{Status: 200, Body: "Hostname: shop-1\n"}
+	canary := func(w *world) {
+		w.snapshot.Pods = append(w.snapshot.Pods, readyPod("demo", "canary-1"))
+		w.snapshot.Slices = append(w.snapshot.Slices, slice("demo", "canary", "canary-1"))
+	}
+	for _, test := range []struct {
+		name    string
+		request gateway.Request
+		answers []*probe.Answer
+		change  func(*world)
+		verdict check.Verdict
+		cause   check.Cause
+		found   string
+	}{
+		{"both pods", ask, []*probe.Answer{whoami("shop-1"), whoami("shop-2")}, nil, check.Holds, "", "2 of 2 pods in 4 requests"},
+		{"one of two pods", ask, []*probe.Answer{whoami("shop-1")}, nil, check.Broken, PodMissing, "only 1 of 2 pods answered 20 requests"},
+		{"the turn of one that is gone", ask, []*probe.Answer{whoami("shop-1"), whoami("shop-2"), status(502)}, nil, check.Broken, ServerError, "502 Bad Gateway instead of an answer of Service/demo/shop (request 3)"},
+		{"the turn of a stranger", ask, []*probe.Answer{whoami("shop-1"), whoami("shop-2"), whoami("old")}, nil, check.Broken, WrongPod, `pod "old", which is none of`},
+		{"not through Traefik", ask, []*probe.Answer{strange}, nil, check.Broken, Stranger, "did not come through Traefik"},
+		{"a canary without pods", both, []*probe.Answer{whoami("shop-1")}, nil, check.Broken, PodMissing, "Service/demo/canary has no ready pod"},
+		{"a canary with a small share", both, []*probe.Answer{whoami("shop-1")}, canary, check.Holds, "", "Service/demo/shop or Service/demo/canary"},
+		{"a redirect", redirect, []*probe.Answer{moved}, nil, check.Holds, "", "redirected with 301 to /new"},
+		{"another redirect", redirect, []*probe.Answer{status(302)}, nil, check.Broken, WrongAnswer, "expected 301"},
+		{"a page", dash, []*probe.Answer{page("<html>")}, nil, check.Holds, "", "200 text/html"},
+		{"no page", dash, []*probe.Answer{plain}, nil, check.Broken, WrongAnswer, "expected 200 and the dashboard's page"},
+		{"no route", ask, []*probe.Answer{notFound()}, nil, check.Broken, NoRoute, "404 from Traefik"},
+		{"nothing", direct, []*probe.Answer{nil}, nil, check.Broken, NoAnswer, "connection refused"},
+		{"an error of a rule without a backend", direct, []*probe.Answer{status(500)}, nil, check.Broken, ServerError, "instead of an answer of the rule's backend"},
+		{"any application", ask, []*probe.Answer{plain}, nil, check.Holds, "", "200 text/plain"},
+		{"not to be sent", unproven, []*probe.Answer{nil}, nil, check.Unknown, "", "not proven: why"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := whole(t)
+			if test.change != nil {
+				test.change(w)
+			}
+			w.gateway.answers["shop.localhost"] = test.answers
+			got := w.proof.prove(t.Context(), test.request, w.snapshot)
+			if got.Verdict != test.verdict || got.Cause != test.cause || !strings.Contains(got.Found, test.found) {
+				t.Errorf("%+v", got)
+			}
+		})
+	}
+}
+
+func TestAPodWithoutAReadinessProbeMayStillBeStarting(t *testing.T) {
+	now := time.Now()
+	for _, test := range []struct {
+		name   string
+		since  time.Duration
+		change func(*corev1.Pod)
+		answer *probe.Answer
+		want   check.Verdict
+	}{
+		{"young", time.Second, nil, status(502), check.Pending},
+		{"young, no answer", time.Second, nil, nil, check.Pending},
+		{"old", 3 * time.Minute, nil, status(502), check.Broken},
+		{"the application's own error", time.Second, nil, status(500), check.Broken},
+		{"probed", time.Second, func(p *corev1.Pod) { p.Spec.Containers[0].ReadinessProbe = &corev1.Probe{} }, status(502), check.Broken},
+		{"not running", time.Second, func(p *corev1.Pod) { p.Status.ContainerStatuses[0].State.Running = nil }, status(502), check.Broken},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := whole(t)
+			w.gateway.answers["cart.localhost"] = []*probe.Answer{test.answer}
+			w.patchedPod("cart-1", func(p *corev1.Pod) {
+				p.Spec.Containers[0].ReadinessProbe = nil
+				p.Status.ContainerStatuses[0].State.Running = &corev1.ContainerStateRunning{StartedAt: metav1.NewTime(now.Add(-test.since))}
+				if test.change != nil {
+					test.change(p)
+				}
+			})
+			request := w.proof.Planned()[1]
+			if got := w.proof.prove(t.Context(), request, w.snapshot); got.Verdict != test.want || test.want == check.Pending && !strings.Contains(got.Found, "it may not listen yet") {
+				t.Errorf("%+v", got)
+			}
+		})
+	}
+}
+
+func TestWhereARouteTakesEveryHostTheImplementationItselfIsTheControl(t *testing.T) {
+	const aside = "http://localhost:8080/ [Expect: an answer]"
+	w := whole(t)
+	w.proof.Routes[0].Spec.Hostnames, w.snapshot.Routes[0].Spec.Hostnames = nil, nil
+	w.gateway.answers["any-host.localhost"] = w.gateway.answers["shop.localhost"]
+	if r := w.verify(t)[aside]; r.Verdict != check.Holds || !strings.Contains(r.Found, "417 from Traefik itself") {
+		t.Errorf("%+v", r.Finding)
+	}
+	// A stranger on the port who has a page for every name proves nothing.
+	w.gateway.answers = map[string][]*probe.Answer{"*": {page("<html>")}}
+	w.gateway.ping = page("<html>")
+	w.place.leads = broken("process 1 listens there")
+	synctest.Test(t, func(t *testing.T) {
+		results := w.verify(t)
+		for _, name := range []string{aside, cart, "http://any-host.localhost:8080/"} {
+			if r := results[name]; !r.Fails() || r.Cause != Stranger || r.Hop == nil || r.Hop.Title != "the port on this machine" {
+				t.Errorf("%s: %+v", name, r.Finding)
+			}
+		}
+	})
+	w.gateway.ping = nil
+	request := gateway.Request{Scheme: "http", Method: "GET", Host: "localhost", Path: "/", Port: 8080, Header: w.proof.Ping}
+	if got := w.proof.proveItself(t.Context(), request); got.Cause != NoAnswer {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestAListenerThatThisMachineDoesNotReachIsSaidAndNotAsked(t *testing.T) {
+	w := whole(t)
+	w.proof.Gateways[0].Spec.Listeners[0].Port = 9999
+	results := w.verify(t)
+	r := results["http://shop.localhost:9999/"]
+	if r.Verdict != check.Unknown || !strings.Contains(r.Found, "no port of this machine leads to its listener's port 9999") {
+		t.Errorf("%+v", r.Finding)
+	}
+	w.place.ports = nil
+	if got := w.proof.DataPlane(t.Context(), w.snapshot, "http"); !got.Fails() || !strings.Contains(got.Found, "no port of this machine") {
+		t.Errorf("%+v", got)
+	}
+	if got := w.proof.DataPlane(t.Context(), w.snapshot, "gopher"); !strings.Contains(got.Found, "does not take the node's port 0") {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestRoutesOfOthersAreKnownAndNotProven(t *testing.T) {
+	w := whole(t)
+	w.snapshot.Routes = append(w.snapshot.Routes, attached(route(t, "theirs", "theirs")))
+	if results := w.verify(t); len(results) != 7 {
+		t.Errorf("%d results", len(results))
+	}
+}
+
+func TestAChangeUnderWayIsWaitedForAndWhatStaysBrokenIsReported(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := whole(t)
+		w.gateway.answers["cart.localhost"] = []*probe.Answer{status(502), status(502), whoami("cart-1"), whoami("cart-1"), whoami("cart-1"), whoami("cart-1")}
+		var reports []string
+		results, err := w.proof.Verify(t.Context(), w.take, func(text string) { reports = append(reports, text) })
+		if err != nil || slices.ContainsFunc(results, func(r Result) bool { return r.Fails() }) || len(reports) != 2 {
+			t.Errorf("%v %q", err, reports)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		w := whole(t)
+		w.silent()
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errors.New("gave up"))
+		defer cancel()
+		if _, err := w.proof.Verify(ctx, w.take, func(string) {}); err == nil || !strings.Contains(err.Error(), "gave up: "+shop) {
+			t.Error(err)
+		}
+		failing := func(context.Context) (*Snapshot, error) { return nil, errRefused }
+		if _, err := w.proof.Verify(t.Context(), failing, func(string) {}); !errors.Is(err, errRefused) {
+			t.Error(err)
+		}
+	})
+}
+
+func TestAWalkThatTheTimeLimitEndsNamesNoHop(t *testing.T) {
+	w := whole(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	request := w.proof.Planned()[0]
+	if hop, finding := (walk{}).firstBroken(ctx, w.proof.Trace(request, broken("x"), w.snapshot)); hop != nil || finding.Verdict != check.Unknown {
+		t.Errorf("%v %+v", hop, finding)
+	}
+	if hop, finding := (walk{}).firstBroken(t.Context(), w.proof.Trace(request, holds("x"), w.snapshot)); hop != nil || finding.Verdict != check.Unknown {
+		t.Errorf("%v %+v", hop, finding)
+	}
+}
+
+func TestARoundMayComeToHoldWhileNothingIsBroken(t *testing.T) {
+	r := Round{Findings: []check.Finding{{Verdict: check.Holds}, {Verdict: check.Pending}}}
+	if !r.Pending() {
+		t.Error("not pending")
+	}
+	if r.Findings = append(r.Findings, broken("x")); r.Pending() {
+		t.Error("pending")
+	}
+	if got := WaitingFor([]string{"a", "b", "c"}); got != "waiting for a (and 2 more)" {
+		t.Error(got)
+	}
+}
+
+func TestTheDashboardIsOpenedAtItsPage(t *testing.T) {
+	w := whole(t)
+	request := gateway.Request{Scheme: "http", Host: "d.localhost", Path: "/", Port: 80, Backends: []gateway.Backend{{Namespace: "traefik", Name: "traefik", Port: 9000}}}
+	if got := w.proof.Open(request); got != "http://d.localhost/dashboard/" {
+		t.Error(got)
+	}
+	request.Path = "/api"
+	if got := w.proof.Open(request); got != "http://d.localhost/api" {
+		t.Error(got)
+	}
+}
+
+func TestASnapshotIsReadAndWrittenAsJSON(t *testing.T) {
+	w := whole(t)
+	text, err := json.Marshal(w.snapshot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var again Snapshot
+	if err := json.Unmarshal(text, &again); err != nil {
+		t.Fatal(err)
+	}
+	w.snapshot = &again
+	for name, r := range w.verify(t) {
+		if r.Fails() {
+			t.Errorf("%s: %+v", name, r.Finding)
+		}
+	}
+}
+
+// A lister has the snapshot's objects as a cluster would return them, and fails for one kind.
+type lister struct {
+	objects map[string][]any
+	fails   string
+}
+
+func (l lister) List(_ context.Context, kind schema.GroupVersionKind, _ string) ([]unstructured.Unstructured, error) {
+	if kind.Kind == l.fails {
+		return nil, errRefused
+	}
+	var all []unstructured.Unstructured
+	for _, object := range l.objects[kind.Kind] {
+		raw, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, unstructured.Unstructured{Object: raw})
+	}
+	return all, nil
+}
+
+func TestASnapshotIsTakenOfAllKindsAndSaysWhichCannotBeRead(t *testing.T) {
+	w := whole(t)
+	w.patchedPod("cart-1", func(p *corev1.Pod) { p.Spec.HostNetwork = true })
+	l := lister{objects: map[string][]any{"GatewayClass": {&w.snapshot.Classes[0]}, "Gateway": {&w.snapshot.Gateways[0]}, "HTTPRoute": {&w.snapshot.Routes[0]},
+		"EndpointSlice": {&w.snapshot.Slices[1]}, "Pod": {&w.snapshot.Pods[3]}}}
+	s, err := Take(t.Context(), l)
+	if err != nil || len(s.Classes) != 1 || len(s.Gateways) != 1 || len(s.Routes) != 1 || len(s.Pods) != 1 || s.Taken.IsZero() {
+		t.Fatalf("%v %+v", err, s)
+	}
+	if got := s.behind(gateway.Backend{Namespace: "demo", Name: "cart"}).ready; !slices.Equal(got, []string{"node"}) {
+		t.Error(got)
+	}
+	if pods, err := Pods(t.Context(), l); err != nil || len(pods.Pods) != 1 {
+		t.Error(err)
+	}
+	for kind, object := range map[schema.GroupVersionKind]any{ClassKind: &gatewayv1.GatewayClass{}, GatewayKind: &gatewayv1.Gateway{}, RouteKind: &gatewayv1.HTTPRoute{}} {
+		raw, _ := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
+		if err := s.Replace(kind, []*unstructured.Unstructured{{Object: raw}, {Object: raw}}); err != nil {
+			t.Error(err)
+		}
+	}
+	if len(s.Classes) != 2 || len(s.Gateways) != 2 || len(s.Routes) != 2 {
+		t.Errorf("%+v", s)
+	}
+	for _, kind := range []string{"GatewayClass", "Gateway", "HTTPRoute", "EndpointSlice", "Pod"} {
+		if _, err := Take(t.Context(), lister{fails: kind}); err == nil || !strings.Contains(err.Error(), "list "+kind) {
+			t.Errorf("%s: %v", kind, err)
+		}
+	}
+}

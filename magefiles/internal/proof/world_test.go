@@ -1,0 +1,198 @@
+package proof
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+	"sigs.k8s.io/yaml"
+
+	"kindgate/magefiles/internal/check"
+	"kindgate/magefiles/internal/implementation"
+	"kindgate/magefiles/internal/probe"
+)
+
+// A world is a cluster that serves shop.localhost and cart.localhost, as a snapshot and as what answers requests. A test damages it.
+type world struct {
+	proof    *Proof
+	snapshot *Snapshot
+	place    *fakePlace
+	gateway  *fakeGateway
+}
+
+type fakePlace struct {
+	ports      map[int32]int
+	leads      check.Finding
+	podAnswers bool
+}
+
+func (p *fakePlace) Node() string { return "node" }
+
+func (p *fakePlace) Port(onNode int32) (int, bool) { port, ok := p.ports[onNode]; return port, ok }
+
+func (p *fakePlace) Leads(context.Context, int) check.Finding { return p.leads }
+
+func (p *fakePlace) LookAtPorts() string { return "docker port node" }
+
+func (p *fakePlace) PodAnswers(context.Context, string, string, string, int32) bool {
+	return p.podAnswers
+}
+
+func (p *fakePlace) Kubectl(arguments string) string { return "kubectl " + arguments }
+
+// A fakeGateway answers by host; each of a host's answers in turn. It is Traefik's 404 that others get.
+type fakeGateway struct {
+	mu      sync.Mutex
+	answers map[string][]*probe.Answer // a nil one is none
+	asked   map[string]int
+	ping    *probe.Answer
+}
+
+var errRefused = errors.New("connection refused")
+
+func (g *fakeGateway) Get(ctx context.Context, method, url string, header map[string]string, follow bool) (*probe.Answer, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	host, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(url, "http://"), "https://"), ":")
+	answers, known := g.answers[host]
+	switch {
+	case header["Expect"] != "":
+		answers = []*probe.Answer{g.ping}
+	case !known && g.answers["*"] != nil:
+		answers = g.answers["*"]
+	case !known:
+		return notFound(), nil
+	}
+	answer := answers[g.asked[host]%len(answers)]
+	g.asked[host]++
+	if answer == nil {
+		return nil, errRefused
+	}
+	answer.URL = url
+	return answer, nil
+}
+
+func notFound() *probe.Answer {
+	return &probe.Answer{Status: 404, Body: "404 page not found\n", Header: http.Header{"X-Content-Type-Options": {"nosniff"}}}
+}
+
+func status(code int) *probe.Answer { return &probe.Answer{Status: code, Header: http.Header{}} }
+
+func page(body string) *probe.Answer {
+	return &probe.Answer{Status: 200, Header: http.Header{"Content-Type": {"text/html"}}, Body: body}
+}
+
+// whoami is an answer of a pod that says who it is.
+func whoami(pod string) *probe.Answer {
+	return &probe.Answer{Status: 200, Header: http.Header{}, Body: "Hostname: " + pod + "\nX-Forwarded-For: 127.0.0.1\n"}
+}
+
+func parse[T any](t *testing.T, text string) T {
+	t.Helper()
+	var object T
+	if err := yaml.UnmarshalStrict([]byte(text), &object); err != nil {
+		t.Fatal(err)
+	}
+	return object
+}
+
+func judged(generation int64, types ...string) []metav1.Condition {
+	var all []metav1.Condition
+	for _, name := range types {
+		name, status, _ := strings.Cut(name, "=")
+		if status == "" {
+			status = "True"
+		}
+		all = append(all, metav1.Condition{Type: name, Status: metav1.ConditionStatus(status), ObservedGeneration: generation, Reason: "Why", Message: "because"})
+	}
+	return all
+}
+
+func route(t *testing.T, name, backend string) gatewayv1.HTTPRoute {
+	t.Helper()
+	r := parse[gatewayv1.HTTPRoute](t, fmt.Sprintf(`{metadata: {name: %s, namespace: demo, generation: 1}, spec: {hostnames: [%[1]s.localhost],
+		parentRefs: [{name: gw, namespace: traefik}], rules: [{backendRefs: [{name: %s, port: 80}]}]}}`, name, backend))
+	return r
+}
+
+func attached(r gatewayv1.HTTPRoute) gatewayv1.HTTPRoute {
+	r = *r.DeepCopy()
+	r.Status.Parents = []gatewayv1.RouteParentStatus{{ParentRef: r.Spec.ParentRefs[0], Conditions: judged(1, "Accepted", "ResolvedRefs")}}
+	return r
+}
+
+func readyPod(namespace, name string) corev1.Pod {
+	var pod corev1.Pod
+	pod.Namespace, pod.Name, pod.Spec.NodeName = namespace, name, "node"
+	pod.Spec.Containers = []corev1.Container{{Name: "c", ReadinessProbe: &corev1.Probe{}}}
+	pod.Status = corev1.PodStatus{Phase: corev1.PodRunning, Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}},
+		ContainerStatuses: []corev1.ContainerStatus{{Name: "c", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}}}
+	return pod
+}
+
+func slice(namespace, service string, pods ...string) discoveryv1.EndpointSlice {
+	s := discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: service, Labels: map[string]string{discoveryv1.LabelServiceName: service}},
+		Ports: []discoveryv1.EndpointPort{{}}}
+	for _, pod := range pods {
+		s.Endpoints = append(s.Endpoints, discoveryv1.Endpoint{TargetRef: &corev1.ObjectReference{Kind: "Pod", Namespace: namespace, Name: pod}})
+	}
+	return s
+}
+
+// whole is a world in which everything holds.
+func whole(t *testing.T) *world {
+	t.Helper()
+	gw := parse[gatewayv1.Gateway](t, `{metadata: {name: gw, namespace: traefik, generation: 1}, spec: {gatewayClassName: traefik,
+		listeners: [{name: web, port: 8000, protocol: HTTP}]}}`)
+	class := parse[gatewayv1.GatewayClass](t, "{metadata: {name: traefik, generation: 1}, spec: {controllerName: traefik.io/gateway-controller}}")
+	w := &world{
+		place: &fakePlace{ports: map[int32]int{80: 8080, 443: 8443}, podAnswers: true, leads: check.Finding{Verdict: check.Holds}},
+		gateway: &fakeGateway{asked: map[string]int{}, ping: status(417), answers: map[string][]*probe.Answer{
+			"shop.localhost": {whoami("shop-1"), whoami("shop-2")}, "cart.localhost": {whoami("cart-1")}}},
+	}
+	w.proof = &Proof{Implementation: implementation.Traefik, Place: w.place, Prober: w.gateway, Manifests: Manifests{
+		Classes: []string{"traefik"}, Gateways: []gatewayv1.Gateway{gw}, Routes: []gatewayv1.HTTPRoute{route(t, "shop", "shop"), route(t, "cart", "cart")}}}
+	live := *gw.DeepCopy()
+	live.Status = gatewayv1.GatewayStatus{Conditions: judged(1, "Accepted", "Programmed"), Addresses: []gatewayv1.GatewayStatusAddress{{Value: "127.0.0.1"}},
+		Listeners: []gatewayv1.ListenerStatus{{Name: "web", Conditions: judged(1, "Accepted", "ResolvedRefs", "Programmed")}}}
+	class.Status.Conditions = judged(1, "Accepted")
+	traefik := readyPod("traefik", "traefik-x")
+	traefik.OwnerReferences = []metav1.OwnerReference{{Kind: "DaemonSet", Name: "traefik"}}
+	traefik.Spec.Containers[0].Ports = []corev1.ContainerPort{{ContainerPort: 8000, HostPort: 80}}
+	w.snapshot = &Snapshot{Taken: time.Now(), Classes: []gatewayv1.GatewayClass{class}, Gateways: []gatewayv1.Gateway{live},
+		Routes: []gatewayv1.HTTPRoute{attached(w.proof.Routes[0]), attached(w.proof.Routes[1])},
+		Pods:   []corev1.Pod{traefik, readyPod("demo", "shop-1"), readyPod("demo", "shop-2"), readyPod("demo", "cart-1")},
+		Slices: []discoveryv1.EndpointSlice{slice("demo", "shop", "shop-1", "shop-2"), slice("demo", "cart", "cart-1")}}
+	return w
+}
+
+func (w *world) take(context.Context) (*Snapshot, error) {
+	s := w.snapshot // without what was read from it before the test changed it
+	return &Snapshot{Taken: s.Taken, Classes: s.Classes, Gateways: s.Gateways, Routes: s.Routes, Pods: s.Pods, Slices: s.Slices}, nil
+}
+
+// verify returns the results by what they are about.
+func (w *world) verify(t *testing.T) map[string]Result {
+	t.Helper()
+	results, err := w.proof.Verify(t.Context(), w.take, func(string) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	byName := map[string]Result{}
+	for _, r := range results {
+		byName[r.String()] = r
+	}
+	return byName
+}
