@@ -94,3 +94,9 @@ func (c Check) String() string {
 	}
 	return c.ID.String()
 }
+
+// A Result is a check with what came of it.
+type Result struct {
+	Check
+	Finding
+}

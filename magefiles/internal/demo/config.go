@@ -83,7 +83,7 @@ func (c *Config) settings() []setting {
 		{"TRAEFIK_CHART", "", "a folder or .tgz, or empty for the repository's chart" + noTilde,
 			matching(&c.TraefikChart, `^($|[^~])`)},
 		{"TRAEFIK_REPO", "https://traefik.github.io/charts", "an http or https URL", matching(&c.TraefikRepo, `^https?://[^/]+`)},
-		{"TRAEFIK_VERSION", "39.0.7", "an exact version, as 39.0.7", matching(&c.TraefikVersion, `^v?\d+\.\d+\.\d+([-+][\w.+-]+)?$`)},
+		{"TRAEFIK_VERSION", serving.TriedChart, "an exact version, as 39.0.7", matching(&c.TraefikVersion, `^v?\d+\.\d+\.\d+([-+][\w.+-]+)?$`)},
 		{"TRAEFIK_DIGEST", "", "the SHA-256 of the chart's archive, 64 hexadecimal digits, or empty to rely on the repository's index", matching(&c.TraefikDigest, `^([0-9a-f]{64})?$`)},
 		{"HOSTS", "", "all, to lead every name to this machine, or empty to leave out those that are or may be somebody else's",
 			matching(&c.Hosts, `^(all)?$`)},

@@ -7,90 +7,63 @@ import (
 	"os/exec"
 	"strings"
 
-	"golang.org/x/mod/semver"
-	corev1 "k8s.io/api/core/v1"
-
 	"kindgate/magefiles/internal/cluster"
 	"kindgate/magefiles/internal/crds"
+	"kindgate/magefiles/internal/doctor"
 	"kindgate/magefiles/internal/kube"
 	"kindgate/magefiles/internal/machine"
 	"kindgate/magefiles/internal/ui"
 )
 
-// What the stack needs, as measured with one node, Traefik and four whoami pods; below the first is an error, below the second a warning.
-const (
-	leastMemory, goodMemory = 1 << 30, 2 << 30
-	leastDisk, goodDisk     = 1 << 30, 5 << 30
-	goodCPUs                = 2
-	// kind's, see https://kind.sigs.k8s.io/docs/user/known-issues/#pod-errors-due-to-too-many-open-files.
-	goodWatches, goodInstances = 524288, 512
-)
-
 // Doctor looks at all that a run depends on, before it runs, and changes nothing. Its error says how many things are in the way.
 func (d *Demo) Doctor(context.Context) error {
 	errorsFound := 0
-	say := func(level ui.Level, what, found, remedy string) {
-		if level == ui.Error {
+	for _, r := range doctor.Judge(d.facts()) {
+		if level(r.Finding) == ui.Error {
 			errorsFound++
 		}
-		d.ui.Check(level, what, found, remedy)
+		d.ui.Check(level(r.Finding), r.String(), r.Found, r.Remedy)
 	}
-	if err := d.Ready(); err != nil {
-		say(ui.Error, "files", "", err.Error())
-	}
-	d.checkMachine(say)
-	observation, err := d.cluster.Observe(d.run)
-	if err != nil {
-		say(ui.Error, "cluster", "", err.Error())
-	}
-	d.checkPorts(observation, say)
-	d.checkNames(say)
-	d.checkVersions(observation, say)
 	if errorsFound > 0 {
-		return d.failed("doctor", "", fmt.Errorf("%d errors: mend them before up", errorsFound))
+		return d.failed("doctor", "", fmt.Errorf("%s: mend them before up", count(errorsFound, "error")))
 	}
 	return nil
 }
 
-type sayer func(level ui.Level, what, found, remedy string)
-
-func (d *Demo) checkMachine(say sayer) {
+// facts looks at all that a run depends on.
+func (d *Demo) facts() doctor.Facts {
+	f := doctor.Facts{Files: d.Ready(), EngineCommand: d.cluster.EngineName()}
 	info, err := d.cluster.Info(d.run)
 	if err != nil {
-		first, remedy, _ := strings.Cut(err.Error(), "\n")
-		say(ui.Error, "engine", first, remedy)
+		f.EngineError = err
 	} else {
-		found := info.Name + " " + info.Version
-		if info.Rootless {
-			found += ", rootless"
-		}
-		say(ui.OK, "engine", found, "")
-		switch info.CgroupVersion {
-		case "2":
-			say(ui.OK, "cgroup", "v2", "")
-		case "1":
-			say(ui.Warning, "cgroup", "v1: the kubelet is told to accept it", "Kubernetes drops it; a host with cgroup v2 is the way out.")
-		}
-		say(least(float64(info.CPUs), 1, goodCPUs), "cpus", fmt.Sprintf("%d for containers", info.CPUs), shortOf(info.CPUs < goodCPUs, "With one, everything takes twice as long."))
-		level := least(float64(info.MemoryBytes), leastMemory, goodMemory)
-		say(level, "engine's memory", fmt.Sprintf("%.1f GiB", gib(uint64(info.MemoryBytes))), shortOf(level != ui.OK, "The stack takes about 1 GiB: give the engine more."))
+		f.Engine = &info
 	}
 	if available, total, err := machine.Memory(d.run); err == nil {
-		level := least(float64(available), leastMemory, goodMemory)
-		say(level, "memory", fmt.Sprintf("%.1f of %.1f GiB free", gib(available), gib(total)), shortOf(level != ui.OK, "The stack takes about 1 GiB: close something."))
+		f.Memory = &doctor.Memory{Available: available, Total: total}
 	}
 	if free, err := freeDisk(d.run, info); err == nil {
-		level := least(float64(free), leastDisk, goodDisk)
-		say(level, "disk", fmt.Sprintf("%.1f GiB free", gib(free)), shortOf(level != ui.OK, "Images and the node take about 2 GiB: "+d.cluster.EngineName()+" system prune frees what nothing uses."))
+		f.Disk = &free
 	}
 	if watches, instances, ok := machine.Inotify(); ok {
-		level := ui.OK
-		if watches < goodWatches || instances < goodInstances {
-			level = ui.Warning
-		}
-		say(level, "inotify", fmt.Sprintf("%d watches, %d instances", watches, instances), shortOf(level != ui.OK,
-			fmt.Sprintf("With several clusters, pods fail with \"too many open files\". To raise the limits:\nsudo sysctl fs.inotify.max_user_watches=%d\nsudo sysctl fs.inotify.max_user_instances=%d", goodWatches, goodInstances)))
+		f.Inotify = &doctor.Inotify{Watches: watches, Instances: instances}
 	}
+	f.Ports = d.portFacts()
+	names, err := d.names()
+	if err != nil {
+		f.HostsError = d.hostsError(err)
+	}
+	for _, name := range names {
+		f.Names = append(f.Names, doctor.Name{Name: name.Name, Here: name.Here(), Remedy: d.nameRemedy(name)})
+	}
+	if out, err := exec.CommandContext(d.run, "go", "version").Output(); err == nil {
+		f.Go = strings.TrimPrefix(strings.TrimSpace(string(out)), "go version ")
+	}
+	f.Chart = d.chartFacts()
+	definitions, api := d.definitions()
+	f.GatewayAPI = api
+	f.Cluster = d.clusterFacts(definitions)
+	return f
 }
 
 // freeDisk returns the free bytes where the engine keeps images and nodes; where that is not on this machine, in the current folder.
@@ -101,51 +74,24 @@ func freeDisk(ctx context.Context, engine cluster.Info) (uint64, error) {
 	return machine.Disk(ctx, ".")
 }
 
-func least(have, least, good float64) ui.Level {
-	switch {
-	case have < least:
-		return ui.Error
-	case have < good:
-		return ui.Warning
-	}
-	return ui.OK
-}
-
-func shortOf(short bool, remedy string) string {
-	if short {
-		return remedy
-	}
-	return ""
-}
-
-func gib(bytes uint64) float64 { return float64(bytes) / (1 << 30) }
-
-// ports are the host ports that the cluster takes, with the variables that move them.
-func (d *Demo) ports() map[string]int {
-	return map[string]int{"KINDGATE_HTTP_PORT": d.config.HTTPPort, "KINDGATE_HTTPS_PORT": d.config.HTTPSPort}
-}
-
-func (d *Demo) checkPorts(observation cluster.Observation, say sayer) {
-	made := observation.State != cluster.Absent && observation.State != ""
-	for _, variable := range []string{"KINDGATE_HTTP_PORT", "KINDGATE_HTTPS_PORT"} {
-		port := d.ports()[variable]
-		what := fmt.Sprintf("port %d", port)
-		if made {
-			if published, err := d.cluster.Published(d.run); err == nil && published[port] {
-				say(ui.OK, what, "published by the cluster's node", "")
-				continue
-			}
+// portFacts looks at the ports that the cluster takes on this machine, each with the variable that moves it.
+func (d *Demo) portFacts() []doctor.Port {
+	published, _ := d.cluster.Published(d.run) // an engine that does not answer publishes nothing
+	var facts []doctor.Port
+	for _, port := range []struct {
+		variable string
+		number   int
+	}{{"KINDGATE_HTTP_PORT", d.config.HTTPPort}, {"KINDGATE_HTTPS_PORT", d.config.HTTPSPort}} {
+		fact := doctor.Port{Number: port.number, Published: published[port.number]}
+		if !fact.Published {
+			fact.Holder, _ = d.cluster.PortHolder(d.run, port.number)
 		}
-		if holder, taken := d.cluster.PortHolder(d.run, port); taken {
-			remedy := fmt.Sprintf("End it, or move the port: %s=%d", variable, d.freePort(port))
-			if made {
-				remedy += " (after a teardown, as the cluster was made with the port it has)"
-			}
-			say(ui.Error, what, "taken by "+holder, remedy)
-			continue
+		if fact.Holder != "" {
+			fact.Free = fmt.Sprintf("%s=%d", port.variable, d.freePort(port.number))
 		}
-		say(ui.OK, what, "free", "")
+		facts = append(facts, fact)
 	}
+	return facts
 }
 
 // freePort suggests a port like the given one: 8080 for 80.
@@ -161,118 +107,67 @@ func (d *Demo) freePort(port int) int {
 // checkFree is the cheap part of doctor, before a cluster is made: what would make its making fail late, and with a message of Docker's.
 func (d *Demo) checkFree(engine cluster.Info) error {
 	var problems []error
-	for _, variable := range []string{"KINDGATE_HTTP_PORT", "KINDGATE_HTTPS_PORT"} {
-		port := d.ports()[variable]
-		if holder, taken := d.cluster.PortHolder(d.run, port); taken {
-			problems = append(problems, fmt.Errorf("port %d is taken by %s: end it, or set %s to another port, as %d", port, holder, variable, d.freePort(port)))
+	for _, port := range d.portFacts() {
+		if port.Holder != "" {
+			problems = append(problems, fmt.Errorf("port %d is taken by %s: end it, or move the port: %s", port.Number, port.Holder, port.Free))
 		}
 	}
-	if free, err := freeDisk(d.run, engine); err == nil && free < leastDisk {
-		problems = append(problems, fmt.Errorf("only %.1f GiB are free on the disk, and the node needs about 2: %s system prune frees what nothing uses", gib(free), engine.Name))
+	if free, err := freeDisk(d.run, engine); err == nil && free < doctor.LeastDisk {
+		problems = append(problems, fmt.Errorf("only %.1f GiB are free on the disk, and the node needs about 2: %s system prune frees what nothing uses", doctor.GiB(free), engine.Name))
 	}
 	return errors.Join(problems...)
 }
 
-func (d *Demo) checkNames(say sayer) {
-	names, err := d.names()
-	if err != nil {
-		say(ui.Error, "hosts file", "", d.hostsError(err).Error())
+// chartFacts renders the chart where it is at hand: doctor fetches nothing.
+func (d *Demo) chartFacts() doctor.Chart {
+	facts := doctor.Chart{Own: d.config.TraefikChart != "", Version: d.config.TraefikVersion, Tried: serving.TriedChart, Implementation: serving.Name,
+		BuiltAgainst: serving.GatewayAPI, ValuesFile: valuesPath, Unjudged: d.wrong != nil, Here: d.helm().AtHand()}
+	if !facts.Unjudged && facts.Here {
+		facts.Err = d.checkRelease()
 	}
-	for _, name := range names {
-		if !name.Here() {
-			say(ui.Warning, name.Name, "does not lead to this machine", d.nameRemedy(name)+"; verify works without, a browser may not.")
-		} else {
-			say(ui.OK, name.Name, "leads to this machine", "")
-		}
-	}
+	return facts
 }
 
-// checkVersions holds the pinned versions against one another and against what the cluster has.
-func (d *Demo) checkVersions(observation cluster.Observation, say sayer) {
-	if out, err := exec.CommandContext(d.run, "go", "version").Output(); err == nil {
-		say(ui.OK, "go", strings.TrimPrefix(strings.TrimSpace(string(out)), "go version "), "")
-	} else {
-		say(ui.Warning, "go", "not found in PATH", "A module that is missing from the cache could not be fetched.")
-	}
+// definitions returns the Gateway API's, as they are installed.
+func (d *Demo) definitions() ([]kube.Object, doctor.GatewayAPI) {
 	version, err := crds.Version()
 	if err != nil {
-		say(ui.Error, "gateway-api", "", err.Error())
-		return
+		return nil, doctor.GatewayAPI{Err: err}
 	}
 	files, err := crds.Files(d.run)
-	var wanted []kube.Object
-	if err == nil {
-		wanted, err = kube.ReadDir(files, "gateway-api", func(string) bool { return false })
-	}
 	if err != nil {
-		say(ui.Error, "gateway-api", version, err.Error())
-		return
+		return nil, doctor.GatewayAPI{Version: version, Err: err}
 	}
-	if d.config.TraefikChart == "" {
-		level, remedy := fit(d.config.TraefikVersion, version)
-		say(level, "gateway-api", fmt.Sprintf("%s, with chart %s", version, d.config.TraefikVersion), remedy)
-	} else {
-		say(ui.OK, "gateway-api", version+", with the chart of KINDGATE_TRAEFIK_CHART", "")
+	objects, err := kube.ReadDir(files, "gateway-api", func(string) bool { return false })
+	return objects, doctor.GatewayAPI{Version: version, Err: err}
+}
+
+// clusterFacts looks at the cluster, and whether the definitions could take the place of those that it has.
+func (d *Demo) clusterFacts(definitions []kube.Object) doctor.Cluster {
+	facts := doctor.Cluster{Name: d.config.Cluster}
+	facts.Observation, facts.Err = d.cluster.Observe(d.run)
+	switch {
+	case facts.Err != nil:
+	case facts.Observation.Foreign != nil:
+		facts.Remedy = remedy(facts.Observation.Foreign)
+	case facts.Observation.State == cluster.Ready:
+		facts.Look = d.proof.Place.Kubectl("describe node " + facts.Observation.Node.Name)
+		facts.Err = d.checkDefinitions(definitions)
 	}
-	d.checkChart(say)
-	if observation.Foreign != nil {
-		say(ui.Error, "cluster", observation.Foreign.Error(), remedy(observation.Foreign))
-		return
+	return facts
+}
+
+func (d *Demo) checkDefinitions(definitions []kube.Object) error {
+	if err := d.lookAtCluster(); err != nil {
+		return err
 	}
-	if observation.State != cluster.Ready {
-		say(ui.OK, "cluster", d.config.Cluster+" is "+string(observation.State), "")
-		return
-	}
-	d.cluster.Attach(d.run)
 	client, err := d.kube()
-	if err == nil {
-		live, liveErr := client.Live(d.run, wanted)
-		if err = liveErr; err == nil {
-			err = crds.CheckReplace(unstructureds(wanted), live)
-		}
-	}
 	if err != nil {
-		say(ui.Error, "cluster", d.config.Cluster, err.Error())
-		return
+		return err
 	}
-	found := d.config.Cluster + " is ready, Kubernetes " + observation.Node.Status.NodeInfo.KubeletVersion
-	if ready := cluster.ReadyCondition(observation.Node); ready != nil && ready.Status != corev1.ConditionTrue {
-		say(ui.Error, "cluster", fmt.Sprintf("%s: Node/%s is not Ready: %s", d.config.Cluster, observation.Node.Name, ready.Message), "look at: "+d.proof.Place.Kubectl("describe node "+observation.Node.Name))
-		return
+	live, err := client.Live(d.run, definitions)
+	if err != nil {
+		return err
 	}
-	if len(observation.Differences) > 0 {
-		say(ui.Warning, "cluster", found, strings.Join(observation.Differences, "\n")+"\nteardown and then up would make it anew")
-		return
-	}
-	say(ui.OK, "cluster", found, "")
-}
-
-// checkChart renders the chart where it is at hand: doctor fetches nothing.
-func (d *Demo) checkChart(say sayer) {
-	switch {
-	case d.wrong != nil: // the values may be missing
-	case !d.helm().AtHand():
-		say(ui.OK, "chart", "not here yet: up fetches it", "")
-	default:
-		if err := d.checkRelease(); err != nil {
-			say(ui.Error, "chart", "", err.Error())
-			return
-		}
-		say(ui.OK, "chart", "takes the values of "+valuesPath, "")
-	}
-}
-
-// fit tells whether a release of the Gateway API goes with the Traefik of a chart.
-func fit(chart, gatewayAPI string) (ui.Level, string) {
-	major := semver.Major("v" + strings.TrimPrefix(chart, "v"))
-	built, known := serving.GatewayAPI[major]
-	switch {
-	case !known:
-		return ui.Warning, fmt.Sprintf("Charts %s were not tried with this Gateway API: if routes are not accepted, chart 39.0.7 is the one that was.", major)
-	case semver.Compare(semver.MajorMinor(gatewayAPI), built) < 0:
-		return ui.Error, fmt.Sprintf("The Traefik of charts %s is built against the Gateway API %s and needs its kinds: go get sigs.k8s.io/gateway-api@%s.0.", major, built, built)
-	case semver.MajorMinor(gatewayAPI) != built:
-		return ui.Warning, fmt.Sprintf("The Traefik of charts %s is built against the Gateway API %s and knows nothing of what is newer.", major, built)
-	}
-	return ui.OK, ""
+	return crds.CheckReplace(unstructureds(definitions), live)
 }

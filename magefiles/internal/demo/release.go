@@ -14,6 +14,7 @@ import (
 	"kindgate/magefiles/internal/crds"
 	"kindgate/magefiles/internal/kube"
 	"kindgate/magefiles/internal/proof"
+	"kindgate/magefiles/internal/result"
 	"kindgate/magefiles/internal/traefik"
 )
 
@@ -82,6 +83,31 @@ func (d *Demo) checkUpgrade(client *kube.Client, stored *traefik.Release) error 
 	}
 	d.ui.Note("The upgrade of Helm release " + serving.Namespace + "/" + serving.Release + " removes " + strings.Join(names, ", ") + ".")
 	return nil
+}
+
+// A releasePlan says what is to be done about the Helm release.
+type releasePlan struct {
+	result result.Result
+	reason string        // of an update or a repair
+	remake []kube.Object // to be deleted first
+}
+
+// planRelease decides what is to be done about the stored release, nil for none. reason says why it is not up to date, and drifted are the
+// objects of one that is which are not in the cluster as they should be.
+func planRelease(stored *traefik.Release, upToDate bool, reason string, drifted []kube.Object) releasePlan {
+	switch {
+	case stored == nil:
+		return releasePlan{result: result.Created}
+	case !upToDate && stored.Status != traefik.Deployed:
+		return releasePlan{result: result.Repaired, reason: reason}
+	case !upToDate:
+		return releasePlan{result: result.Updated, reason: reason}
+	case len(drifted) == 0:
+		return releasePlan{result: result.Unchanged}
+	}
+	// Helm compares a custom resource with what it rendered last, never with the live one: it only makes what is missing.
+	custom := slices.DeleteFunc(slices.Clone(drifted), func(o kube.Object) bool { return !o.Custom() })
+	return releasePlan{result: result.Repaired, reason: drifted[0].Name() + " was not as the chart has it", remake: custom}
 }
 
 // judgeRendering refuses a release without a workload: nothing would serve.

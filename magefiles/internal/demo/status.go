@@ -1,107 +1,120 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
+
+	"kindgate/magefiles/internal/check"
 	"kindgate/magefiles/internal/cluster"
 	"kindgate/magefiles/internal/crds"
 	"kindgate/magefiles/internal/proof"
+	"kindgate/magefiles/internal/traefik"
 )
+
+// A view is what status shows.
+type view struct {
+	name        string // the cluster's
+	observation cluster.Observation
+	release     *traefik.Release
+	bundle      string // of the Gateway API; empty where it is not installed
+	promises    []proof.Promise
+	findings    []check.Finding
+	pods        []corev1.Pod
+}
 
 // Status prints what there is, and changes nothing.
 func (d *Demo) Status(ctx context.Context) error {
-	observation, err := d.cluster.Observe(d.run)
+	v, err := d.look()
 	if err != nil {
 		return d.failed("status", "", err)
 	}
-	rows := [][]string{{"WHAT", "NAME", "STATE"}}
-	row := func(what, name, state string) { rows = append(rows, []string{what, name, state}) }
-	row("cluster", d.config.Cluster, string(observation.State)+differs(observation))
-	if observation.State == cluster.Ready {
-		d.cluster.Attach(d.run)
-		info := observation.Node.Status.NodeInfo
-		row("node", observation.Node.Name, fmt.Sprintf("Kubernetes %s, %s", info.KubeletVersion, info.ContainerRuntimeVersion))
-		if err := d.statusOfContents(row); err != nil {
-			return d.failed("status", "", err)
-		}
-	}
-	for _, r := range rows[1:] {
+	rows := v.rows()
+	for _, r := range rows {
 		d.ui.Object(map[string]string{"what": r[0], "name": r[1], "state": r[2]})
 	}
-	d.ui.Table(rows)
+	d.ui.Table(append([][]string{{"WHAT", "NAME", "STATE"}}, rows...))
 	return nil
 }
 
-func differs(observation cluster.Observation) string {
-	if observation.Foreign != nil {
-		return ": " + observation.Foreign.Found
+// look reads what status shows.
+func (d *Demo) look() (v view, err error) {
+	v.name = d.config.Cluster
+	if v.observation, err = d.cluster.Observe(d.run); err != nil || v.observation.State != cluster.Ready {
+		return v, err
 	}
-	if len(observation.Differences) == 0 {
-		return ""
-	}
-	return ", but " + strings.Join(observation.Differences, "; ")
-}
-
-func (d *Demo) statusOfContents(row func(what, name, state string)) error {
+	d.cluster.Attach(d.run)
 	cfg, err := d.cluster.API(d.run)
 	if err != nil {
-		return err
+		return v, err
 	}
-	stored, err := d.helm().Stored(cfg)
-	switch {
-	case err != nil:
-		return err
-	case stored == nil:
-		row("release", serving.Namespace+"/"+serving.Release, "not installed")
-	default:
-		row("release", serving.Namespace+"/"+serving.Release, stored.Status+": "+describe(stored))
+	if v.release, err = d.helm().Stored(cfg); err != nil {
+		return v, err
 	}
 	client, err := d.kube()
 	if err != nil {
-		return err
+		return v, err
 	}
 	definition, err := client.Get(d.run, crdKind, "", "httproutes."+crds.Group)
 	if err != nil {
-		return err
+		return v, err
 	}
-	if definition == nil {
-		row("crds", "Gateway API", "not installed")
-		return d.statusOfPods(row)
+	read := proof.Pods
+	if definition != nil {
+		bundle, _ := crds.BundleOf(definition)
+		v.bundle, read = bundle.String(), proof.Take
 	}
-	bundle, _ := crds.BundleOf(definition)
-	row("crds", "Gateway API", bundle.String())
-	s, err := proof.Take(d.run, client)
+	s, err := read(d.run, client)
 	if err != nil {
-		return err
+		return v, err
 	}
-	promises := slices.DeleteFunc(append(d.proof.Conditions(s), d.proof.Requests(s)...), func(p proof.Promise) bool { return p.Control })
-	for i, finding := range proof.JudgeAll(d.run, promises, nil) {
-		row(promises[i].ID.Kind, promises[i].ID.Path(), finding.Found)
+	ours := d.ownNamespaces()
+	v.pods = slices.DeleteFunc(slices.Clone(s.Pods), func(pod corev1.Pod) bool { return !ours[pod.Namespace] })
+	if definition != nil {
+		v.promises = slices.DeleteFunc(append(d.proof.Conditions(s), d.proof.Requests(s)...), func(p proof.Promise) bool { return p.Control })
+		v.findings = proof.JudgeAll(d.run, v.promises, nil)
 	}
-	return d.statusOfPods(row)
+	return v, nil
 }
 
-// statusOfPods lists the pods in the namespaces of the manifests and of Traefik.
-func (d *Demo) statusOfPods(row func(what, name, state string)) error {
-	client, err := d.kube()
-	if err != nil {
-		return err
-	}
-	s, err := proof.Pods(d.run, client)
-	if err != nil {
-		return err
-	}
+// ownNamespaces are those of the manifests and of the implementation.
+func (d *Demo) ownNamespaces() map[string]bool {
 	ours := map[string]bool{serving.Namespace: true}
 	for _, object := range d.inputs.apps {
 		ours[object.GetNamespace()] = true
 	}
-	for _, pod := range s.Pods {
-		if !ours[pod.Namespace] {
-			continue
-		}
+	return ours
+}
+
+// rows are what there is, its name, and its state.
+func (v view) rows() [][]string {
+	state := string(v.observation.State)
+	switch {
+	case v.observation.Foreign != nil:
+		state += ": " + v.observation.Foreign.Found
+	case len(v.observation.Differences) > 0:
+		state += ", but " + strings.Join(v.observation.Differences, "; ")
+	}
+	rows := [][]string{{"cluster", v.name, state}}
+	if v.observation.State != cluster.Ready {
+		return rows
+	}
+	info := v.observation.Node.Status.NodeInfo
+	rows = append(rows, []string{"node", v.observation.Node.Name, fmt.Sprintf("Kubernetes %s, %s", info.KubeletVersion, info.ContainerRuntimeVersion)})
+	release := "not installed"
+	if v.release != nil {
+		release = v.release.Status + ": " + describe(v.release)
+	}
+	rows = append(rows, []string{"release", serving.Namespace + "/" + serving.Release, release},
+		[]string{"crds", "Gateway API", cmp.Or(v.bundle, "not installed")})
+	for i, promise := range v.promises {
+		rows = append(rows, []string{promise.ID.Kind, promise.ID.Path(), v.findings[i].Found})
+	}
+	for _, pod := range v.pods {
 		ready, restarts := 0, int32(0)
 		for _, status := range pod.Status.ContainerStatuses {
 			restarts += status.RestartCount
@@ -111,11 +124,11 @@ func (d *Demo) statusOfPods(row func(what, name, state string)) error {
 		}
 		state := fmt.Sprintf("%s, %d/%d ready", pod.Status.Phase, ready, len(pod.Spec.Containers))
 		if restarts > 0 {
-			state += fmt.Sprintf(", %d restarts", restarts)
+			state += ", " + count(int(restarts), "restart")
 		}
-		row("pod", pod.Namespace+"/"+pod.Name, state)
+		rows = append(rows, []string{"pod", pod.Namespace + "/" + pod.Name, state})
 	}
-	return nil
+	return rows
 }
 
 // Summary ends a successful up: where to go, and what took how long.

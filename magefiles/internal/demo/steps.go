@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -178,52 +179,47 @@ func (d *Demo) InstallTraefik(ctx context.Context) error {
 		if err != nil {
 			return "", "", err
 		}
-		repair := stored != nil && stored.Status != "deployed"
+		var drifted []kube.Object
 		if ok {
-			objects, err := objectsOf(stored)
-			if err != nil {
-				return "", "", err
-			}
-			if err := judgeRendering(objects); err != nil {
-				return "", "", err
-			}
-			drifted, err := client.Drifted(d.run, objects, traefik.Manager)
-			if err != nil {
-				return "", "", err
-			}
-			if len(drifted) == 0 {
-				d.released = stored
-				return result.Unchanged, describe(stored), nil
-			}
-			repair, reason = true, drifted[0].Name()+" was not as the chart has it"
-			// Helm compares a custom resource with what it rendered last, never with the live one: it only makes what is missing.
-			custom := slices.DeleteFunc(drifted, func(o kube.Object) bool { return !o.Custom() })
-			if err := d.helm().MayChange(stored, d.mayTakeOver()); err != nil {
-				return "", "", err
-			}
-			if err := client.Delete(d.run, custom); err != nil {
-				return "", "", err
-			}
-		} else if err := d.checkUpgrade(client, stored); err != nil {
+			drifted, err = d.drifted(client, stored)
+		} else {
+			err = d.checkUpgrade(client, stored)
+		}
+		if err != nil {
+			return "", "", err
+		}
+		plan := planRelease(stored, ok, reason, drifted)
+		if plan.result == result.Unchanged {
+			d.released = stored
+			return result.Unchanged, describe(stored), nil
+		}
+		if err := d.helm().MayChange(stored, d.mayTakeOver()); err != nil {
+			return "", "", err
+		}
+		if err := client.Delete(d.run, plan.remake); err != nil {
 			return "", "", err
 		}
 		if err := d.cluster.Services(d.run, step.Report); err != nil {
 			return "", "", err
 		}
 		step.Report("installing the chart")
-		released, res, err := d.helm().Reconcile(d.run, cfg, stored, d.mayTakeOver())
-		if err != nil {
+		if d.released, err = d.helm().Reconcile(d.run, cfg, stored, d.mayTakeOver()); err != nil {
 			return "", "", err
 		}
-		d.released = released
-		if res == result.Created {
-			return res, describe(released), nil
-		}
-		if repair {
-			res = result.Repaired
-		}
-		return res, describe(released) + ": " + reason, nil
+		return plan.result, strings.TrimSuffix(describe(d.released)+": "+plan.reason, ": "), nil
 	})
+}
+
+// drifted returns the release's objects that are not in the cluster as the chart has them.
+func (d *Demo) drifted(client *kube.Client, stored *traefik.Release) ([]kube.Object, error) {
+	objects, err := objectsOf(stored)
+	if err != nil {
+		return nil, err
+	}
+	if err := judgeRendering(objects); err != nil {
+		return nil, err
+	}
+	return client.Drifted(d.run, objects, traefik.Manager)
 }
 
 // mayTakeOver tells whether a release without an owner may be upgraded: in the cluster of an earlier kindgate, that is ours.
@@ -250,7 +246,7 @@ func (d *Demo) AwaitTraefik(ctx context.Context) error {
 		if err := d.awaitRollout(objects, serving.Namespace, step); err != nil {
 			return "", "", err
 		}
-		problem, err := d.dataPlane()
+		problem, err := d.dataPlane(step)
 		if err != nil || !problem.Fails() {
 			return "", "", err
 		}
@@ -258,7 +254,7 @@ func (d *Demo) AwaitTraefik(ctx context.Context) error {
 		if err := d.remakeTraefik(objects, step); err != nil {
 			return "", "", err
 		}
-		still, err := d.dataPlane()
+		still, err := d.dataPlane(step)
 		if err != nil {
 			return "", "", err
 		}
@@ -269,17 +265,32 @@ func (d *Demo) AwaitTraefik(ctx context.Context) error {
 	})
 }
 
+// leadsTimeout is how long the node's port may take to lead to a pod that is ready: after a restart of the node the pod's status is at first
+// that of before.
+const leadsTimeout = 10 * time.Second
+
 // dataPlane finds out whether Traefik's pod is ready and the node's port leads to it.
-func (d *Demo) dataPlane() (check.Finding, error) {
-	client, err := d.kube()
+func (d *Demo) dataPlane(step *ui.Step) (check.Finding, error) {
+	take := func(ctx context.Context) (*proof.Snapshot, error) {
+		client, err := d.kube()
+		if err != nil {
+			return nil, err
+		}
+		return proof.Pods(ctx, client)
+	}
+	promise := func(s *proof.Snapshot) []proof.Promise {
+		return []proof.Promise{{Check: check.Check{ID: serving.Workload, Judge: func(ctx context.Context) check.Finding {
+			return d.proof.DataPlane(ctx, s, "http")
+		}}}}
+	}
+	giveUp := func(r proof.Round, waited time.Duration) bool {
+		return r.Findings[0].Cause != proof.NotLed || waited > leadsTimeout
+	}
+	r, err := proof.Settle(d.run, take, promise, giveUp, step.Report)
 	if err != nil {
 		return check.Finding{}, err
 	}
-	pods, err := proof.Pods(d.run, client)
-	if err != nil {
-		return check.Finding{}, err
-	}
-	return d.proof.DataPlane(d.run, pods, "http"), nil
+	return r.Findings[0], nil
 }
 
 func (d *Demo) remakeTraefik(objects []kube.Object, step *ui.Step) error {
@@ -298,7 +309,7 @@ func (d *Demo) remakeTraefik(objects []kube.Object, step *ui.Step) error {
 	if err := client.Delete(d.run, workloads); err != nil {
 		return err
 	}
-	if d.released, _, err = d.helm().Reconcile(d.run, cfg, d.released, d.mayTakeOver()); err != nil {
+	if d.released, err = d.helm().Reconcile(d.run, cfg, d.released, d.mayTakeOver()); err != nil {
 		return err
 	}
 	return d.awaitRollout(objects, serving.Namespace, step)

@@ -27,6 +27,8 @@ const (
 	WrongPod check.Cause = "wrong-pod"
 	// PodMissing: a backend has no ready pod, or one of its pods does not answer.
 	PodMissing check.Cause = "pod-missing"
+	// NotLed: the node's port does not lead to the pod that is to answer there.
+	NotLed check.Cause = "not-led"
 	// Stranger: something else than the implementation answers.
 	Stranger check.Cause = "stranger"
 )

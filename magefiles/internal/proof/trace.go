@@ -166,7 +166,7 @@ func (p *Proof) leadsTo(ctx context.Context, scheme string, pod *corev1.Pod, por
 	if within(answers) || !within(leads) || !within(direct) || within(answers) { // asked again, as it may only have been slow
 		return holds("Pod/%s/%s takes the node's port %d", pod.Namespace, pod.Name, onNode)
 	}
-	return broken("Pod/%s/%s answers at its own port %d, but the node's port %d does not lead there", pod.Namespace, pod.Name, port, onNode)
+	return because(NotLed, "Pod/%s/%s answers at its own port %d, but the node's port %d does not lead there", pod.Namespace, pod.Name, port, onNode)
 }
 
 // answers asks for a host that nobody has, so that only the implementation itself can answer.

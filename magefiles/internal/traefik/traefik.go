@@ -26,9 +26,10 @@ import (
 	"k8s.io/client-go/restmapper"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
-
-	"kindgate/magefiles/internal/result"
 )
+
+// Deployed is the status of a release that was installed or upgraded to its end.
+const Deployed = string(release.StatusDeployed)
 
 // Manager is the field manager under which Helm writes objects.
 const Manager = "helm"
@@ -136,7 +137,7 @@ func (t *Traefik) UpToDate(stored *Release) (ok bool, reason string, err error) 
 	switch {
 	case stored == nil:
 		return false, "it is not installed", nil
-	case stored.Status != release.StatusDeployed.String():
+	case stored.Status != Deployed:
 		return false, "it was left " + stored.Status, nil
 	case !sameValues(stored.stored.Config, t.options.Values):
 		return false, "its values have changed", nil
@@ -176,17 +177,17 @@ func (t *Traefik) MayChange(stored *Release, takeOver bool) error {
 // Reconcile installs or upgrades the release, and returns the release that is then stored. A release that was left pending is first
 // marked as failed, as nobody else is at work on it; objects that are there without a release are taken over, and keep running. A release
 // that kindgate did not install is a ForeignError, unless it may be taken over.
-func (t *Traefik) Reconcile(ctx context.Context, cfg *rest.Config, stored *Release, takeOver bool) (*Release, result.Result, error) {
+func (t *Traefik) Reconcile(ctx context.Context, cfg *rest.Config, stored *Release, takeOver bool) (*Release, error) {
 	if err := t.MayChange(stored, takeOver); err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	ch, err := t.chart()
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	configuration, err := t.configuration(cfg)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	if stored == nil {
 		return t.install(ctx, configuration, ch)
@@ -194,7 +195,7 @@ func (t *Traefik) Reconcile(ctx context.Context, cfg *rest.Config, stored *Relea
 	if status := stored.stored.Info.Status; status != release.StatusDeployed && status != release.StatusFailed && status != release.StatusSuperseded {
 		stored.stored.SetStatus(release.StatusFailed, "kindgate: left "+status.String()+" by an interrupted run")
 		if err := configuration.Releases.Update(stored.stored); err != nil {
-			return nil, "", t.explain("recover", err)
+			return nil, t.explain("recover", err)
 		}
 	}
 	upgrade := action.NewUpgrade(configuration)
@@ -203,26 +204,26 @@ func (t *Traefik) Reconcile(ctx context.Context, cfg *rest.Config, stored *Relea
 	upgrade.Labels = ownerLabels
 	upgraded, err := upgrade.RunWithContext(ctx, t.options.Release, ch, t.options.Values)
 	if err != nil {
-		return nil, "", t.explain("upgrade to", err)
+		return nil, t.explain("upgrade to", err)
 	}
 	return &Release{Status: upgraded.Info.Status.String(), Revision: upgraded.Version, ChartVersion: ch.Metadata.Version,
-		AppVersion: ch.Metadata.AppVersion, Manifest: upgraded.Manifest, Ours: true, stored: upgraded}, result.Updated, nil
+		AppVersion: ch.Metadata.AppVersion, Manifest: upgraded.Manifest, Ours: true, stored: upgraded}, nil
 }
 
 // hookTimeout bounds the chart's hooks; Traefik's has none, and nothing else is waited for by Helm.
 const hookTimeout = time.Minute
 
-func (t *Traefik) install(ctx context.Context, configuration *action.Configuration, ch *chart.Chart) (*Release, result.Result, error) {
+func (t *Traefik) install(ctx context.Context, configuration *action.Configuration, ch *chart.Chart) (*Release, error) {
 	install := action.NewInstall(configuration)
 	install.ReleaseName, install.Namespace = t.options.Release, t.options.Namespace
 	install.SkipCRDs = true // the Gateway API's come from go.mod's module, and Traefik's own are not used
 	install.DisableOpenAPIValidation, install.Timeout, install.Labels = true, hookTimeout, ownerLabels
 	installed, err := install.RunWithContext(ctx, ch, t.options.Values)
 	if err != nil {
-		return nil, "", t.explain("install", err)
+		return nil, t.explain("install", err)
 	}
 	return &Release{Status: installed.Info.Status.String(), Revision: installed.Version, ChartVersion: ch.Metadata.Version,
-		AppVersion: ch.Metadata.AppVersion, Manifest: installed.Manifest, Ours: true, stored: installed}, result.Created, nil
+		AppVersion: ch.Metadata.AppVersion, Manifest: installed.Manifest, Ours: true, stored: installed}, nil
 }
 
 func (t *Traefik) explain(verb string, err error) error {
