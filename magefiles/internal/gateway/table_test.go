@@ -8,7 +8,7 @@ import (
 func TestARequestIsTakenByTheMatchWithPrecedenceAndTheOthersSayWhyNot(t *testing.T) {
 	table := Compile(routes(t,
 		on("a.x", "{}, {path: {value: /v1}}, {path: {type: Exact, value: /v1}}, {method: HEAD}, {headers: [{name: X-Kind, value: k}]}, {queryParams: [{name: q, value: w}]}"),
-		on("'*.x'", "{path: {type: RegularExpression, value: '/[a-z]+'}}, {headers: [{name: h, value: 'v.*', type: RegularExpression}]}"),
+		on("'*.x'", "{path: {type: RegularExpression, value: '^/[a-z]+$'}}, {headers: [{name: h, value: 'v.*', type: RegularExpression}]}"),
 		on("b.y", "{}")), gatewaysOf(t, web))
 	const r = "HTTPRoute/demo/r, rule 1, match "
 	get := Request{Scheme: "http", Listener: 8000, Method: "GET", Host: "a.x", Path: "/v1"}
@@ -21,7 +21,7 @@ func TestARequestIsTakenByTheMatchWithPrecedenceAndTheOthersSayWhyNot(t *testing
 	}{
 		{"an exact path before its prefix", get, 2, map[int]string{
 			0: r + "3 has precedence by its kind of path", 1: "kind of path", 3: "its method is HEAD", 4: "it asks for the header X-Kind: k",
-			5: "it asks for the query parameter q=w", 6: "its path is RegularExpression /[a-z]+", 7: "it asks for the header h: v.*", 8: "its host is b.y"}},
+			5: "it asks for the query parameter q=w", 6: "its path is RegularExpression ^/[a-z]+$", 7: "it asks for the header h: v.*", 8: "its host is b.y"}},
 		{"a longer prefix", with(func(r *Request) { r.Path = "/v1/x" }), 1, map[int]string{0: "has precedence by its path", 2: "its path is Exact /v1"}},
 		{"a header, in any case", with(func(r *Request) { r.Path, r.Header = "/", map[string]string{"x-kind": "k"} }), 4, map[int]string{0: "by its headers"}},
 		{"a query parameter", with(func(r *Request) { r.Path, r.Query = "/", map[string]string{"q": "w"} }), 5, map[int]string{0: "by its query parameters"}},
