@@ -35,7 +35,7 @@ type Options struct {
 	// Provider is docker, podman or nerdctl; empty for the first that is installed.
 	Provider string
 	// BeforeCreate is called before a cluster is made in an engine; its error keeps it from being made.
-	BeforeCreate func(Info) error
+	BeforeCreate func(context.Context, Info) error
 	// Connect is applied to the configuration of every client that is made.
 	Connect func(*rest.Config) *rest.Config
 	// Adopt allows to delete a cluster without a mark that is half made, as an interrupted run of an earlier release may have left it.

@@ -49,7 +49,7 @@ func (c *Cluster) create(ctx context.Context, report func(string)) error {
 		return err
 	}
 	if c.options.BeforeCreate != nil {
-		if err := c.options.BeforeCreate(info); err != nil {
+		if err := c.options.BeforeCreate(ctx, info); err != nil {
 			return err
 		}
 	}

@@ -2,7 +2,6 @@
 package demo
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,6 +29,7 @@ import (
 	"kindgate/magefiles/internal/probe"
 	"kindgate/magefiles/internal/proof"
 	"kindgate/magefiles/internal/result"
+	"kindgate/magefiles/internal/run"
 	"kindgate/magefiles/internal/traefik"
 	"kindgate/magefiles/internal/ui"
 )
@@ -41,22 +41,17 @@ type Demo struct {
 	inputs  inputs
 	wrong   error
 	cluster *cluster.Cluster
-	hosts   hosts.File
+	names   *hostNames
 	proof   *proof.Proof
 
-	begin sync.Once
-	run   context.Context
-	end   context.CancelFunc // ends with the process: steps go on in the background when the method that began them has returned
-	lock  func() error
-	held  *flock.Flock
-	kube  func() (*kube.Client, error)
-	helm  func() *traefik.Traefik
+	run  *run.Run
+	lock func() error
+	held *flock.Flock
+	kube func() (*kube.Client, error)
+	helm func() *traefik.Traefik
 
 	rendered func() ([]kube.Object, error) // what the chart renders, before a cluster can be asked
 
-	mu       sync.Mutex
-	failures []error
-	warned   map[string]bool
 	applied  []kube.Change    // what the apps step has applied
 	released *traefik.Release // the release after the traefik step, whose objects are waited for
 }
@@ -68,20 +63,20 @@ func New(environ []string) (*Demo, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Demo{config: config, ui: newUI(config), warned: map[string]bool{}}
+	d := &Demo{config: config, ui: newUI(config)}
+	d.run = run.New(run.Options{UI: d.ui, Limit: config.Timeout, Expired: fmt.Errorf("gave up after %s (KINDGATE_TIMEOUT)", config.Timeout), Remedy: remedy})
 	d.inputs, d.wrong = readInputs(config)
 	d.cluster = cluster.New(cluster.Options{
 		Name: config.Cluster, Config: d.inputs.kind, NodeImage: config.NodeImage, Kubeconfig: config.Kubeconfig, Provider: config.Provider,
 		Adopt: config.Adopt,
-		BeforeCreate: func(engine cluster.Info) error {
-			if err := d.checkFree(engine); err != nil {
+		BeforeCreate: func(ctx context.Context, engine cluster.Info) error {
+			if err := d.checkFree(ctx, engine); err != nil {
 				return err
 			}
 			return d.checkRelease()
 		},
-		Connect: func(cfg *rest.Config) *rest.Config { return kube.Patient(d.run, cfg, d.warn) },
+		Connect: func(cfg *rest.Config) *rest.Config { return kube.Patient(d.run.Context(), cfg, d.run.Note) },
 	})
-	d.hosts = hosts.File{Path: config.HostsFile, Cluster: config.Cluster}
 	d.proof = &proof.Proof{
 		Manifests:      proof.Manifests{Classes: d.inputs.classes, Gateways: d.inputs.gateways, Routes: d.inputs.httpRoutes, Objects: d.inputs.routes},
 		Implementation: serving,
@@ -89,7 +84,12 @@ func New(environ []string) (*Demo, error) {
 		Place: &place.Kind{Cluster: d.cluster, Name: config.Cluster, Kubeconfig: config.Kubeconfig, Ports: d.nodePorts(),
 			Client: func() (*kube.Client, error) { return d.kube() }},
 	}
-	d.lock = sync.OnceValue(d.takeLock)
+	d.names = &hostNames{file: hosts.File{Path: config.HostsFile, Cluster: config.Cluster}, all: config.Hosts == allNames, proof: d.proof,
+		httpPort: config.HTTPPort, note: d.ui.Note}
+	d.lock = sync.OnceValue(func() (err error) {
+		d.held, err = takeLock(d.run.Context(), config.Cluster, d.ui.Note)
+		return err
+	})
 	d.kube = sync.OnceValues(d.connect)
 	d.helm = sync.OnceValue(d.newTraefik)
 	d.rendered = sync.OnceValues(d.render)
@@ -188,7 +188,7 @@ func ofKind[T any](objects []kube.Object, kind string) ([]T, error) {
 }
 
 func (d *Demo) connect() (*kube.Client, error) {
-	cfg, err := d.cluster.API(d.run)
+	cfg, err := d.cluster.API(d.run.Context())
 	if err != nil {
 		return nil, err
 	}
@@ -196,7 +196,7 @@ func (d *Demo) connect() (*kube.Client, error) {
 }
 
 func (d *Demo) newTraefik() *traefik.Traefik {
-	return traefik.New(d.run, traefik.Options{
+	return traefik.New(d.run.Context(), traefik.Options{
 		Release: serving.Release, Namespace: serving.Namespace, Chart: d.config.TraefikChart, Repo: d.config.TraefikRepo, Name: serving.Chart,
 		Version: strings.TrimPrefix(d.config.TraefikVersion, "v"), Digest: d.config.TraefikDigest,
 		Cache: filepath.Join(cacheDir(), "charts"), Values: d.inputs.values, ValuesFile: valuesPath,
@@ -213,78 +213,10 @@ func cacheDir() string {
 }
 
 // Context returns the context of the whole run, which ends with ctx, the first that is given, and at the time limit.
-func (d *Demo) Context(ctx context.Context) context.Context {
-	d.begin.Do(func() {
-		expired := fmt.Errorf("gave up after %s (KINDGATE_TIMEOUT)", d.config.Timeout)
-		d.run, d.end = context.WithTimeoutCause(ctx, d.config.Timeout, expired)
-	})
-	return d.run
-}
+func (d *Demo) Context(ctx context.Context) context.Context { return d.run.Begin(ctx) }
 
 // Failure returns what has failed in this run, each failed step once.
-func (d *Demo) Failure() error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return errors.Join(d.failures...)
-}
-
-// warn passes on what there is to say of the API server, each word once.
-func (d *Demo) warn(text string) {
-	d.mu.Lock()
-	said := d.warned[text]
-	d.warned[text] = true
-	d.mu.Unlock()
-	if !said {
-		d.ui.Note(text)
-	}
-}
-
-// step runs f as a step of the given name, which ends with what f found. A failure is kept for Failure, under the step's name.
-func (d *Demo) step(name string, f func(*ui.Step) (result.Result, string, error)) error {
-	step := d.ui.Begin(name)
-	res, detail, err := f(step)
-	err = d.failed(name, step.Phase(), err)
-	step.End(string(res), detail, err)
-	return err
-}
-
-// part is a step's first part: the rest follows when what it waits for is there.
-func (d *Demo) part(name string, f func(*ui.Step) (result.Result, string, error)) error {
-	step := d.ui.Begin(name)
-	res, detail, err := f(step)
-	if err = d.failed(name, step.Phase(), err); err != nil {
-		step.End("", "", err)
-		return err
-	}
-	step.Pause(string(res), detail)
-	return nil
-}
-
-var errInterrupted = errors.New("interrupted; the next run goes on from here")
-
-// failed keeps a step's error for Failure, and returns it with the step's name. Whatever ends together with the run ends because of
-// that, which those below may not have said; doing is what was going on, empty for a step that could not begin yet.
-func (d *Demo) failed(name, doing string, err error) error {
-	if err == nil {
-		return nil
-	}
-	switch cause := context.Cause(d.run); {
-	case d.run.Err() == context.Canceled:
-		err = errInterrupted
-	case err == cause:
-		err = fmt.Errorf("%w while %s", err, cmp.Or(doing, "waiting for the cluster"))
-	case cause != nil && !errors.Is(err, cause):
-		err = fmt.Errorf("%w; last: %w", cause, err)
-	}
-	if advice := remedy(err); advice != "" {
-		err = fmt.Errorf("%w\n%s", err, advice)
-	}
-	err = fmt.Errorf("%s: %w", name, err)
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.failures = append(d.failures, err)
-	return err
-}
+func (d *Demo) Failure() error { return d.run.Failure() }
 
 // remedy says what the user can do about an error, where those below cannot know the settings that it takes.
 func remedy(err error) string {

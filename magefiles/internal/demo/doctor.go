@@ -16,53 +16,53 @@ import (
 )
 
 // Doctor looks at all that a run depends on, before it runs, and changes nothing. Its error says how many things are in the way.
-func (d *Demo) Doctor(context.Context) error {
+func (d *Demo) Doctor(ctx context.Context) error {
 	errorsFound := 0
-	for _, r := range doctor.Judge(d.facts()) {
+	for _, r := range doctor.Judge(d.facts(ctx)) {
 		if level(r.Finding) == ui.Error {
 			errorsFound++
 		}
 		d.ui.Check(level(r.Finding), r.String(), r.Found, r.Remedy)
 	}
 	if errorsFound > 0 {
-		return d.failed("doctor", "", fmt.Errorf("%s: mend them before up", count(errorsFound, "error")))
+		return d.run.Failed("doctor", "", fmt.Errorf("%s: mend them before up", count(errorsFound, "error")))
 	}
 	return nil
 }
 
 // facts looks at all that a run depends on.
-func (d *Demo) facts() doctor.Facts {
+func (d *Demo) facts(ctx context.Context) doctor.Facts {
 	f := doctor.Facts{Files: d.Ready(), EngineCommand: d.cluster.EngineName()}
-	info, err := d.cluster.Info(d.run)
+	info, err := d.cluster.Info(ctx)
 	if err != nil {
 		f.EngineError = err
 	} else {
 		f.Engine = &info
 	}
-	if available, total, err := machine.Memory(d.run); err == nil {
+	if available, total, err := machine.Memory(ctx); err == nil {
 		f.Memory = &doctor.Memory{Available: available, Total: total}
 	}
-	if free, err := freeDisk(d.run, info); err == nil {
+	if free, err := freeDisk(ctx, info); err == nil {
 		f.Disk = &free
 	}
 	if watches, instances, ok := machine.Inotify(); ok {
 		f.Inotify = &doctor.Inotify{Watches: watches, Instances: instances}
 	}
-	f.Ports = d.portFacts()
-	names, err := d.names()
+	f.Ports = d.portFacts(ctx)
+	names, err := d.names.look(ctx)
 	if err != nil {
-		f.HostsError = d.hostsError(err)
+		f.HostsError = d.names.explain(err)
 	}
 	for _, name := range names {
-		f.Names = append(f.Names, doctor.Name{Name: name.Name, Here: name.Here(), Remedy: d.nameRemedy(name)})
+		f.Names = append(f.Names, doctor.Name{Name: name.Name, Here: name.Here(), Remedy: d.names.remedy(name)})
 	}
-	if out, err := exec.CommandContext(d.run, "go", "version").Output(); err == nil {
+	if out, err := exec.CommandContext(ctx, "go", "version").Output(); err == nil {
 		f.Go = strings.TrimPrefix(strings.TrimSpace(string(out)), "go version ")
 	}
 	f.Chart = d.chartFacts()
-	definitions, api := d.definitions()
+	definitions, api := d.definitions(ctx)
 	f.GatewayAPI = api
-	f.Cluster = d.clusterFacts(definitions)
+	f.Cluster = d.clusterFacts(ctx, definitions)
 	return f
 }
 
@@ -75,8 +75,8 @@ func freeDisk(ctx context.Context, engine cluster.Info) (uint64, error) {
 }
 
 // portFacts looks at the ports that the cluster takes on this machine, each with the variable that moves it.
-func (d *Demo) portFacts() []doctor.Port {
-	published, _ := d.cluster.Published(d.run) // an engine that does not answer publishes nothing
+func (d *Demo) portFacts(ctx context.Context) []doctor.Port {
+	published, _ := d.cluster.Published(ctx) // an engine that does not answer publishes nothing
 	var facts []doctor.Port
 	for _, port := range []struct {
 		variable string
@@ -84,10 +84,10 @@ func (d *Demo) portFacts() []doctor.Port {
 	}{{"KINDGATE_HTTP_PORT", d.config.HTTPPort}, {"KINDGATE_HTTPS_PORT", d.config.HTTPSPort}} {
 		fact := doctor.Port{Number: port.number, Published: published[port.number]}
 		if !fact.Published {
-			fact.Holder, _ = d.cluster.PortHolder(d.run, port.number)
+			fact.Holder, _ = d.cluster.PortHolder(ctx, port.number)
 		}
 		if fact.Holder != "" {
-			fact.Free = fmt.Sprintf("%s=%d", port.variable, d.freePort(port.number))
+			fact.Free = fmt.Sprintf("%s=%d", port.variable, d.freePort(ctx, port.number))
 		}
 		facts = append(facts, fact)
 	}
@@ -95,9 +95,9 @@ func (d *Demo) portFacts() []doctor.Port {
 }
 
 // freePort suggests a port like the given one: 8080 for 80.
-func (d *Demo) freePort(port int) int {
+func (d *Demo) freePort(ctx context.Context, port int) int {
 	for candidate := 8000 + port%1000; candidate < 65535; candidate++ {
-		if _, taken := machine.PortHolder(d.run, candidate); !taken {
+		if _, taken := machine.PortHolder(ctx, candidate); !taken {
 			return candidate
 		}
 	}
@@ -105,14 +105,14 @@ func (d *Demo) freePort(port int) int {
 }
 
 // checkFree is the cheap part of doctor, before a cluster is made: what would make its making fail late, and with a message of Docker's.
-func (d *Demo) checkFree(engine cluster.Info) error {
+func (d *Demo) checkFree(ctx context.Context, engine cluster.Info) error {
 	var problems []error
-	for _, port := range d.portFacts() {
+	for _, port := range d.portFacts(ctx) {
 		if port.Holder != "" {
 			problems = append(problems, fmt.Errorf("port %d is taken by %s: end it, or move the port: %s", port.Number, port.Holder, port.Free))
 		}
 	}
-	if free, err := freeDisk(d.run, engine); err == nil && free < doctor.LeastDisk {
+	if free, err := freeDisk(ctx, engine); err == nil && free < doctor.LeastDisk {
 		problems = append(problems, fmt.Errorf("only %.1f GiB are free on the disk, and the node needs about 2: %s system prune frees what nothing uses", doctor.GiB(free), engine.Name))
 	}
 	return errors.Join(problems...)
@@ -129,12 +129,12 @@ func (d *Demo) chartFacts() doctor.Chart {
 }
 
 // definitions returns the Gateway API's, as they are installed.
-func (d *Demo) definitions() ([]kube.Object, doctor.GatewayAPI) {
+func (d *Demo) definitions(ctx context.Context) ([]kube.Object, doctor.GatewayAPI) {
 	version, err := crds.Version()
 	if err != nil {
 		return nil, doctor.GatewayAPI{Err: err}
 	}
-	files, err := crds.Files(d.run)
+	files, err := crds.Files(ctx)
 	if err != nil {
 		return nil, doctor.GatewayAPI{Version: version, Err: err}
 	}
@@ -143,29 +143,29 @@ func (d *Demo) definitions() ([]kube.Object, doctor.GatewayAPI) {
 }
 
 // clusterFacts looks at the cluster, and whether the definitions could take the place of those that it has.
-func (d *Demo) clusterFacts(definitions []kube.Object) doctor.Cluster {
+func (d *Demo) clusterFacts(ctx context.Context, definitions []kube.Object) doctor.Cluster {
 	facts := doctor.Cluster{Name: d.config.Cluster}
-	facts.Observation, facts.Err = d.cluster.Observe(d.run)
+	facts.Observation, facts.Err = d.cluster.Observe(ctx)
 	switch {
 	case facts.Err != nil:
 	case facts.Observation.Foreign != nil:
 		facts.Remedy = remedy(facts.Observation.Foreign)
 	case facts.Observation.State == cluster.Ready:
 		facts.Look = d.proof.Place.Kubectl("describe node " + facts.Observation.Node.Name)
-		facts.Err = d.checkDefinitions(definitions)
+		facts.Err = d.checkDefinitions(ctx, definitions)
 	}
 	return facts
 }
 
-func (d *Demo) checkDefinitions(definitions []kube.Object) error {
-	if err := d.lookAtCluster(); err != nil {
+func (d *Demo) checkDefinitions(ctx context.Context, definitions []kube.Object) error {
+	if err := d.lookAtCluster(ctx); err != nil {
 		return err
 	}
 	client, err := d.kube()
 	if err != nil {
 		return err
 	}
-	live, err := client.Live(d.run, definitions)
+	live, err := client.Live(ctx, definitions)
 	if err != nil {
 		return err
 	}

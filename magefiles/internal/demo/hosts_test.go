@@ -28,8 +28,8 @@ func TestThePrintedHostsCommandLeavesWhatTheTargetWouldHaveWritten(t *testing.T)
 			if first && names == nil {
 				continue
 			}
-			d := &Demo{config: Config{Cluster: "k", HostsFile: path}, hosts: hosts.File{Path: path, Cluster: "k"}}
-			command := strings.ReplaceAll(d.hostsCommand(names, first), "sudo ", "")
+			n := &hostNames{file: hosts.File{Path: path, Cluster: "k"}}
+			command := strings.ReplaceAll(n.command(names, first), "sudo ", "")
 			if out, err := exec.Command("sh", "-c", command).CombinedOutput(); err != nil {
 				t.Fatalf("%s: %v\n%s", command, err, out)
 			}

@@ -18,28 +18,29 @@ import (
 )
 
 // takeLock waits until no other run works on the cluster of this name, from whichever folder and by whichever user, and then keeps
-// others waiting until this process ends. The system drops the lock of a process that was killed.
-func (d *Demo) takeLock() error {
-	path := filepath.Join(lockDir(), "kindgate-"+d.config.Cluster+".lock")
+// others waiting until this process ends. The system drops the lock of a process that was killed. The file must be kept: the garbage collector
+// closes one that nobody refers to, and the lock would be lost.
+func takeLock(ctx context.Context, cluster string, note func(string)) (*flock.Flock, error) {
+	path := filepath.Join(lockDir(), "kindgate-"+cluster+".lock")
 	if err := makeLockFile(path); err != nil {
-		return fmt.Errorf("the lock against a second run: %w", err)
+		return nil, fmt.Errorf("the lock against a second run: %w", err)
 	}
 	// Without O_CREATE, which Linux refuses for somebody else's file in a folder like /tmp (fs.protected_regular).
-	d.held = flock.New(path, flock.SetFlag(os.O_RDWR)) // kept: a file that nobody refers to is closed by the garbage collector, and the lock lost
-	taken, err := d.held.TryLock()
+	held := flock.New(path, flock.SetFlag(os.O_RDWR))
+	taken, err := held.TryLock()
 	if err == nil && !taken {
-		d.ui.Note(fmt.Sprintf("Waiting for another run on cluster %s to end: %s", d.config.Cluster, holder(path)))
-		_, err = d.held.TryLockContext(d.run, 100*time.Millisecond)
+		note(fmt.Sprintf("Waiting for another run on cluster %s to end: %s", cluster, holder(path)))
+		_, err = held.TryLockContext(ctx, 100*time.Millisecond)
 	}
 	if err != nil {
-		if d.run.Err() != nil {
-			return fmt.Errorf("%w while waiting for %s", context.Cause(d.run), holder(path))
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("%w while waiting for %s", context.Cause(ctx), holder(path))
 		}
-		return fmt.Errorf("the lock %s: %w\nRemove the file if no other run is under way.", path, err)
+		return nil, fmt.Errorf("the lock %s: %w\nRemove the file if no other run is under way.", path, err)
 	}
 	folder, _ := os.Getwd()
 	signLock(path, fmt.Sprintf("process %d, `mage %s` in %s, since %s\n", os.Getpid(), strings.Join(os.Args[1:], " "), folder, time.Now().Format(time.TimeOnly)))
-	return nil
+	return held, nil
 }
 
 // lockDir is a folder that all users of an engine have in common. TMPDIR may be a shell's own.

@@ -2,6 +2,7 @@ package demo
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -44,23 +45,23 @@ func (d *Demo) checkRelease() error {
 
 // checkUpgrade finds what is wrong with the chart and its values before they take the place of the stored release, nil for none, and says
 // what the upgrade removes.
-func (d *Demo) checkUpgrade(client *kube.Client, stored *traefik.Release) error {
+func (d *Demo) checkUpgrade(ctx context.Context, client *kube.Client, stored *traefik.Release) error {
 	objects, err := d.rendered()
 	if err != nil {
 		return err
 	}
-	nodes, err := client.List(d.run, nodeKind, "")
+	nodes, err := client.List(ctx, nodeKind, "")
 	if err != nil {
 		return err
 	}
 	err = errors.Join(judgeRendering(objects), judgePlaces(objects, nodes), d.missingKinds(objects, func(o kube.Object) (bool, error) {
-		return client.Has(d.run, o.GroupVersionKind())
+		return client.Has(ctx, o.GroupVersionKind())
 	}))
 	if err != nil {
 		return err
 	}
 	if stored == nil {
-		return d.sayTakenOver(client, objects)
+		return d.sayTakenOver(ctx, client, objects)
 	}
 	before, err := objectsOf(stored)
 	if err != nil {
@@ -70,7 +71,7 @@ func (d *Demo) checkUpgrade(client *kube.Client, stored *traefik.Release) error 
 	if len(gone) == 0 {
 		return nil
 	}
-	used, err := client.List(d.run, proof.GatewayKind, "")
+	used, err := client.List(ctx, proof.GatewayKind, "")
 	if err != nil {
 		return err
 	}
@@ -143,8 +144,8 @@ func judgePlaces(objects []kube.Object, nodes []unstructured.Unstructured) error
 
 // sayTakenOver names the objects that are there without a release. Helm takes over those that say that they are of a release of this name,
 // as when only its record was lost, and refuses the rest.
-func (d *Demo) sayTakenOver(client *kube.Client, objects []kube.Object) error {
-	live, err := client.Live(d.run, objects)
+func (d *Demo) sayTakenOver(ctx context.Context, client *kube.Client, objects []kube.Object) error {
+	live, err := client.Live(ctx, objects)
 	if err != nil {
 		return err
 	}

@@ -29,9 +29,9 @@ type view struct {
 
 // Status prints what there is, and changes nothing.
 func (d *Demo) Status(ctx context.Context) error {
-	v, err := d.look()
+	v, err := d.look(ctx)
 	if err != nil {
-		return d.failed("status", "", err)
+		return d.run.Failed("status", "", err)
 	}
 	rows := v.rows()
 	for _, r := range rows {
@@ -42,13 +42,13 @@ func (d *Demo) Status(ctx context.Context) error {
 }
 
 // look reads what status shows.
-func (d *Demo) look() (v view, err error) {
+func (d *Demo) look(ctx context.Context) (v view, err error) {
 	v.name = d.config.Cluster
-	if v.observation, err = d.cluster.Observe(d.run); err != nil || v.observation.State != cluster.Ready {
+	if v.observation, err = d.cluster.Observe(ctx); err != nil || v.observation.State != cluster.Ready {
 		return v, err
 	}
-	d.cluster.Attach(d.run)
-	cfg, err := d.cluster.API(d.run)
+	d.cluster.Attach(ctx)
+	cfg, err := d.cluster.API(ctx)
 	if err != nil {
 		return v, err
 	}
@@ -59,7 +59,7 @@ func (d *Demo) look() (v view, err error) {
 	if err != nil {
 		return v, err
 	}
-	definition, err := client.Get(d.run, crdKind, "", "httproutes."+crds.Group)
+	definition, err := client.Get(ctx, crdKind, "", "httproutes."+crds.Group)
 	if err != nil {
 		return v, err
 	}
@@ -68,7 +68,7 @@ func (d *Demo) look() (v view, err error) {
 		bundle, _ := crds.BundleOf(definition)
 		v.bundle, read = bundle.String(), proof.Take
 	}
-	s, err := read(d.run, client)
+	s, err := read(ctx, client)
 	if err != nil {
 		return v, err
 	}
@@ -76,7 +76,7 @@ func (d *Demo) look() (v view, err error) {
 	v.pods = slices.DeleteFunc(slices.Clone(s.Pods), func(pod corev1.Pod) bool { return !ours[pod.Namespace] })
 	if definition != nil {
 		v.promises = slices.DeleteFunc(append(d.proof.Conditions(s), d.proof.Requests(s)...), func(p proof.Promise) bool { return p.Control })
-		v.findings = proof.JudgeAll(d.run, v.promises, nil)
+		v.findings = proof.JudgeAll(ctx, v.promises, nil)
 	}
 	return v, nil
 }

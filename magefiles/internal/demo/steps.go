@@ -4,18 +4,15 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
-	"kindgate/magefiles/internal/atomicfile"
 	"kindgate/magefiles/internal/check"
 	"kindgate/magefiles/internal/cluster"
 	"kindgate/magefiles/internal/crds"
-	"kindgate/magefiles/internal/hosts"
 	"kindgate/magefiles/internal/kube"
 	"kindgate/magefiles/internal/proof"
 	"kindgate/magefiles/internal/result"
@@ -24,16 +21,16 @@ import (
 )
 
 // Begin starts to bring up the cluster, when it is this run's turn, and returns when its node runs. What follows waits for Cluster.
-func (d *Demo) Begin(context.Context) error {
-	return d.part("cluster", func(step *ui.Step) (result.Result, string, error) {
+func (d *Demo) Begin(ctx context.Context) error {
+	return d.run.Part("cluster", func(step *ui.Step) (result.Result, string, error) {
 		if err := d.helm().Missing(); err != nil {
 			return "", "", err
 		}
 		if err := d.lock(); err != nil {
 			return "", "", err
 		}
-		d.cluster.Begin(d.run, step.Report)
-		return "", "", d.cluster.Node(d.run)
+		d.cluster.Begin(ctx, step.Report)
+		return "", "", d.cluster.Node(ctx)
 	})
 }
 
@@ -44,9 +41,9 @@ func (d *Demo) API(context.Context) error {
 }
 
 // Cluster returns when the cluster is complete.
-func (d *Demo) Cluster(context.Context) error {
-	return d.step("cluster", func(step *ui.Step) (result.Result, string, error) {
-		res, detail, differences, err := d.cluster.Done(d.run)
+func (d *Demo) Cluster(ctx context.Context) error {
+	return d.run.Step("cluster", func(step *ui.Step) (result.Result, string, error) {
+		res, detail, differences, err := d.cluster.Done(ctx)
 		if len(differences) > 0 {
 			d.ui.Note("The cluster is not as it would be made now: " + strings.Join(differences, "; ") + ".\nIt stays as it is; teardown and then up would make it anew.")
 		}
@@ -56,7 +53,7 @@ func (d *Demo) Cluster(context.Context) error {
 
 // LoadImages copies the images of the chart and the manifests from the engine into the node.
 func (d *Demo) LoadImages(ctx context.Context) error {
-	return d.step("images", func(step *ui.Step) (result.Result, string, error) {
+	return d.run.Step("images", func(step *ui.Step) (result.Result, string, error) {
 		observation := d.cluster.Observation()
 		rendered, err := d.renderedObjects(observation)
 		if err != nil {
@@ -68,7 +65,7 @@ func (d *Demo) LoadImages(ctx context.Context) error {
 			return result.Unchanged, count(len(images), "image"), nil
 		}
 		step.Report("copying images into the node")
-		loaded, left, err := d.cluster.LoadImages(d.run, missing, step.Bytes)
+		loaded, left, err := d.cluster.LoadImages(ctx, missing, step.Bytes)
 		if err != nil {
 			return "", "", err
 		}
@@ -111,8 +108,8 @@ func objectsOf(release *traefik.Release) ([]kube.Object, error) {
 
 // CRDs installs the Gateway API's definitions, unless the cluster has some that must not be replaced.
 func (d *Demo) CRDs(ctx context.Context) error {
-	return d.step("crds", func(step *ui.Step) (result.Result, string, error) {
-		files, err := crds.Files(d.run)
+	return d.run.Step("crds", func(step *ui.Step) (result.Result, string, error) {
+		files, err := crds.Files(ctx)
 		if err != nil {
 			return "", "", err
 		}
@@ -124,21 +121,21 @@ func (d *Demo) CRDs(ctx context.Context) error {
 		if err != nil {
 			return "", "", err
 		}
-		live, err := client.Live(d.run, wanted)
+		live, err := client.Live(ctx, wanted)
 		if err != nil {
 			return "", "", err
 		}
 		if err := crds.CheckReplace(unstructureds(wanted), live); err != nil {
 			return "", "", err
 		}
-		changes, err := client.ApplyTo(d.run, wanted, live)
+		changes, err := client.ApplyTo(ctx, wanted, live)
 		d.sayBefore(changes)
 		if err != nil {
 			return "", "", err
 		}
 		res, detail := summarize(changes)
 		if res != result.Unchanged {
-			err = client.WaitEstablished(d.run, wanted)
+			err = client.WaitEstablished(ctx, wanted)
 		}
 		if bundle, ok := crds.BundleOf(wanted[0].Unstructured); ok && (res == result.Created || res == result.Unchanged) {
 			detail = "Gateway API " + bundle.String()
@@ -157,16 +154,16 @@ func unstructureds(objects []kube.Object) []*unstructured.Unstructured {
 
 // InstallTraefik installs, upgrades or repairs the Helm release. AwaitTraefik waits for what it runs.
 func (d *Demo) InstallTraefik(ctx context.Context) error {
-	return d.part("traefik", func(step *ui.Step) (result.Result, string, error) {
+	return d.run.Part("traefik", func(step *ui.Step) (result.Result, string, error) {
 		client, err := d.kube()
 		if err != nil {
 			return "", "", err
 		}
-		cfg, err := d.cluster.API(d.run)
+		cfg, err := d.cluster.API(ctx)
 		if err != nil {
 			return "", "", err
 		}
-		changes, err := client.Apply(d.run, []kube.Object{namespaceObject(serving.Namespace)})
+		changes, err := client.Apply(ctx, []kube.Object{namespaceObject(serving.Namespace)})
 		d.sayBefore(changes)
 		if err != nil {
 			return "", "", err
@@ -181,9 +178,9 @@ func (d *Demo) InstallTraefik(ctx context.Context) error {
 		}
 		var drifted []kube.Object
 		if ok {
-			drifted, err = d.drifted(client, stored)
+			drifted, err = d.drifted(ctx, client, stored)
 		} else {
-			err = d.checkUpgrade(client, stored)
+			err = d.checkUpgrade(ctx, client, stored)
 		}
 		if err != nil {
 			return "", "", err
@@ -196,14 +193,14 @@ func (d *Demo) InstallTraefik(ctx context.Context) error {
 		if err := d.helm().MayChange(stored, d.mayTakeOver()); err != nil {
 			return "", "", err
 		}
-		if err := client.Delete(d.run, plan.remake); err != nil {
+		if err := client.Delete(ctx, plan.remake); err != nil {
 			return "", "", err
 		}
-		if err := d.cluster.Services(d.run, step.Report); err != nil {
+		if err := d.cluster.Services(ctx, step.Report); err != nil {
 			return "", "", err
 		}
 		step.Report("installing the chart")
-		if d.released, err = d.helm().Reconcile(d.run, cfg, stored, d.mayTakeOver()); err != nil {
+		if d.released, err = d.helm().Reconcile(ctx, cfg, stored, d.mayTakeOver()); err != nil {
 			return "", "", err
 		}
 		return plan.result, strings.TrimSuffix(describe(d.released)+": "+plan.reason, ": "), nil
@@ -211,7 +208,7 @@ func (d *Demo) InstallTraefik(ctx context.Context) error {
 }
 
 // drifted returns the release's objects that are not in the cluster as the chart has them.
-func (d *Demo) drifted(client *kube.Client, stored *traefik.Release) ([]kube.Object, error) {
+func (d *Demo) drifted(ctx context.Context, client *kube.Client, stored *traefik.Release) ([]kube.Object, error) {
 	objects, err := objectsOf(stored)
 	if err != nil {
 		return nil, err
@@ -219,7 +216,7 @@ func (d *Demo) drifted(client *kube.Client, stored *traefik.Release) ([]kube.Obj
 	if err := judgeRendering(objects); err != nil {
 		return nil, err
 	}
-	return client.Drifted(d.run, objects, traefik.Manager)
+	return client.Drifted(ctx, objects, traefik.Manager)
 }
 
 // mayTakeOver tells whether a release without an owner may be upgraded: in the cluster of an earlier kindgate, that is ours.
@@ -238,23 +235,23 @@ func describe(release *traefik.Release) string {
 // AwaitTraefik returns when Traefik's pod is ready on the node whose ports are this machine's, and these lead to it. A DaemonSet that
 // somebody has kept from the node, by a field that the chart does not set, or whose pod has lost its way, is made anew.
 func (d *Demo) AwaitTraefik(ctx context.Context) error {
-	return d.step("traefik", func(step *ui.Step) (result.Result, string, error) {
+	return d.run.Step("traefik", func(step *ui.Step) (result.Result, string, error) {
 		objects, err := objectsOf(d.released)
 		if err != nil {
 			return "", "", err
 		}
-		if err := d.awaitRollout(objects, serving.Namespace, step); err != nil {
+		if err := d.awaitRollout(ctx, objects, serving.Namespace, step); err != nil {
 			return "", "", err
 		}
-		problem, err := d.dataPlane(step)
+		problem, err := d.dataPlane(ctx, step)
 		if err != nil || !problem.Fails() {
 			return "", "", err
 		}
 		step.Report("making Traefik's DaemonSet anew")
-		if err := d.remakeTraefik(objects, step); err != nil {
+		if err := d.remakeTraefik(ctx, objects, step); err != nil {
 			return "", "", err
 		}
-		still, err := d.dataPlane(step)
+		still, err := d.dataPlane(ctx, step)
 		if err != nil {
 			return "", "", err
 		}
@@ -270,7 +267,7 @@ func (d *Demo) AwaitTraefik(ctx context.Context) error {
 const leadsTimeout = 10 * time.Second
 
 // dataPlane finds out whether Traefik's pod is ready and the node's port leads to it.
-func (d *Demo) dataPlane(step *ui.Step) (check.Finding, error) {
+func (d *Demo) dataPlane(ctx context.Context, step *ui.Step) (check.Finding, error) {
 	take := func(ctx context.Context) (*proof.Snapshot, error) {
 		client, err := d.kube()
 		if err != nil {
@@ -286,19 +283,19 @@ func (d *Demo) dataPlane(step *ui.Step) (check.Finding, error) {
 	giveUp := func(r proof.Round, waited time.Duration) bool {
 		return r.Findings[0].Cause != proof.NotLed || waited > leadsTimeout
 	}
-	r, err := proof.Settle(d.run, take, promise, giveUp, step.Report)
+	r, err := proof.Settle(ctx, take, promise, giveUp, step.Report)
 	if err != nil {
 		return check.Finding{}, err
 	}
 	return r.Findings[0], nil
 }
 
-func (d *Demo) remakeTraefik(objects []kube.Object, step *ui.Step) error {
+func (d *Demo) remakeTraefik(ctx context.Context, objects []kube.Object, step *ui.Step) error {
 	client, err := d.kube()
 	if err != nil {
 		return err
 	}
-	cfg, err := d.cluster.API(d.run)
+	cfg, err := d.cluster.API(ctx)
 	if err != nil {
 		return err
 	}
@@ -306,17 +303,17 @@ func (d *Demo) remakeTraefik(objects []kube.Object, step *ui.Step) error {
 		return err
 	}
 	workloads := slices.DeleteFunc(slices.Clone(objects), func(o kube.Object) bool { return o.GetKind() != "DaemonSet" })
-	if err := client.Delete(d.run, workloads); err != nil {
+	if err := client.Delete(ctx, workloads); err != nil {
 		return err
 	}
-	if d.released, err = d.helm().Reconcile(d.run, cfg, d.released, d.mayTakeOver()); err != nil {
+	if d.released, err = d.helm().Reconcile(ctx, cfg, d.released, d.mayTakeOver()); err != nil {
 		return err
 	}
-	return d.awaitRollout(objects, serving.Namespace, step)
+	return d.awaitRollout(ctx, objects, serving.Namespace, step)
 }
 
 // awaitRollout waits for the workloads among objects. Those of a chart have the release's namespace where they name none.
-func (d *Demo) awaitRollout(objects []kube.Object, inNamespace string, step *ui.Step) error {
+func (d *Demo) awaitRollout(ctx context.Context, objects []kube.Object, inNamespace string, step *ui.Step) error {
 	client, err := d.kube()
 	if err != nil {
 		return err
@@ -327,16 +324,16 @@ func (d *Demo) awaitRollout(objects []kube.Object, inNamespace string, step *ui.
 			objects[i].SetNamespace(inNamespace)
 		}
 	}
-	return client.WaitReady(d.run, objects, patience, step.Report)
+	return client.WaitReady(ctx, objects, patience, step.Report)
 }
 
 // ApplyApps applies every object of the manifests that is not the Gateway API's. AwaitApps waits for what they run.
 func (d *Demo) ApplyApps(ctx context.Context) error {
-	return d.part("apps", func(step *ui.Step) (result.Result, string, error) {
-		if err := d.cluster.Services(d.run, step.Report); err != nil {
+	return d.run.Part("apps", func(step *ui.Step) (result.Result, string, error) {
+		if err := d.cluster.Services(ctx, step.Report); err != nil {
 			return "", "", err
 		}
-		changes, err := d.apply(d.inputs.apps, step)
+		changes, err := d.apply(ctx, d.inputs.apps, step)
 		if err != nil {
 			return "", "", err
 		}
@@ -346,12 +343,12 @@ func (d *Demo) ApplyApps(ctx context.Context) error {
 	})
 }
 
-func (d *Demo) apply(objects []kube.Object, step *ui.Step) ([]kube.Change, error) {
+func (d *Demo) apply(ctx context.Context, objects []kube.Object, step *ui.Step) ([]kube.Change, error) {
 	client, err := d.kube()
 	if err != nil {
 		return nil, err
 	}
-	changes, err := client.ApplyInTurn(d.run, objects, patience, step.Report)
+	changes, err := client.ApplyInTurn(ctx, objects, patience, step.Report)
 	d.sayBefore(changes)
 	return changes, err
 }
@@ -368,22 +365,22 @@ func (d *Demo) sayBefore(changes []kube.Change) {
 
 // AwaitApps returns when every workload of the manifests is up, and all that was created is still there.
 func (d *Demo) AwaitApps(ctx context.Context) error {
-	return d.step("apps", func(step *ui.Step) (result.Result, string, error) {
-		if err := d.awaitRollout(slices.Clone(d.inputs.apps), "default", step); err != nil {
+	return d.run.Step("apps", func(step *ui.Step) (result.Result, string, error) {
+		if err := d.awaitRollout(ctx, slices.Clone(d.inputs.apps), "default", step); err != nil {
 			return "", "", err
 		}
 		client, err := d.kube()
 		if err != nil {
 			return "", "", err
 		}
-		return "", "", client.StillThere(d.run, d.applied)
+		return "", "", client.StillThere(ctx, d.applied)
 	})
 }
 
 // ApplyRoutes applies every Gateway API object of the manifests. AwaitRoutes waits until they are served.
 func (d *Demo) ApplyRoutes(ctx context.Context) error {
-	return d.part("routes", func(step *ui.Step) (result.Result, string, error) {
-		changes, err := d.apply(d.inputs.routes, step)
+	return d.run.Part("routes", func(step *ui.Step) (result.Result, string, error) {
+		changes, err := d.apply(ctx, d.inputs.routes, step)
 		if err != nil {
 			return "", "", err
 		}
@@ -394,41 +391,11 @@ func (d *Demo) ApplyRoutes(ctx context.Context) error {
 
 // AwaitRoutes returns when every route is accepted and its requests are answered as they should be.
 func (d *Demo) AwaitRoutes(ctx context.Context) error {
-	return d.step("routes", func(step *ui.Step) (result.Result, string, error) { return "", "", d.awaitServed(step) })
+	return d.run.Step("routes", func(step *ui.Step) (result.Result, string, error) { return "", "", d.awaitServed(ctx, step) })
 }
 
 // Hosts sees to it that every hostname leads to this machine, as far as that harms nobody. Where the system's resolver does not know a
 // name, the hosts file must; a user who may not write it is told how.
 func (d *Demo) Hosts(ctx context.Context) error {
-	return d.step("hosts", func(step *ui.Step) (result.Result, string, error) {
-		if atomicfile.IsNull(d.hosts.Path) {
-			return result.Unchanged, "not written: the hosts file is " + os.DevNull, nil
-		}
-		names, err := d.names()
-		if err != nil {
-			return "", "", d.hostsError(err)
-		}
-		have, err := d.hosts.Names()
-		if err != nil {
-			return "", "", d.hostsError(err)
-		}
-		slices.Sort(have)
-		have = slices.Compact(have)
-		wanted, withheld := hosts.Choose(names, d.config.Hosts == allNames)
-		d.sayWithheld(withheld)
-		if !slices.Equal(wanted, have) {
-			if err := d.lock(); err != nil {
-				return "", "", err
-			}
-			return d.writeHosts(wanted, have)
-		}
-		detail := count(len(names)-len(withheld), "name") + " led to this machine"
-		if len(have) > 0 {
-			detail = fmt.Sprintf("%s, %d by %s", count(len(names)-len(withheld), "name"), len(have), d.hosts.Path)
-		}
-		if len(withheld) > 0 {
-			detail += fmt.Sprintf(", %d left out", len(withheld))
-		}
-		return result.Unchanged, detail, nil
-	})
+	return d.run.Step("hosts", func(*ui.Step) (result.Result, string, error) { return d.names.converge(ctx, d.lock) })
 }

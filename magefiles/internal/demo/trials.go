@@ -7,25 +7,26 @@ import (
 
 	"kindgate/magefiles/internal/atomicfile"
 	"kindgate/magefiles/internal/cluster"
+	"kindgate/magefiles/internal/run"
 	"kindgate/magefiles/internal/trial"
 )
 
 // Bench measures how long things take, on a cluster of its own, beside kind's own command.
-func (d *Demo) Bench(context.Context) error { return d.try(trial.Bench) }
+func (d *Demo) Bench(ctx context.Context) error { return d.try(ctx, trial.Bench) }
 
 // Soak damages a cluster of its own in many ways, and sees whether up comes through.
-func (d *Demo) Soak(context.Context) error { return d.try(trial.Soak) }
+func (d *Demo) Soak(ctx context.Context) error { return d.try(ctx, trial.Soak) }
 
 // try runs a trial without the time limit of a single run.
-func (d *Demo) try(trialOf func(context.Context, trial.Options) error) error {
+func (d *Demo) try(single context.Context, trialOf func(context.Context, trial.Options) error) error {
 	binary, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(d.run))
+	ctx, cancel := context.WithCancel(context.WithoutCancel(single))
 	defer cancel()
-	stop := context.AfterFunc(d.run, func() {
-		if errors.Is(d.run.Err(), context.Canceled) { // the user's Ctrl-C counts, the limit of a single run does not
+	stop := context.AfterFunc(single, func() {
+		if errors.Is(single.Err(), context.Canceled) { // the user's Ctrl-C counts, the limit of a single run does not
 			cancel()
 		}
 	})
@@ -43,7 +44,7 @@ func (d *Demo) try(trialOf func(context.Context, trial.Options) error) error {
 		Print: d.ui.Print, Table: d.ui.Table,
 	})
 	if ctx.Err() != nil {
-		return errInterrupted
+		return run.ErrInterrupted
 	}
 	return err
 }

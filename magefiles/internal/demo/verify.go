@@ -20,32 +20,32 @@ import (
 )
 
 // awaitServed returns when every condition holds and every request is answered as it should be, or when something that is wrong stays so.
-func (d *Demo) awaitServed(step *ui.Step) error {
+func (d *Demo) awaitServed(ctx context.Context, step *ui.Step) error {
 	client, err := d.kube()
 	if err != nil {
 		return err
 	}
 	for _, kind := range []schema.GroupVersionKind{proof.ClassKind, proof.GatewayKind, proof.RouteKind} {
-		if err := d.awaitConditions(client, kind, step); err != nil {
+		if err := d.awaitConditions(ctx, client, kind, step); err != nil {
 			return err
 		}
 	}
-	return d.awaitAnswers(step)
+	return d.awaitAnswers(ctx, step)
 }
 
 // awaitConditions watches the objects of a kind until all conditions hold, or until one that is wrong has been so for long enough.
-func (d *Demo) awaitConditions(client *kube.Client, kind schema.GroupVersionKind, step *ui.Step) error {
-	s, err := proof.Take(d.run, client)
+func (d *Demo) awaitConditions(ctx context.Context, client *kube.Client, kind schema.GroupVersionKind, step *ui.Step) error {
+	s, err := proof.Take(ctx, client)
 	if err != nil {
 		return err
 	}
 	var bad time.Time // since when a condition is wrong, not just missing
-	return client.Until(d.run, kind, "", func(objects []*unstructured.Unstructured) (string, bool, error) {
+	return client.Until(ctx, kind, "", func(objects []*unstructured.Unstructured) (string, bool, error) {
 		if err := s.Replace(kind, objects); err != nil {
 			return "", false, err
 		}
 		round := proof.Round{Promises: slices.DeleteFunc(d.proof.Conditions(s), func(p proof.Promise) bool { return p.ID.Kind != kind.Kind })}
-		round.Findings = proof.JudgeAll(d.run, round.Promises, nil)
+		round.Findings = proof.JudgeAll(ctx, round.Promises, nil)
 		problems := round.Problems()
 		switch {
 		case len(problems) == 0:
@@ -64,9 +64,9 @@ func (d *Demo) awaitConditions(client *kube.Client, kind schema.GroupVersionKind
 
 // awaitAnswers returns when every request is answered as it should be: Traefik serves a route some time after it has accepted it, and
 // tells nobody when.
-func (d *Demo) awaitAnswers(step *ui.Step) error {
+func (d *Demo) awaitAnswers(ctx context.Context, step *ui.Step) error {
 	giveUp := func(r proof.Round, waited time.Duration) bool { return waited > servedWithin && !r.Pending() }
-	last, err := proof.Settle(d.run, d.snapshot, d.proof.Requests, giveUp, step.Report)
+	last, err := proof.Settle(ctx, d.snapshot, d.proof.Requests, giveUp, step.Report)
 	if problems := last.Problems(); err == nil && len(problems) > 0 {
 		err = fmt.Errorf("%s\nmage verify names the hop that is broken", strings.Join(problems, "\n"))
 	}
@@ -88,21 +88,21 @@ func (d *Demo) snapshot(ctx context.Context) (*proof.Snapshot, error) {
 // printed with what was found and what to look at.
 func (d *Demo) Verify(ctx context.Context) error {
 	step := d.ui.Begin("verify")
-	failed, total, err := d.verify(step)
+	failed, total, err := d.verify(ctx, step)
 	if err == nil && failed > 0 {
 		err = fmt.Errorf("%d of %s failed", failed, count(total, "check"))
 	}
-	err = d.failed("verify", step.Phase(), err)
+	err = d.run.Failed("verify", step.Phase(), err)
 	step.End("passed", count(total, "check"), err)
 	return err
 }
 
-func (d *Demo) verify(step *ui.Step) (failed, total int, err error) {
-	if err := d.lookAtCluster(); err != nil {
+func (d *Demo) verify(ctx context.Context, step *ui.Step) (failed, total int, err error) {
+	if err := d.lookAtCluster(ctx); err != nil {
 		return 0, 0, err
 	}
 	step.Report("checking conditions and sending requests")
-	results, err := d.proof.Verify(d.run, d.snapshot, step.Report)
+	results, err := d.proof.Verify(ctx, d.snapshot, step.Report)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -119,7 +119,7 @@ func (d *Demo) verify(step *ui.Step) (failed, total int, err error) {
 		}
 		d.ui.Check(level(r.Finding), r.String(), r.Found, hint)
 	}
-	d.warnOfNames()
+	d.warnOfNames(ctx)
 	return failed, len(results), nil
 }
 
@@ -151,8 +151,8 @@ func level(f check.Finding) ui.Level {
 
 // warnOfNames tells of hostnames that a browser would not find: the first hop of its requests. It is no failure, and no reason to stop at
 // it: verify's own requests need no name.
-func (d *Demo) warnOfNames() {
-	names, _ := d.names() // what is wrong with the hosts file is for hosts to say
+func (d *Demo) warnOfNames(ctx context.Context) {
+	names, _ := d.names.look(ctx) // what is wrong with the hosts file is for hosts to say
 	missing := slices.DeleteFunc(names, hosts.Name.Here)
 	if len(missing) == 0 {
 		return
@@ -162,12 +162,12 @@ func (d *Demo) warnOfNames() {
 	if runtime.GOOS != "linux" {
 		look = "ping " + first
 	}
-	name := check.Check{Title: "the name", Expect: first + " leads to this machine", Look: look + "; " + d.nameRemedy(missing[0])}
+	name := check.Check{Title: "the name", Expect: first + " leads to this machine", Look: look + "; " + d.names.remedy(missing[0])}
 	hint := "A browser stops at the first hop: " + lines(name, "the system's resolver does not lead there (verify did without it)")
 	shown := []string{first}
 	for _, other := range missing[1:min(3, len(missing))] {
 		shown = append(shown, other.Name)
-		hint += fmt.Sprintf("\n  and for %s: %s", other.Name, d.nameRemedy(other))
+		hint += fmt.Sprintf("\n  and for %s: %s", other.Name, d.names.remedy(other))
 	}
 	if more := len(missing) - len(shown); more > 0 {
 		hint += fmt.Sprintf("\n  and %d more: go tool mage doctor", more)
@@ -176,8 +176,8 @@ func (d *Demo) warnOfNames() {
 }
 
 // lookAtCluster connects to the cluster as it is; one that is not up is an error.
-func (d *Demo) lookAtCluster() error {
-	d.cluster.Attach(d.run)
+func (d *Demo) lookAtCluster(ctx context.Context) error {
+	d.cluster.Attach(ctx)
 	_, err := d.kube()
 	return err
 }

@@ -1,0 +1,98 @@
+package run
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"kindgate/magefiles/internal/result"
+	"kindgate/magefiles/internal/ui"
+)
+
+var errTime = errors.New("gave up after 1s")
+
+func begun(t *testing.T) (*Run, *bytes.Buffer, context.CancelFunc) {
+	t.Helper()
+	var out bytes.Buffer
+	r := New(Options{UI: ui.New(&out, ui.Options{Width: func() int { return 80 }}), Limit: time.Second, Expired: errTime, Remedy: func(err error) string {
+		if strings.Contains(err.Error(), "mendable") {
+			return "mend it"
+		}
+		return ""
+	}})
+	ctx, cancel := context.WithCancel(t.Context())
+	r.Begin(ctx)
+	return r, &out, cancel
+}
+
+func TestAStepEndsWithWhatItsWorkFoundAndItsFailureIsKept(t *testing.T) {
+	r, out, cancel := begun(t)
+	defer cancel()
+	if r.Begin(context.Background()) != r.Context() {
+		t.Error("a run begins once")
+	}
+	if err := r.Step("one", func(*ui.Step) (result.Result, string, error) { return result.Created, "3 things", nil }); err != nil {
+		t.Error(err)
+	}
+	if err := r.Part("two", func(*ui.Step) (result.Result, string, error) { return result.Updated, "first", nil }); err != nil {
+		t.Error(err)
+	}
+	if err := r.Step("two", func(*ui.Step) (result.Result, string, error) { return "", "", nil }); err != nil || r.Failure() != nil {
+		t.Error(err, r.Failure())
+	}
+	err := r.Part("three", func(*ui.Step) (result.Result, string, error) { return "", "", errors.New("mendable") })
+	if err == nil || err.Error() != "three: mendable\nmend it" || r.Failure().Error() != err.Error() {
+		t.Error(err, r.Failure())
+	}
+	for _, want := range []string{"✓ one       created", "3 things", "✓ two       updated", "first", "✗ three     failed"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is missing in\n%s", want, out)
+		}
+	}
+}
+
+func TestWhatEndsWithTheRunSaysWhy(t *testing.T) {
+	other := errors.New("other")
+	for _, test := range []struct {
+		name        string
+		doing       string
+		interrupted bool
+		err         func(context.Context) error
+		want        string
+	}{
+		{"the limit's own error", "pulling", false, context.Cause, "s: gave up after 1s while pulling"},
+		{"before it could begin", "", false, context.Cause, "s: gave up after 1s while waiting for the cluster"},
+		{"an error that does not know", "", false, func(context.Context) error { return other }, "s: gave up after 1s; last: other"},
+		{"Ctrl-C", "pulling", true, func(context.Context) error { return other }, "s: interrupted; the next run goes on from here"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := New(Options{Limit: time.Millisecond, Expired: errTime, Remedy: func(error) string { return "" }})
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			if test.interrupted {
+				cancel()
+			}
+			run := r.Begin(ctx)
+			<-run.Done()
+			if err := r.Failed("s", test.doing, test.err(run)); err == nil || err.Error() != test.want {
+				t.Error(err)
+			}
+			if err := r.Failed("s", test.doing, nil); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestANoteIsPrintedOnce(t *testing.T) {
+	r, out, cancel := begun(t)
+	defer cancel()
+	r.Note("careful")
+	r.Note("careful")
+	if got := strings.Count(out.String(), "careful"); got != 1 {
+		t.Error(got)
+	}
+}
