@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+	"sigs.k8s.io/kind/pkg/apis/config/defaults"
 	"sigs.k8s.io/kind/pkg/apis/config/v1alpha4"
 )
 
@@ -130,4 +132,18 @@ func ports(mappings []v1alpha4.PortMapping) string {
 		texts = append(texts, fmt.Sprintf("%s:%d→%d", m.ListenAddress, m.HostPort, m.ContainerPort))
 	}
 	return strings.Join(texts, " ")
+}
+
+// kubernetesTag is the version in a node image's tag.
+var kubernetesTag = regexp.MustCompile(`:(v\d+\.\d+\.\d+)`)
+
+// KubernetesVersion returns the version of Kubernetes that a node image has, as v1.37.0, by its tag; for an image without such a tag, and for
+// none, that of kind's default.
+func KubernetesVersion(nodeImage string) string {
+	for _, image := range []string{nodeImage, defaults.Image} {
+		if found := kubernetesTag.FindStringSubmatch(image); found != nil {
+			return found[1]
+		}
+	}
+	return ""
 }

@@ -50,10 +50,8 @@ type Demo struct {
 	kube func() (*kube.Client, error)
 	helm func() *traefik.Traefik
 
-	rendered func() ([]kube.Object, error) // what the chart renders, before a cluster can be asked
-
-	applied  []kube.Change    // what the apps step has applied
-	released *traefik.Release // the release after the traefik step, whose objects are waited for
+	release *helmRelease
+	applied []kube.Change // what the apps step has applied
 }
 
 // New reads the configuration from environ, and all files of the current folder that a run depends on. It touches nothing else. Its
@@ -73,7 +71,7 @@ func New(environ []string) (*Demo, error) {
 			if err := d.checkFree(ctx, engine); err != nil {
 				return err
 			}
-			return d.checkRelease()
+			return d.release.check()
 		},
 		Connect: func(cfg *rest.Config) *rest.Config { return kube.Patient(d.run.Context(), cfg, d.run.Note) },
 	})
@@ -92,7 +90,10 @@ func New(environ []string) (*Demo, error) {
 	})
 	d.kube = sync.OnceValues(d.connect)
 	d.helm = sync.OnceValue(d.newTraefik)
-	d.rendered = sync.OnceValues(d.render)
+	d.release = &helmRelease{helm: d.helm, kube: func() (*kube.Client, error) { return d.kube() }, api: d.cluster.API, services: d.cluster.Services,
+		mayTakeOver: func() bool { return config.Adopt || d.cluster.Earlier() }, // in the cluster of an earlier kindgate, a release without an owner is ours
+		proof:       d.proof, inputs: d.inputs, kubernetes: cluster.KubernetesVersion(config.NodeImage), note: d.ui.Note}
+	d.release.rendered = sync.OnceValues(d.release.render)
 	return d, nil
 }
 

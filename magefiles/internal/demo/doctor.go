@@ -123,7 +123,7 @@ func (d *Demo) chartFacts() doctor.Chart {
 	facts := doctor.Chart{Own: d.config.TraefikChart != "", Version: d.config.TraefikVersion, Tried: serving.TriedChart, Implementation: serving.Name,
 		BuiltAgainst: serving.GatewayAPI, ValuesFile: valuesPath, Unjudged: d.wrong != nil, Here: d.helm().AtHand()}
 	if !facts.Unjudged && facts.Here {
-		facts.Err = d.checkRelease()
+		facts.Err = d.release.check()
 	}
 	return facts
 }

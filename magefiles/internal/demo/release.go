@@ -1,29 +1,42 @@
 package demo
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/rest"
 
-	"kindgate/magefiles/internal/crds"
+	"kindgate/magefiles/internal/check"
+	"kindgate/magefiles/internal/cluster"
 	"kindgate/magefiles/internal/kube"
 	"kindgate/magefiles/internal/proof"
 	"kindgate/magefiles/internal/result"
 	"kindgate/magefiles/internal/traefik"
 )
 
-// kubernetesForRendering is the version for which the chart is rendered before a cluster can be asked.
-const kubernetesForRendering = "v1.34.0"
+// A helmRelease is the implementation's Helm release: what its chart renders, and what is done until its data plane serves.
+type helmRelease struct {
+	helm        func() *traefik.Traefik
+	kube        func() (*kube.Client, error)
+	api         func(context.Context) (*rest.Config, error)
+	services    func(context.Context, func(string)) error // waits until pods can reach Services
+	mayTakeOver func() bool                               // whether a release without an owner may be changed
+	proof       *proof.Proof
+	inputs      inputs
+	kubernetes  string // the version for which the chart is rendered before a cluster can be asked
+	note        func(string)
 
-func (d *Demo) render() ([]kube.Object, error) {
-	manifest, err := d.helm().Rendered(kubernetesForRendering)
+	rendered func() ([]kube.Object, error) // what the chart renders, once
+	stored   *traefik.Release              // after install
+}
+
+func (r *helmRelease) render() ([]kube.Object, error) {
+	manifest, err := r.helm().Rendered(r.kubernetes)
 	if err != nil {
 		return nil, err
 	}
@@ -34,19 +47,19 @@ func (d *Demo) render() ([]kube.Object, error) {
 	return objects, err
 }
 
-// checkRelease finds what is wrong with the chart and its values before there is a cluster. A chart that is not at hand is fetched.
-func (d *Demo) checkRelease() error {
-	objects, err := d.rendered()
+// check finds what is wrong with the chart and its values before there is a cluster. A chart that is not at hand is fetched.
+func (r *helmRelease) check() error {
+	objects, err := r.rendered()
 	if err != nil {
 		return err
 	}
-	return errors.Join(judgeRendering(objects), d.missingKinds(objects, func(kube.Object) (bool, error) { return false, nil }))
+	return errors.Join(judgeRendering(objects), r.missingKinds(objects, func(kube.Object) (bool, error) { return false, nil }))
 }
 
 // checkUpgrade finds what is wrong with the chart and its values before they take the place of the stored release, nil for none, and says
 // what the upgrade removes.
-func (d *Demo) checkUpgrade(ctx context.Context, client *kube.Client, stored *traefik.Release) error {
-	objects, err := d.rendered()
+func (r *helmRelease) checkUpgrade(ctx context.Context, client *kube.Client, stored *traefik.Release) error {
+	objects, err := r.rendered()
 	if err != nil {
 		return err
 	}
@@ -54,14 +67,14 @@ func (d *Demo) checkUpgrade(ctx context.Context, client *kube.Client, stored *tr
 	if err != nil {
 		return err
 	}
-	err = errors.Join(judgeRendering(objects), judgePlaces(objects, nodes), d.missingKinds(objects, func(o kube.Object) (bool, error) {
+	err = errors.Join(judgeRendering(objects), judgePlaces(objects, nodes), r.missingKinds(objects, func(o kube.Object) (bool, error) {
 		return client.Has(ctx, o.GroupVersionKind())
 	}))
 	if err != nil {
 		return err
 	}
 	if stored == nil {
-		return d.sayTakenOver(ctx, client, objects)
+		return r.sayTakenOver(ctx, client, objects)
 	}
 	before, err := objectsOf(stored)
 	if err != nil {
@@ -75,76 +88,20 @@ func (d *Demo) checkUpgrade(ctx context.Context, client *kube.Client, stored *tr
 	if err != nil {
 		return err
 	}
-	if err := d.judgeRemoval(gone, used); err != nil {
+	if err := r.judgeRemoval(gone, used); err != nil {
 		return err
 	}
 	var names []string
 	for _, o := range gone {
 		names = append(names, o.Name())
 	}
-	d.ui.Note("The upgrade of Helm release " + serving.Namespace + "/" + serving.Release + " removes " + strings.Join(names, ", ") + ".")
-	return nil
-}
-
-// A releasePlan says what is to be done about the Helm release.
-type releasePlan struct {
-	result result.Result
-	reason string        // of an update or a repair
-	remake []kube.Object // to be deleted first
-}
-
-// planRelease decides what is to be done about the stored release, nil for none. reason says why it is not up to date, and drifted are the
-// objects of one that is which are not in the cluster as they should be.
-func planRelease(stored *traefik.Release, upToDate bool, reason string, drifted []kube.Object) releasePlan {
-	switch {
-	case stored == nil:
-		return releasePlan{result: result.Created}
-	case !upToDate && stored.Status != traefik.Deployed:
-		return releasePlan{result: result.Repaired, reason: reason}
-	case !upToDate:
-		return releasePlan{result: result.Updated, reason: reason}
-	case len(drifted) == 0:
-		return releasePlan{result: result.Unchanged}
-	}
-	// Helm compares a custom resource with what it rendered last, never with the live one: it only makes what is missing.
-	custom := slices.DeleteFunc(slices.Clone(drifted), func(o kube.Object) bool { return !o.Custom() })
-	return releasePlan{result: result.Repaired, reason: drifted[0].Name() + " was not as the chart has it", remake: custom}
-}
-
-// judgeRendering refuses a release without a workload: nothing would serve.
-func judgeRendering(objects []kube.Object) error {
-	if slices.ContainsFunc(objects, runsPods) {
-		return nil
-	}
-	return fmt.Errorf("%s: with these values the chart renders no workload, so that nothing would serve: there is no Deployment, "+
-		"DaemonSet or StatefulSet with a pod. Is deployment.kind misspelt, deployment.enabled false, or deployment.replicas 0?", valuesPath)
-}
-
-func runsPods(o kube.Object) bool {
-	if o.GroupVersionKind().Group != "apps" || !slices.Contains([]string{"Deployment", "DaemonSet", "StatefulSet"}, o.GetKind()) {
-		return false
-	}
-	replicas, found, _ := unstructured.NestedFieldNoCopy(o.Object, "spec", "replicas")
-	return o.GetKind() == "DaemonSet" || !found || fmt.Sprint(replicas) != "0"
-}
-
-// judgePlaces refuses workloads whose pods fit no node: the upgrade would take the running ones away.
-func judgePlaces(objects []kube.Object, nodes []unstructured.Unstructured) error {
-	for _, o := range objects {
-		selector, _, _ := unstructured.NestedStringMap(o.Object, "spec", "template", "spec", "nodeSelector")
-		if runsPods(o) && !slices.ContainsFunc(nodes, func(node unstructured.Unstructured) bool {
-			return labels.SelectorFromSet(selector).Matches(labels.Set(node.GetLabels()))
-		}) {
-			return fmt.Errorf("%s: with these values %s would run nowhere: no node has the labels of its nodeSelector (%s)",
-				valuesPath, o.Name(), labels.FormatLabels(selector))
-		}
-	}
+	r.note("The upgrade of Helm release " + serving.Namespace + "/" + serving.Release + " removes " + strings.Join(names, ", ") + ".")
 	return nil
 }
 
 // sayTakenOver names the objects that are there without a release. Helm takes over those that say that they are of a release of this name,
 // as when only its record was lost, and refuses the rest.
-func (d *Demo) sayTakenOver(ctx context.Context, client *kube.Client, objects []kube.Object) error {
+func (r *helmRelease) sayTakenOver(ctx context.Context, client *kube.Client, objects []kube.Object) error {
 	live, err := client.Live(ctx, objects)
 	if err != nil {
 		return err
@@ -156,98 +113,190 @@ func (d *Demo) sayTakenOver(ctx context.Context, client *kube.Client, objects []
 		}
 	}
 	if len(names) > 0 {
-		d.ui.Note("There before Helm release " + serving.Namespace + "/" + serving.Release + ", and a part of it from now on: " + strings.Join(names, ", ") + ".")
+		r.note("There before Helm release " + serving.Namespace + "/" + serving.Release + ", and a part of it from now on: " + strings.Join(names, ", ") + ".")
 	}
 	return nil
 }
 
-// missingKinds refuses objects that could not be applied: neither Kubernetes, the Gateway API nor the manifests define their kind, and
-// the cluster does not have it.
-func (d *Demo) missingKinds(objects []kube.Object, has func(kube.Object) (bool, error)) error {
-	var problems []error
-	for _, o := range objects {
-		kind := o.GroupVersionKind()
-		if !o.Custom() || kind.Group == crds.Group || defines(d.inputs.apps, kind.GroupKind()) {
-			continue
-		}
-		ok, err := has(o)
+// objects returns the chart's objects: as stored with a release that is as it should be, so that no chart is needed, or else as
+// the chart renders.
+func (r *helmRelease) objects(observation cluster.Observation) ([]kube.Object, error) {
+	if observation.State == cluster.Ready {
+		stored, err := r.helm().Stored(observation.REST)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if !ok {
-			problems = append(problems, fmt.Errorf("%s: %s cannot be applied, as nothing defines its kind (%s): kindgate installs no "+
-				"CustomResourceDefinitions of the chart. Take out %s, or put the definition into %s/",
-				valuesPath, o.Name(), kind.GroupVersion(), asking(d.inputs.values, kind.Kind), manifestsDir))
-		}
-	}
-	return errors.Join(problems...)
-}
-
-// defines tells whether a CustomResourceDefinition among objects is of the kind.
-func defines(objects []kube.Object, kind schema.GroupKind) bool {
-	return slices.ContainsFunc(objects, func(o kube.Object) bool {
-		group, _, _ := unstructured.NestedString(o.Object, "spec", "group")
-		name, _, _ := unstructured.NestedString(o.Object, "spec", "names", "kind")
-		return o.GetKind() == crdKind.Kind && kind == schema.GroupKind{Group: group, Kind: name}
-	})
-}
-
-// asking names the value that has the kind's name, as ingressRoute for an IngressRoute: charts name their values so.
-func asking(values map[string]any, kind string) string {
-	var found string
-	var walk func(path string, value any)
-	walk = func(path string, value any) {
-		fields, _ := value.(map[string]any)
-		for name, child := range fields {
-			at := strings.TrimPrefix(path+"."+name, ".")
-			if strings.EqualFold(name, kind) {
-				found = "the value " + at
+		if ok, _, err := r.helm().UpToDate(stored); ok || err != nil {
+			if err != nil {
+				return nil, err
 			}
-			walk(at, child)
+			return objectsOf(stored)
 		}
 	}
-	walk("", values)
-	return cmp.Or(found, "the value that asks for it")
+	return r.rendered()
 }
 
-// keepPolicy is Helm's annotation for what an upgrade does not remove, see
-// https://helm.sh/docs/howto/charts_tips_and_tricks/#tell-helm-not-to-uninstall-a-resource.
-const keepPolicy = "helm.sh/resource-policy"
-
-// removed returns those of the stored release's objects that the new rendering has not, and that an upgrade therefore deletes.
-func removed(stored, rendered []kube.Object) []kube.Object {
-	key := func(o kube.Object) string {
-		return o.GroupVersionKind().GroupKind().String() + "/" + cmp.Or(o.GetNamespace(), serving.Namespace) + "/" + o.GetName()
+func objectsOf(release *traefik.Release) ([]kube.Object, error) {
+	objects, err := kube.Decode([]byte(release.Manifest), "")
+	for i := range objects {
+		objects[i].Source = ""
 	}
-	stays := map[string]bool{}
-	for _, o := range rendered {
-		stays[key(o)] = true
-	}
-	return slices.DeleteFunc(slices.Clone(stored), func(o kube.Object) bool {
-		return stays[key(o)] || o.GetAnnotations()[keepPolicy] == "keep"
-	})
+	return objects, err
 }
 
-// judgeRemoval refuses to remove a GatewayClass that a Gateway of the manifests or the cluster names, unless the manifests have it.
-func (d *Demo) judgeRemoval(gone []kube.Object, gateways []unstructured.Unstructured) error {
-	users := map[string]string{}
-	for i := range gateways {
-		class, _, _ := unstructured.NestedString(gateways[i].Object, "spec", "gatewayClassName")
-		users[class] = kube.Name(&gateways[i])
+// install installs, upgrades or repairs the release. await waits for what it runs.
+func (r *helmRelease) install(ctx context.Context, report func(string)) (result.Result, string, error) {
+	client, err := r.kube()
+	if err != nil {
+		return "", "", err
 	}
-	for _, gw := range d.inputs.gateways {
-		users[string(gw.Spec.GatewayClassName)] = "Gateway/" + gw.Namespace + "/" + gw.Name
+	cfg, err := r.api(ctx)
+	if err != nil {
+		return "", "", err
 	}
-	for _, o := range d.inputs.routes {
-		if o.GetKind() == proof.ClassKind.Kind {
-			delete(users, o.GetName())
+	changes, err := client.Apply(ctx, []kube.Object{namespaceObject(serving.Namespace)})
+	sayBefore(r.note, changes)
+	if err != nil {
+		return "", "", err
+	}
+	stored, err := r.helm().Stored(cfg)
+	if err != nil {
+		return "", "", err
+	}
+	ok, reason, err := r.helm().UpToDate(stored)
+	if err != nil {
+		return "", "", err
+	}
+	var drifted []kube.Object
+	if ok {
+		drifted, err = r.drifted(ctx, client, stored)
+	} else {
+		err = r.checkUpgrade(ctx, client, stored)
+	}
+	if err != nil {
+		return "", "", err
+	}
+	plan := planRelease(stored, ok, reason, drifted)
+	if plan.result == result.Unchanged {
+		r.stored = stored
+		return result.Unchanged, describe(stored), nil
+	}
+	if err := r.helm().MayChange(stored, r.mayTakeOver()); err != nil {
+		return "", "", err
+	}
+	if err := client.Delete(ctx, plan.remake); err != nil {
+		return "", "", err
+	}
+	if err := r.services(ctx, report); err != nil {
+		return "", "", err
+	}
+	report("installing the chart")
+	if r.stored, err = r.helm().Reconcile(ctx, cfg, stored, r.mayTakeOver()); err != nil {
+		return "", "", err
+	}
+	return plan.result, strings.TrimSuffix(describe(r.stored)+": "+plan.reason, ": "), nil
+}
+
+// drifted returns the release's objects that are not in the cluster as the chart has them.
+func (r *helmRelease) drifted(ctx context.Context, client *kube.Client, stored *traefik.Release) ([]kube.Object, error) {
+	objects, err := objectsOf(stored)
+	if err != nil {
+		return nil, err
+	}
+	if err := judgeRendering(objects); err != nil {
+		return nil, err
+	}
+	return client.Drifted(ctx, objects, traefik.Manager)
+}
+
+func namespaceObject(name string) kube.Object {
+	return kube.Object{Unstructured: &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": name},
+	}}}
+}
+
+func describe(release *traefik.Release) string {
+	return fmt.Sprintf("Traefik %s, chart %s, revision %d", release.AppVersion, release.ChartVersion, release.Revision)
+}
+
+// await returns when Traefik's pod is ready on the node whose ports are this machine's, and these lead to it. A DaemonSet that
+// somebody has kept from the node, by a field that the chart does not set, or whose pod has lost its way, is made anew.
+func (r *helmRelease) await(ctx context.Context, report func(string)) (result.Result, string, error) {
+	client, err := r.kube()
+	if err != nil {
+		return "", "", err
+	}
+	objects, err := objectsOf(r.stored)
+	if err != nil {
+		return "", "", err
+	}
+	if err := awaitRollout(ctx, client, objects, serving.Namespace, report); err != nil {
+		return "", "", err
+	}
+	problem, err := r.dataPlane(ctx, report)
+	if err != nil || !problem.Fails() {
+		return "", "", err
+	}
+	report("making Traefik's DaemonSet anew")
+	if err := r.remake(ctx, objects, report); err != nil {
+		return "", "", err
+	}
+	still, err := r.dataPlane(ctx, report)
+	if err != nil {
+		return "", "", err
+	}
+	if still.Fails() {
+		return "", "", fmt.Errorf("%s; look at: %s", still.Found, r.proof.Place.Kubectl("describe daemonset,pods -n "+serving.Namespace))
+	}
+	return result.Repaired, problem.Found + ": made anew", nil
+}
+
+// leadsTimeout is how long the node's port may take to lead to a pod that is ready: after a restart of the node the pod's status is at first
+// that of before.
+const leadsTimeout = 10 * time.Second
+
+// dataPlane finds out whether Traefik's pod is ready and the node's port leads to it.
+func (r *helmRelease) dataPlane(ctx context.Context, report func(string)) (check.Finding, error) {
+	take := func(ctx context.Context) (*proof.Snapshot, error) {
+		client, err := r.kube()
+		if err != nil {
+			return nil, err
 		}
+		return proof.Pods(ctx, client)
 	}
-	for _, o := range gone {
-		if user := users[o.GetName()]; o.GetKind() == proof.ClassKind.Kind && user != "" {
-			return fmt.Errorf("%s: with these values the release loses %s, which %s names, so that its routes would no longer be served: "+
-				"keep the class (gatewayClass), or put one of that name into %s/", valuesPath, o.Name(), user, manifestsDir)
-		}
+	promise := func(s *proof.Snapshot) []proof.Promise {
+		return []proof.Promise{{Check: check.Check{ID: serving.Workload, Judge: func(ctx context.Context) check.Finding {
+			return r.proof.DataPlane(ctx, s, "http")
+		}}}}
 	}
-	return nil
+	giveUp := func(last proof.Round, waited time.Duration) bool {
+		return last.Findings[0].Cause != proof.NotLed || waited > leadsTimeout
+	}
+	last, err := proof.Settle(ctx, take, promise, giveUp, report)
+	if err != nil {
+		return check.Finding{}, err
+	}
+	return last.Findings[0], nil
+}
+
+func (r *helmRelease) remake(ctx context.Context, objects []kube.Object, report func(string)) error {
+	client, err := r.kube()
+	if err != nil {
+		return err
+	}
+	cfg, err := r.api(ctx)
+	if err != nil {
+		return err
+	}
+	if err := r.helm().MayChange(r.stored, r.mayTakeOver()); err != nil {
+		return err
+	}
+	workloads := slices.DeleteFunc(slices.Clone(objects), func(o kube.Object) bool { return o.GetKind() != "DaemonSet" })
+	if err := client.Delete(ctx, workloads); err != nil {
+		return err
+	}
+	if r.stored, err = r.helm().Reconcile(ctx, cfg, r.stored, r.mayTakeOver()); err != nil {
+		return err
+	}
+	return awaitRollout(ctx, client, objects, serving.Namespace, report)
 }

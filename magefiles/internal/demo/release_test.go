@@ -60,7 +60,7 @@ func TestAWorkloadThatFitsNoNodeIsRefused(t *testing.T) {
 
 func TestAKindThatNothingDefinesIsRefusedWithTheValueThatAsksForIt(t *testing.T) {
 	absent := func(kube.Object) (bool, error) { return false, nil }
-	d := &Demo{inputs: inputs{values: map[string]any{"ingressRoute": map[string]any{"dashboard": map[string]any{"enabled": true}}}}}
+	d := &helmRelease{inputs: inputs{values: map[string]any{"ingressRoute": map[string]any{"dashboard": map[string]any{"enabled": true}}}}}
 	err := d.missingKinds(decoded(t, daemonSet, class, ingressRoute), absent)
 	if err == nil || !strings.Contains(err.Error(), "IngressRoute/traefik/dashboard cannot be applied") ||
 		!strings.Contains(err.Error(), "Take out the value ingressRoute,") || strings.Contains(err.Error(), "\n") {
@@ -96,7 +96,7 @@ func TestWhatAnUpgradeRemovesIsWhatTheNewRenderingHasNot(t *testing.T) {
 func TestAGatewayClassInUseIsNotTakenAway(t *testing.T) {
 	gone := decoded(t, service, class)
 	live := []unstructured.Unstructured{*decoded(t, gatewayOf)[0].Unstructured}
-	d := &Demo{}
+	d := &helmRelease{}
 	if err := d.judgeRemoval(gone, nil); err != nil {
 		t.Errorf("nobody names it: %v", err)
 	}

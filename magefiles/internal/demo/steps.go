@@ -6,17 +6,13 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
-	"kindgate/magefiles/internal/check"
 	"kindgate/magefiles/internal/cluster"
 	"kindgate/magefiles/internal/crds"
 	"kindgate/magefiles/internal/kube"
-	"kindgate/magefiles/internal/proof"
 	"kindgate/magefiles/internal/result"
-	"kindgate/magefiles/internal/traefik"
 	"kindgate/magefiles/internal/ui"
 )
 
@@ -55,7 +51,7 @@ func (d *Demo) Cluster(ctx context.Context) error {
 func (d *Demo) LoadImages(ctx context.Context) error {
 	return d.run.Step("images", func(step *ui.Step) (result.Result, string, error) {
 		observation := d.cluster.Observation()
-		rendered, err := d.renderedObjects(observation)
+		rendered, err := d.release.objects(observation)
 		if err != nil {
 			return "", "", err
 		}
@@ -78,32 +74,6 @@ func (d *Demo) LoadImages(ctx context.Context) error {
 		}
 		return res, detail, nil
 	})
-}
-
-// renderedObjects returns the chart's objects: as stored with a release that is as it should be, so that no chart is needed, or else as
-// the chart renders.
-func (d *Demo) renderedObjects(observation cluster.Observation) ([]kube.Object, error) {
-	if observation.State == cluster.Ready {
-		stored, err := d.helm().Stored(observation.REST)
-		if err != nil {
-			return nil, err
-		}
-		if ok, _, err := d.helm().UpToDate(stored); ok || err != nil {
-			if err != nil {
-				return nil, err
-			}
-			return objectsOf(stored)
-		}
-	}
-	return d.rendered()
-}
-
-func objectsOf(release *traefik.Release) ([]kube.Object, error) {
-	objects, err := kube.Decode([]byte(release.Manifest), "")
-	for i := range objects {
-		objects[i].Source = ""
-	}
-	return objects, err
 }
 
 // CRDs installs the Gateway API's definitions, unless the cluster has some that must not be replaced.
@@ -129,7 +99,7 @@ func (d *Demo) CRDs(ctx context.Context) error {
 			return "", "", err
 		}
 		changes, err := client.ApplyTo(ctx, wanted, live)
-		d.sayBefore(changes)
+		sayBefore(d.ui.Note, changes)
 		if err != nil {
 			return "", "", err
 		}
@@ -154,177 +124,23 @@ func unstructureds(objects []kube.Object) []*unstructured.Unstructured {
 
 // InstallTraefik installs, upgrades or repairs the Helm release. AwaitTraefik waits for what it runs.
 func (d *Demo) InstallTraefik(ctx context.Context) error {
-	return d.run.Part("traefik", func(step *ui.Step) (result.Result, string, error) {
-		client, err := d.kube()
-		if err != nil {
-			return "", "", err
-		}
-		cfg, err := d.cluster.API(ctx)
-		if err != nil {
-			return "", "", err
-		}
-		changes, err := client.Apply(ctx, []kube.Object{namespaceObject(serving.Namespace)})
-		d.sayBefore(changes)
-		if err != nil {
-			return "", "", err
-		}
-		stored, err := d.helm().Stored(cfg)
-		if err != nil {
-			return "", "", err
-		}
-		ok, reason, err := d.helm().UpToDate(stored)
-		if err != nil {
-			return "", "", err
-		}
-		var drifted []kube.Object
-		if ok {
-			drifted, err = d.drifted(ctx, client, stored)
-		} else {
-			err = d.checkUpgrade(ctx, client, stored)
-		}
-		if err != nil {
-			return "", "", err
-		}
-		plan := planRelease(stored, ok, reason, drifted)
-		if plan.result == result.Unchanged {
-			d.released = stored
-			return result.Unchanged, describe(stored), nil
-		}
-		if err := d.helm().MayChange(stored, d.mayTakeOver()); err != nil {
-			return "", "", err
-		}
-		if err := client.Delete(ctx, plan.remake); err != nil {
-			return "", "", err
-		}
-		if err := d.cluster.Services(ctx, step.Report); err != nil {
-			return "", "", err
-		}
-		step.Report("installing the chart")
-		if d.released, err = d.helm().Reconcile(ctx, cfg, stored, d.mayTakeOver()); err != nil {
-			return "", "", err
-		}
-		return plan.result, strings.TrimSuffix(describe(d.released)+": "+plan.reason, ": "), nil
-	})
+	return d.run.Part("traefik", func(step *ui.Step) (result.Result, string, error) { return d.release.install(ctx, step.Report) })
 }
 
-// drifted returns the release's objects that are not in the cluster as the chart has them.
-func (d *Demo) drifted(ctx context.Context, client *kube.Client, stored *traefik.Release) ([]kube.Object, error) {
-	objects, err := objectsOf(stored)
-	if err != nil {
-		return nil, err
-	}
-	if err := judgeRendering(objects); err != nil {
-		return nil, err
-	}
-	return client.Drifted(ctx, objects, traefik.Manager)
-}
-
-// mayTakeOver tells whether a release without an owner may be upgraded: in the cluster of an earlier kindgate, that is ours.
-func (d *Demo) mayTakeOver() bool { return d.config.Adopt || d.cluster.Earlier() }
-
-func namespaceObject(name string) kube.Object {
-	return kube.Object{Unstructured: &unstructured.Unstructured{Object: map[string]any{
-		"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": name},
-	}}}
-}
-
-func describe(release *traefik.Release) string {
-	return fmt.Sprintf("Traefik %s, chart %s, revision %d", release.AppVersion, release.ChartVersion, release.Revision)
-}
-
-// AwaitTraefik returns when Traefik's pod is ready on the node whose ports are this machine's, and these lead to it. A DaemonSet that
-// somebody has kept from the node, by a field that the chart does not set, or whose pod has lost its way, is made anew.
+// AwaitTraefik returns when Traefik's pod is ready on the node whose ports are this machine's, and these lead to it.
 func (d *Demo) AwaitTraefik(ctx context.Context) error {
-	return d.run.Step("traefik", func(step *ui.Step) (result.Result, string, error) {
-		objects, err := objectsOf(d.released)
-		if err != nil {
-			return "", "", err
-		}
-		if err := d.awaitRollout(ctx, objects, serving.Namespace, step); err != nil {
-			return "", "", err
-		}
-		problem, err := d.dataPlane(ctx, step)
-		if err != nil || !problem.Fails() {
-			return "", "", err
-		}
-		step.Report("making Traefik's DaemonSet anew")
-		if err := d.remakeTraefik(ctx, objects, step); err != nil {
-			return "", "", err
-		}
-		still, err := d.dataPlane(ctx, step)
-		if err != nil {
-			return "", "", err
-		}
-		if still.Fails() {
-			return "", "", fmt.Errorf("%s; look at: %s", still.Found, d.proof.Place.Kubectl("describe daemonset,pods -n "+serving.Namespace))
-		}
-		return result.Repaired, problem.Found + ": made anew", nil
-	})
-}
-
-// leadsTimeout is how long the node's port may take to lead to a pod that is ready: after a restart of the node the pod's status is at first
-// that of before.
-const leadsTimeout = 10 * time.Second
-
-// dataPlane finds out whether Traefik's pod is ready and the node's port leads to it.
-func (d *Demo) dataPlane(ctx context.Context, step *ui.Step) (check.Finding, error) {
-	take := func(ctx context.Context) (*proof.Snapshot, error) {
-		client, err := d.kube()
-		if err != nil {
-			return nil, err
-		}
-		return proof.Pods(ctx, client)
-	}
-	promise := func(s *proof.Snapshot) []proof.Promise {
-		return []proof.Promise{{Check: check.Check{ID: serving.Workload, Judge: func(ctx context.Context) check.Finding {
-			return d.proof.DataPlane(ctx, s, "http")
-		}}}}
-	}
-	giveUp := func(r proof.Round, waited time.Duration) bool {
-		return r.Findings[0].Cause != proof.NotLed || waited > leadsTimeout
-	}
-	r, err := proof.Settle(ctx, take, promise, giveUp, step.Report)
-	if err != nil {
-		return check.Finding{}, err
-	}
-	return r.Findings[0], nil
-}
-
-func (d *Demo) remakeTraefik(ctx context.Context, objects []kube.Object, step *ui.Step) error {
-	client, err := d.kube()
-	if err != nil {
-		return err
-	}
-	cfg, err := d.cluster.API(ctx)
-	if err != nil {
-		return err
-	}
-	if err := d.helm().MayChange(d.released, d.mayTakeOver()); err != nil {
-		return err
-	}
-	workloads := slices.DeleteFunc(slices.Clone(objects), func(o kube.Object) bool { return o.GetKind() != "DaemonSet" })
-	if err := client.Delete(ctx, workloads); err != nil {
-		return err
-	}
-	if d.released, err = d.helm().Reconcile(ctx, cfg, d.released, d.mayTakeOver()); err != nil {
-		return err
-	}
-	return d.awaitRollout(ctx, objects, serving.Namespace, step)
+	return d.run.Step("traefik", func(step *ui.Step) (result.Result, string, error) { return d.release.await(ctx, step.Report) })
 }
 
 // awaitRollout waits for the workloads among objects. Those of a chart have the release's namespace where they name none.
-func (d *Demo) awaitRollout(ctx context.Context, objects []kube.Object, inNamespace string, step *ui.Step) error {
-	client, err := d.kube()
-	if err != nil {
-		return err
-	}
+func awaitRollout(ctx context.Context, client *kube.Client, objects []kube.Object, inNamespace string, report func(string)) error {
 	for i := range objects {
 		if objects[i].GetNamespace() == "" {
 			objects[i] = kube.Object{Unstructured: objects[i].DeepCopy(), Source: objects[i].Source}
 			objects[i].SetNamespace(inNamespace)
 		}
 	}
-	return client.WaitReady(ctx, objects, patience, step.Report)
+	return client.WaitReady(ctx, objects, patience, report)
 }
 
 // ApplyApps applies every object of the manifests that is not the Gateway API's. AwaitApps waits for what they run.
@@ -349,15 +165,15 @@ func (d *Demo) apply(ctx context.Context, objects []kube.Object, step *ui.Step) 
 		return nil, err
 	}
 	changes, err := client.ApplyInTurn(ctx, objects, patience, step.Report)
-	d.sayBefore(changes)
+	sayBefore(d.ui.Note, changes)
 	return changes, err
 }
 
 // sayBefore names the objects that kindgate has not made, and keeps from now on.
-func (d *Demo) sayBefore(changes []kube.Change) {
+func sayBefore(note func(string), changes []kube.Change) {
 	for _, change := range changes {
 		if change.Before != nil {
-			d.ui.Note(fmt.Sprintf("%s was there before (%s); from now on it is kept as its manifest has it.",
+			note(fmt.Sprintf("%s was there before (%s); from now on it is kept as its manifest has it.",
 				change.Object.Name(), cmp.Or(strings.Join(change.Before, ", "), "written by nobody known")))
 		}
 	}
@@ -366,11 +182,11 @@ func (d *Demo) sayBefore(changes []kube.Change) {
 // AwaitApps returns when every workload of the manifests is up, and all that was created is still there.
 func (d *Demo) AwaitApps(ctx context.Context) error {
 	return d.run.Step("apps", func(step *ui.Step) (result.Result, string, error) {
-		if err := d.awaitRollout(ctx, slices.Clone(d.inputs.apps), "default", step); err != nil {
-			return "", "", err
-		}
 		client, err := d.kube()
 		if err != nil {
+			return "", "", err
+		}
+		if err := awaitRollout(ctx, client, slices.Clone(d.inputs.apps), "default", step.Report); err != nil {
 			return "", "", err
 		}
 		return "", "", client.StillThere(ctx, d.applied)

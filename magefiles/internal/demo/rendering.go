@@ -1,0 +1,166 @@
+package demo
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"kindgate/magefiles/internal/crds"
+	"kindgate/magefiles/internal/kube"
+	"kindgate/magefiles/internal/proof"
+	"kindgate/magefiles/internal/result"
+	"kindgate/magefiles/internal/traefik"
+)
+
+// A releasePlan says what is to be done about the Helm release.
+type releasePlan struct {
+	result result.Result
+	reason string        // of an update or a repair
+	remake []kube.Object // to be deleted first
+}
+
+// planRelease decides what is to be done about the stored release, nil for none. reason says why it is not up to date, and drifted are the
+// objects of one that is which are not in the cluster as they should be.
+func planRelease(stored *traefik.Release, upToDate bool, reason string, drifted []kube.Object) releasePlan {
+	switch {
+	case stored == nil:
+		return releasePlan{result: result.Created}
+	case !upToDate && stored.Status != traefik.Deployed:
+		return releasePlan{result: result.Repaired, reason: reason}
+	case !upToDate:
+		return releasePlan{result: result.Updated, reason: reason}
+	case len(drifted) == 0:
+		return releasePlan{result: result.Unchanged}
+	}
+	// Helm compares a custom resource with what it rendered last, never with the live one: it only makes what is missing.
+	custom := slices.DeleteFunc(slices.Clone(drifted), func(o kube.Object) bool { return !o.Custom() })
+	return releasePlan{result: result.Repaired, reason: drifted[0].Name() + " was not as the chart has it", remake: custom}
+}
+
+// judgeRendering refuses a release without a workload: nothing would serve.
+func judgeRendering(objects []kube.Object) error {
+	if slices.ContainsFunc(objects, runsPods) {
+		return nil
+	}
+	return fmt.Errorf("%s: with these values the chart renders no workload, so that nothing would serve: there is no Deployment, "+
+		"DaemonSet or StatefulSet with a pod. Is deployment.kind misspelt, deployment.enabled false, or deployment.replicas 0?", valuesPath)
+}
+
+func runsPods(o kube.Object) bool {
+	if o.GroupVersionKind().Group != "apps" || !slices.Contains([]string{"Deployment", "DaemonSet", "StatefulSet"}, o.GetKind()) {
+		return false
+	}
+	replicas, found, _ := unstructured.NestedFieldNoCopy(o.Object, "spec", "replicas")
+	return o.GetKind() == "DaemonSet" || !found || fmt.Sprint(replicas) != "0"
+}
+
+// judgePlaces refuses workloads whose pods fit no node: the upgrade would take the running ones away.
+func judgePlaces(objects []kube.Object, nodes []unstructured.Unstructured) error {
+	for _, o := range objects {
+		selector, _, _ := unstructured.NestedStringMap(o.Object, "spec", "template", "spec", "nodeSelector")
+		if runsPods(o) && !slices.ContainsFunc(nodes, func(node unstructured.Unstructured) bool {
+			return labels.SelectorFromSet(selector).Matches(labels.Set(node.GetLabels()))
+		}) {
+			return fmt.Errorf("%s: with these values %s would run nowhere: no node has the labels of its nodeSelector (%s)",
+				valuesPath, o.Name(), labels.FormatLabels(selector))
+		}
+	}
+	return nil
+}
+
+// missingKinds refuses objects that could not be applied: neither Kubernetes, the Gateway API nor the manifests define their kind, and
+// the cluster does not have it.
+func (r *helmRelease) missingKinds(objects []kube.Object, has func(kube.Object) (bool, error)) error {
+	var problems []error
+	for _, o := range objects {
+		kind := o.GroupVersionKind()
+		if !o.Custom() || kind.Group == crds.Group || defines(r.inputs.apps, kind.GroupKind()) {
+			continue
+		}
+		ok, err := has(o)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			problems = append(problems, fmt.Errorf("%s: %s cannot be applied, as nothing defines its kind (%s): kindgate installs no "+
+				"CustomResourceDefinitions of the chart. Take out %s, or put the definition into %s/",
+				valuesPath, o.Name(), kind.GroupVersion(), asking(r.inputs.values, kind.Kind), manifestsDir))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// defines tells whether a CustomResourceDefinition among objects is of the kind.
+func defines(objects []kube.Object, kind schema.GroupKind) bool {
+	return slices.ContainsFunc(objects, func(o kube.Object) bool {
+		group, _, _ := unstructured.NestedString(o.Object, "spec", "group")
+		name, _, _ := unstructured.NestedString(o.Object, "spec", "names", "kind")
+		return o.GetKind() == crdKind.Kind && kind == schema.GroupKind{Group: group, Kind: name}
+	})
+}
+
+// asking names the value that has the kind's name, as ingressRoute for an IngressRoute: charts name their values so.
+func asking(values map[string]any, kind string) string {
+	var found string
+	var walk func(path string, value any)
+	walk = func(path string, value any) {
+		fields, _ := value.(map[string]any)
+		for name, child := range fields {
+			at := strings.TrimPrefix(path+"."+name, ".")
+			if strings.EqualFold(name, kind) {
+				found = "the value " + at
+			}
+			walk(at, child)
+		}
+	}
+	walk("", values)
+	return cmp.Or(found, "the value that asks for it")
+}
+
+// keepPolicy is Helm's annotation for what an upgrade does not remove, see
+// https://helm.sh/docs/howto/charts_tips_and_tricks/#tell-helm-not-to-uninstall-a-resource.
+const keepPolicy = "helm.sh/resource-policy"
+
+// removed returns those of the stored release's objects that the new rendering has not, and that an upgrade therefore deletes.
+func removed(stored, rendered []kube.Object) []kube.Object {
+	key := func(o kube.Object) string {
+		return o.GroupVersionKind().GroupKind().String() + "/" + cmp.Or(o.GetNamespace(), serving.Namespace) + "/" + o.GetName()
+	}
+	stays := map[string]bool{}
+	for _, o := range rendered {
+		stays[key(o)] = true
+	}
+	return slices.DeleteFunc(slices.Clone(stored), func(o kube.Object) bool {
+		return stays[key(o)] || o.GetAnnotations()[keepPolicy] == "keep"
+	})
+}
+
+// judgeRemoval refuses to remove a GatewayClass that a Gateway of the manifests or the cluster names, unless the manifests have it.
+func (r *helmRelease) judgeRemoval(gone []kube.Object, gateways []unstructured.Unstructured) error {
+	users := map[string]string{}
+	for i := range gateways {
+		class, _, _ := unstructured.NestedString(gateways[i].Object, "spec", "gatewayClassName")
+		users[class] = kube.Name(&gateways[i])
+	}
+	for _, gw := range r.inputs.gateways {
+		users[string(gw.Spec.GatewayClassName)] = "Gateway/" + gw.Namespace + "/" + gw.Name
+	}
+	for _, o := range r.inputs.routes {
+		if o.GetKind() == proof.ClassKind.Kind {
+			delete(users, o.GetName())
+		}
+	}
+	for _, o := range gone {
+		if user := users[o.GetName()]; o.GetKind() == proof.ClassKind.Kind && user != "" {
+			return fmt.Errorf("%s: with these values the release loses %s, which %s names, so that its routes would no longer be served: "+
+				"keep the class (gatewayClass), or put one of that name into %s/", valuesPath, o.Name(), user, manifestsDir)
+		}
+	}
+	return nil
+}
