@@ -50,8 +50,10 @@ type Demo struct {
 	kube func() (*kube.Client, error)
 	helm func() *traefik.Traefik
 
-	release *helmRelease
-	applied []kube.Change // what the apps step has applied
+	release      *helmRelease
+	examiner     *examiner
+	verification *verification
+	applied      []kube.Change // what the apps step has applied
 }
 
 // New reads the configuration from environ, and all files of the current folder that a run depends on. It touches nothing else. Its
@@ -68,7 +70,7 @@ func New(environ []string) (*Demo, error) {
 		Name: config.Cluster, Config: d.inputs.kind, NodeImage: config.NodeImage, Kubeconfig: config.Kubeconfig, Provider: config.Provider,
 		Adopt: config.Adopt,
 		BeforeCreate: func(ctx context.Context, engine cluster.Info) error {
-			if err := d.checkFree(ctx, engine); err != nil {
+			if err := d.examiner.checkFree(ctx, engine); err != nil {
 				return err
 			}
 			return d.release.check()
@@ -93,6 +95,9 @@ func New(environ []string) (*Demo, error) {
 	d.release = &helmRelease{helm: d.helm, kube: func() (*kube.Client, error) { return d.kube() }, api: d.cluster.API, services: d.cluster.Services,
 		mayTakeOver: func() bool { return config.Adopt || d.cluster.Earlier() }, // in the cluster of an earlier kindgate, a release without an owner is ours
 		proof:       d.proof, inputs: d.inputs, kubernetes: cluster.KubernetesVersion(config.NodeImage), note: d.ui.Note}
+	d.examiner = &examiner{config: config, files: d.wrong, cluster: d.cluster, names: d.names, proof: d.proof, release: d.release, helm: d.helm,
+		kube: d.kube}
+	d.verification = &verification{proof: d.proof, names: d.names, kube: d.kube, ui: d.ui}
 	d.release.rendered = sync.OnceValues(d.release.render)
 	return d, nil
 }

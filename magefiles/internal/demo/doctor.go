@@ -12,13 +12,15 @@ import (
 	"kindgate/magefiles/internal/doctor"
 	"kindgate/magefiles/internal/kube"
 	"kindgate/magefiles/internal/machine"
+	"kindgate/magefiles/internal/proof"
+	"kindgate/magefiles/internal/traefik"
 	"kindgate/magefiles/internal/ui"
 )
 
 // Doctor looks at all that a run depends on, before it runs, and changes nothing. Its error says how many things are in the way.
 func (d *Demo) Doctor(ctx context.Context) error {
 	errorsFound := 0
-	for _, r := range doctor.Judge(d.facts(ctx)) {
+	for _, r := range doctor.Judge(d.examiner.facts(ctx)) {
 		if level(r.Finding) == ui.Error {
 			errorsFound++
 		}
@@ -30,10 +32,22 @@ func (d *Demo) Doctor(ctx context.Context) error {
 	return nil
 }
 
+// An examiner looks at all that a run depends on, and changes nothing.
+type examiner struct {
+	config  Config
+	files   error // what is wrong with them
+	cluster *cluster.Cluster
+	names   *hostNames
+	proof   *proof.Proof
+	release *helmRelease
+	helm    func() *traefik.Traefik
+	kube    func() (*kube.Client, error)
+}
+
 // facts looks at all that a run depends on.
-func (d *Demo) facts(ctx context.Context) doctor.Facts {
-	f := doctor.Facts{Files: d.Ready(), EngineCommand: d.cluster.EngineName()}
-	info, err := d.cluster.Info(ctx)
+func (e *examiner) facts(ctx context.Context) doctor.Facts {
+	f := doctor.Facts{Files: e.files, EngineCommand: e.cluster.EngineName()}
+	info, err := e.cluster.Info(ctx)
 	if err != nil {
 		f.EngineError = err
 	} else {
@@ -48,21 +62,21 @@ func (d *Demo) facts(ctx context.Context) doctor.Facts {
 	if watches, instances, ok := machine.Inotify(); ok {
 		f.Inotify = &doctor.Inotify{Watches: watches, Instances: instances}
 	}
-	f.Ports = d.portFacts(ctx)
-	names, err := d.names.look(ctx)
+	f.Ports = e.portFacts(ctx)
+	names, err := e.names.look(ctx)
 	if err != nil {
-		f.HostsError = d.names.explain(err)
+		f.HostsError = e.names.explain(err)
 	}
 	for _, name := range names {
-		f.Names = append(f.Names, doctor.Name{Name: name.Name, Here: name.Here(), Remedy: d.names.remedy(name)})
+		f.Names = append(f.Names, doctor.Name{Name: name.Name, Here: name.Here(), Remedy: e.names.remedy(name)})
 	}
 	if out, err := exec.CommandContext(ctx, "go", "version").Output(); err == nil {
 		f.Go = strings.TrimPrefix(strings.TrimSpace(string(out)), "go version ")
 	}
-	f.Chart = d.chartFacts()
-	definitions, api := d.definitions(ctx)
+	f.Chart = e.chartFacts()
+	definitions, api := e.definitions(ctx)
 	f.GatewayAPI = api
-	f.Cluster = d.clusterFacts(ctx, definitions)
+	f.Cluster = e.clusterFacts(ctx, definitions)
 	return f
 }
 
@@ -75,19 +89,19 @@ func freeDisk(ctx context.Context, engine cluster.Info) (uint64, error) {
 }
 
 // portFacts looks at the ports that the cluster takes on this machine, each with the variable that moves it.
-func (d *Demo) portFacts(ctx context.Context) []doctor.Port {
-	published, _ := d.cluster.Published(ctx) // an engine that does not answer publishes nothing
+func (e *examiner) portFacts(ctx context.Context) []doctor.Port {
+	published, _ := e.cluster.Published(ctx) // an engine that does not answer publishes nothing
 	var facts []doctor.Port
 	for _, port := range []struct {
 		variable string
 		number   int
-	}{{"KINDGATE_HTTP_PORT", d.config.HTTPPort}, {"KINDGATE_HTTPS_PORT", d.config.HTTPSPort}} {
+	}{{"KINDGATE_HTTP_PORT", e.config.HTTPPort}, {"KINDGATE_HTTPS_PORT", e.config.HTTPSPort}} {
 		fact := doctor.Port{Number: port.number, Published: published[port.number]}
 		if !fact.Published {
-			fact.Holder, _ = d.cluster.PortHolder(ctx, port.number)
+			fact.Holder, _ = e.cluster.PortHolder(ctx, port.number)
 		}
 		if fact.Holder != "" {
-			fact.Free = fmt.Sprintf("%s=%d", port.variable, d.freePort(ctx, port.number))
+			fact.Free = fmt.Sprintf("%s=%d", port.variable, e.freePort(ctx, port.number))
 		}
 		facts = append(facts, fact)
 	}
@@ -95,7 +109,7 @@ func (d *Demo) portFacts(ctx context.Context) []doctor.Port {
 }
 
 // freePort suggests a port like the given one: 8080 for 80.
-func (d *Demo) freePort(ctx context.Context, port int) int {
+func (e *examiner) freePort(ctx context.Context, port int) int {
 	for candidate := 8000 + port%1000; candidate < 65535; candidate++ {
 		if _, taken := machine.PortHolder(ctx, candidate); !taken {
 			return candidate
@@ -105,9 +119,9 @@ func (d *Demo) freePort(ctx context.Context, port int) int {
 }
 
 // checkFree is the cheap part of doctor, before a cluster is made: what would make its making fail late, and with a message of Docker's.
-func (d *Demo) checkFree(ctx context.Context, engine cluster.Info) error {
+func (e *examiner) checkFree(ctx context.Context, engine cluster.Info) error {
 	var problems []error
-	for _, port := range d.portFacts(ctx) {
+	for _, port := range e.portFacts(ctx) {
 		if port.Holder != "" {
 			problems = append(problems, fmt.Errorf("port %d is taken by %s: end it, or move the port: %s", port.Number, port.Holder, port.Free))
 		}
@@ -119,17 +133,17 @@ func (d *Demo) checkFree(ctx context.Context, engine cluster.Info) error {
 }
 
 // chartFacts renders the chart where it is at hand: doctor fetches nothing.
-func (d *Demo) chartFacts() doctor.Chart {
-	facts := doctor.Chart{Own: d.config.TraefikChart != "", Version: d.config.TraefikVersion, Tried: serving.TriedChart, Implementation: serving.Name,
-		BuiltAgainst: serving.GatewayAPI, ValuesFile: valuesPath, Unjudged: d.wrong != nil, Here: d.helm().AtHand()}
+func (e *examiner) chartFacts() doctor.Chart {
+	facts := doctor.Chart{Own: e.config.TraefikChart != "", Version: e.config.TraefikVersion, Tried: serving.TriedChart, Implementation: serving.Name,
+		BuiltAgainst: serving.GatewayAPI, ValuesFile: valuesPath, Unjudged: e.files != nil, Here: e.helm().AtHand()}
 	if !facts.Unjudged && facts.Here {
-		facts.Err = d.release.check()
+		facts.Err = e.release.check()
 	}
 	return facts
 }
 
 // definitions returns the Gateway API's, as they are installed.
-func (d *Demo) definitions(ctx context.Context) ([]kube.Object, doctor.GatewayAPI) {
+func (e *examiner) definitions(ctx context.Context) ([]kube.Object, doctor.GatewayAPI) {
 	version, err := crds.Version()
 	if err != nil {
 		return nil, doctor.GatewayAPI{Err: err}
@@ -143,25 +157,23 @@ func (d *Demo) definitions(ctx context.Context) ([]kube.Object, doctor.GatewayAP
 }
 
 // clusterFacts looks at the cluster, and whether the definitions could take the place of those that it has.
-func (d *Demo) clusterFacts(ctx context.Context, definitions []kube.Object) doctor.Cluster {
-	facts := doctor.Cluster{Name: d.config.Cluster}
-	facts.Observation, facts.Err = d.cluster.Observe(ctx)
+func (e *examiner) clusterFacts(ctx context.Context, definitions []kube.Object) doctor.Cluster {
+	facts := doctor.Cluster{Name: e.config.Cluster}
+	facts.Observation, facts.Err = e.cluster.Observe(ctx)
 	switch {
 	case facts.Err != nil:
 	case facts.Observation.Foreign != nil:
 		facts.Remedy = remedy(facts.Observation.Foreign)
 	case facts.Observation.State == cluster.Ready:
-		facts.Look = d.proof.Place.Kubectl("describe node " + facts.Observation.Node.Name)
-		facts.Err = d.checkDefinitions(ctx, definitions)
+		facts.Look = e.proof.Place.Kubectl("describe node " + facts.Observation.Node.Name)
+		facts.Err = e.checkDefinitions(ctx, definitions)
 	}
 	return facts
 }
 
-func (d *Demo) checkDefinitions(ctx context.Context, definitions []kube.Object) error {
-	if err := d.lookAtCluster(ctx); err != nil {
-		return err
-	}
-	client, err := d.kube()
+func (e *examiner) checkDefinitions(ctx context.Context, definitions []kube.Object) error {
+	e.cluster.Attach(ctx)
+	client, err := e.kube()
 	if err != nil {
 		return err
 	}

@@ -207,11 +207,37 @@ func (d *Demo) ApplyRoutes(ctx context.Context) error {
 
 // AwaitRoutes returns when every route is accepted and its requests are answered as they should be.
 func (d *Demo) AwaitRoutes(ctx context.Context) error {
-	return d.run.Step("routes", func(step *ui.Step) (result.Result, string, error) { return "", "", d.awaitServed(ctx, step) })
+	return d.run.Step("routes", func(step *ui.Step) (result.Result, string, error) {
+		return "", "", d.verification.awaitServed(ctx, step.Report)
+	})
 }
 
 // Hosts sees to it that every hostname leads to this machine, as far as that harms nobody. Where the system's resolver does not know a
 // name, the hosts file must; a user who may not write it is told how.
 func (d *Demo) Hosts(ctx context.Context) error {
 	return d.run.Step("hosts", func(*ui.Step) (result.Result, string, error) { return d.names.converge(ctx, d.lock) })
+}
+
+// Verify checks what is there, and changes nothing: the conditions, then real requests. Its error says how many checks failed; each is
+// printed with what was found and what to look at.
+func (d *Demo) Verify(ctx context.Context) error {
+	step := d.ui.Begin("verify")
+	failed, total := 0, 0
+	err := d.attach(ctx)
+	if err == nil {
+		failed, total, err = d.verification.verify(ctx, step.Report)
+	}
+	if err == nil && failed > 0 {
+		err = fmt.Errorf("%d of %s failed", failed, count(total, "check"))
+	}
+	err = d.run.Failed("verify", step.Phase(), err)
+	step.End("passed", count(total, "check"), err)
+	return err
+}
+
+// attach connects to the cluster as it is; one that is not up is an error.
+func (d *Demo) attach(ctx context.Context) error {
+	d.cluster.Attach(ctx)
+	_, err := d.kube()
+	return err
 }

@@ -19,22 +19,30 @@ import (
 	"kindgate/magefiles/internal/ui"
 )
 
+// A verification proves the routes: routes waits until they hold, verify says what does not.
+type verification struct {
+	proof *proof.Proof
+	names *hostNames
+	kube  func() (*kube.Client, error)
+	ui    *ui.UI
+}
+
 // awaitServed returns when every condition holds and every request is answered as it should be, or when something that is wrong stays so.
-func (d *Demo) awaitServed(ctx context.Context, step *ui.Step) error {
-	client, err := d.kube()
+func (v *verification) awaitServed(ctx context.Context, report func(string)) error {
+	client, err := v.kube()
 	if err != nil {
 		return err
 	}
 	for _, kind := range []schema.GroupVersionKind{proof.ClassKind, proof.GatewayKind, proof.RouteKind} {
-		if err := d.awaitConditions(ctx, client, kind, step); err != nil {
+		if err := v.awaitConditions(ctx, client, kind, report); err != nil {
 			return err
 		}
 	}
-	return d.awaitAnswers(ctx, step)
+	return v.awaitAnswers(ctx, report)
 }
 
 // awaitConditions watches the objects of a kind until all conditions hold, or until one that is wrong has been so for long enough.
-func (d *Demo) awaitConditions(ctx context.Context, client *kube.Client, kind schema.GroupVersionKind, step *ui.Step) error {
+func (v *verification) awaitConditions(ctx context.Context, client *kube.Client, kind schema.GroupVersionKind, report func(string)) error {
 	s, err := proof.Take(ctx, client)
 	if err != nil {
 		return err
@@ -44,7 +52,7 @@ func (d *Demo) awaitConditions(ctx context.Context, client *kube.Client, kind sc
 		if err := s.Replace(kind, objects); err != nil {
 			return "", false, err
 		}
-		round := proof.Round{Promises: slices.DeleteFunc(d.proof.Conditions(s), func(p proof.Promise) bool { return p.ID.Kind != kind.Kind })}
+		round := proof.Round{Promises: slices.DeleteFunc(v.proof.Conditions(s), func(p proof.Promise) bool { return p.ID.Kind != kind.Kind })}
 		round.Findings = proof.JudgeAll(ctx, round.Promises, nil)
 		problems := round.Problems()
 		switch {
@@ -57,16 +65,16 @@ func (d *Demo) awaitConditions(ctx context.Context, client *kube.Client, kind sc
 		case time.Since(bad) >= patience:
 			return "", false, errors.New(strings.Join(problems, "\n"))
 		}
-		step.Report(proof.WaitingFor(problems))
+		report(proof.WaitingFor(problems))
 		return strings.Join(problems, "\n"), false, nil
 	})
 }
 
 // awaitAnswers returns when every request is answered as it should be: Traefik serves a route some time after it has accepted it, and
 // tells nobody when.
-func (d *Demo) awaitAnswers(ctx context.Context, step *ui.Step) error {
+func (v *verification) awaitAnswers(ctx context.Context, report func(string)) error {
 	giveUp := func(r proof.Round, waited time.Duration) bool { return waited > servedWithin && !r.Pending() }
-	last, err := proof.Settle(ctx, d.snapshot, d.proof.Requests, giveUp, step.Report)
+	last, err := proof.Settle(ctx, v.snapshot, v.proof.Requests, giveUp, report)
 	if problems := last.Problems(); err == nil && len(problems) > 0 {
 		err = fmt.Errorf("%s\nmage verify names the hop that is broken", strings.Join(problems, "\n"))
 	}
@@ -76,33 +84,17 @@ func (d *Demo) awaitAnswers(ctx context.Context, step *ui.Step) error {
 // servedWithin is how long Traefik may take to serve routes it has accepted, and a changed Service's pods to take requests.
 const servedWithin = 30 * time.Second
 
-func (d *Demo) snapshot(ctx context.Context) (*proof.Snapshot, error) {
-	client, err := d.kube()
+func (v *verification) snapshot(ctx context.Context) (*proof.Snapshot, error) {
+	client, err := v.kube()
 	if err != nil {
 		return nil, err
 	}
 	return proof.Take(ctx, client)
 }
 
-// Verify checks what is there, and changes nothing: the conditions, then real requests. Its error says how many checks failed; each is
-// printed with what was found and what to look at.
-func (d *Demo) Verify(ctx context.Context) error {
-	step := d.ui.Begin("verify")
-	failed, total, err := d.verify(ctx, step)
-	if err == nil && failed > 0 {
-		err = fmt.Errorf("%d of %s failed", failed, count(total, "check"))
-	}
-	err = d.run.Failed("verify", step.Phase(), err)
-	step.End("passed", count(total, "check"), err)
-	return err
-}
-
-func (d *Demo) verify(ctx context.Context, step *ui.Step) (failed, total int, err error) {
-	if err := d.lookAtCluster(ctx); err != nil {
-		return 0, 0, err
-	}
-	step.Report("checking conditions and sending requests")
-	results, err := d.proof.Verify(ctx, d.snapshot, step.Report)
+func (v *verification) verify(ctx context.Context, report func(string)) (failed, total int, err error) {
+	report("checking conditions and sending requests")
+	results, err := v.proof.Verify(ctx, v.snapshot, report)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -117,9 +109,9 @@ func (d *Demo) verify(ctx context.Context, step *ui.Step) (failed, total int, er
 			}
 			said[hint] = true
 		}
-		d.ui.Check(level(r.Finding), r.String(), r.Found, hint)
+		v.ui.Check(level(r.Finding), r.String(), r.Found, hint)
 	}
-	d.warnOfNames(ctx)
+	v.warnOfNames(ctx)
 	return failed, len(results), nil
 }
 
@@ -151,8 +143,8 @@ func level(f check.Finding) ui.Level {
 
 // warnOfNames tells of hostnames that a browser would not find: the first hop of its requests. It is no failure, and no reason to stop at
 // it: verify's own requests need no name.
-func (d *Demo) warnOfNames(ctx context.Context) {
-	names, _ := d.names.look(ctx) // what is wrong with the hosts file is for hosts to say
+func (v *verification) warnOfNames(ctx context.Context) {
+	names, _ := v.names.look(ctx) // what is wrong with the hosts file is for hosts to say
 	missing := slices.DeleteFunc(names, hosts.Name.Here)
 	if len(missing) == 0 {
 		return
@@ -162,22 +154,15 @@ func (d *Demo) warnOfNames(ctx context.Context) {
 	if runtime.GOOS != "linux" {
 		look = "ping " + first
 	}
-	name := check.Check{Title: "the name", Expect: first + " leads to this machine", Look: look + "; " + d.names.remedy(missing[0])}
+	name := check.Check{Title: "the name", Expect: first + " leads to this machine", Look: look + "; " + v.names.remedy(missing[0])}
 	hint := "A browser stops at the first hop: " + lines(name, "the system's resolver does not lead there (verify did without it)")
 	shown := []string{first}
 	for _, other := range missing[1:min(3, len(missing))] {
 		shown = append(shown, other.Name)
-		hint += fmt.Sprintf("\n  and for %s: %s", other.Name, d.names.remedy(other))
+		hint += fmt.Sprintf("\n  and for %s: %s", other.Name, v.names.remedy(other))
 	}
 	if more := len(missing) - len(shown); more > 0 {
 		hint += fmt.Sprintf("\n  and %d more: go tool mage doctor", more)
 	}
-	d.ui.Check(ui.Warning, "names", strings.Join(shown, ", "), hint)
-}
-
-// lookAtCluster connects to the cluster as it is; one that is not up is an error.
-func (d *Demo) lookAtCluster(ctx context.Context) error {
-	d.cluster.Attach(ctx)
-	_, err := d.kube()
-	return err
+	v.ui.Check(ui.Warning, "names", strings.Join(shown, ", "), hint)
 }
