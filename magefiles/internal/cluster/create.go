@@ -150,6 +150,29 @@ func (c *Cluster) followCreation(ctx context.Context, e engine, nodesRun chan st
 	return nil
 }
 
+// A NodeImageError is about a node image that is not on this machine and cannot be pulled.
+type NodeImageError struct {
+	Image string
+	// Have are kind's node images that the engine has.
+	Have []string
+	Err  error
+}
+
+func (n *NodeImageError) Error() string {
+	return fmt.Sprintf("%s is not here and cannot be pulled: %v", n.Image, n.Err)
+}
+
+// Unwrap returns the cause.
+func (n *NodeImageError) Unwrap() error { return n.Err }
+
+// A PortError is about a port of this machine that the cluster's node cannot have.
+type PortError struct{ Err error }
+
+func (p *PortError) Error() string { return fmt.Sprintf("a host port is taken: %v", p.Err) }
+
+// Unwrap returns the cause.
+func (p *PortError) Unwrap() error { return p.Err }
+
 // explainCreate says what the user can do about an error of kind's.
 func (c *Cluster) explainCreate(ctx context.Context, e engine, err error) error {
 	message := err.Error()
@@ -159,19 +182,16 @@ func (c *Cluster) explainCreate(ctx context.Context, e engine, err error) error 
 		if image == "" {
 			image = "kind's default node image"
 		}
-		have := "none"
-		if out, err := e.run(ctx, "images", "--format", "{{.Repository}}:{{.Tag}}", "kindest/node"); err == nil && strings.TrimSpace(out) != "" {
-			have = strings.Join(strings.Fields(out), ", ")
-		}
-		return fmt.Errorf("%s is not here and cannot be pulled: %s\nkindest/node images that are here: %s. KINDGATE_NODE_IMAGE=IMAGE uses one of them.", image, lastLine(err), have)
+		out, _ := e.run(ctx, "images", "--format", "{{.Repository}}:{{.Tag}}", "kindest/node") // only to help
+		return &NodeImageError{Image: image, Have: strings.Fields(out), Err: errors.New(lastLine(err))}
 	}
 	return explainPort(err)
 }
 
-// explainPort says which setting moves a port that is taken.
+// explainPort tells a port that is taken from other failures.
 func explainPort(err error) error {
 	if portTaken(err) {
-		return fmt.Errorf("a host port is taken: %s\nKINDGATE_HTTP_PORT and KINDGATE_HTTPS_PORT move the ports.", lastLine(err))
+		return &PortError{errors.New(lastLine(err))}
 	}
 	if output := kindOutput(err); output != "" {
 		return fmt.Errorf("%w\n%s", err, output)

@@ -67,20 +67,31 @@ func load(path string) (*clientcmdapi.Config, error) {
 		config, err = clientcmd.Load(content)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("kubeconfig %s cannot be read, and is left as it is: %w\nMend it, or name another file in KINDGATE_KUBECONFIG.", path, err)
+		return nil, &KubeconfigError{path, fmt.Errorf("it cannot be read, and is left as it is: %w", err)}
 	}
 	return config, nil
 }
+
+// A KubeconfigError is about a file that cannot have, or be searched for, the cluster's context.
+type KubeconfigError struct {
+	Path string
+	Err  error
+}
+
+func (k *KubeconfigError) Error() string { return fmt.Sprintf("kubeconfig %s: %v", k.Path, k.Err) }
+
+// Unwrap returns the cause.
+func (k *KubeconfigError) Unwrap() error { return k.Err }
 
 // checkPath refuses a path that is meant relative to some other folder than the one that kindgate runs in: the administrator's key would
 // land among the project's files.
 func checkPath(path string) error {
 	switch {
 	case strings.HasPrefix(path, "~"):
-		return fmt.Errorf("kubeconfig %s: nobody has replaced the ~ by your home folder; write $HOME%s", path, strings.TrimPrefix(path, "~"))
+		return &KubeconfigError{path, fmt.Errorf("nobody has replaced the ~ by your home folder; write $HOME%s", strings.TrimPrefix(path, "~"))}
 	case !filepath.IsAbs(path):
 		folder, _ := os.Getwd()
-		return fmt.Errorf("kubeconfig %s: a relative path leads into %s, and the cluster's credentials do not belong there; name an absolute path in KUBECONFIG or KINDGATE_KUBECONFIG", path, folder)
+		return &KubeconfigError{path, fmt.Errorf("a relative path leads into %s, and the cluster's credentials do not belong there", folder)}
 	}
 	return nil
 }

@@ -121,7 +121,7 @@ func TestAFileThatCannotBeReadOrWrittenIsLeftAsItIs(t *testing.T) {
 		mode    fs.FileMode
 		want    string
 	}{
-		{"clusters: [\n", 0o600, "KINDGATE_KUBECONFIG"},
+		{"clusters: [\n", 0o600, "left as it is"},
 		{theirs, 0o444, "permission"},
 	} {
 		k := file(t, test.content, test.mode)

@@ -26,6 +26,7 @@ type making struct {
 	observation             Observation
 	owner                   mark   // of the nodes
 	madeFrom                string // what the cluster says that it was made from, or will
+	unwritten               bool   // the user's kubeconfig could not be written
 	result                  result.Result
 	detail                  string
 }
@@ -117,6 +118,9 @@ func (c *Cluster) Done(ctx context.Context) (result.Result, string, []string, er
 	}
 	return c.making.result, c.making.detail, c.making.observation.Differences, nil
 }
+
+// Unwritten tells whether the context could not be written into the user's kubeconfig. Done must have returned.
+func (c *Cluster) Unwritten() bool { return c.making.unwritten }
 
 func (m *making) wait(ctx context.Context, stage chan struct{}) error {
 	select {
@@ -325,7 +329,8 @@ func (c *Cluster) putContext(raw string) (changed bool, err error) {
 	}
 	changed, err = c.kubeconfig.put(written{owner: c.making.owner, entries: entries})
 	if err != nil {
-		return false, fmt.Errorf("the context %s was not written (%w); up with KINDGATE_KUBECONFIG=FILE writes it elsewhere", c.kubeconfig.context, err)
+		c.making.unwritten = true
+		return false, fmt.Errorf("the context %s was not written (%w)", c.kubeconfig.context, err)
 	}
 	return changed, nil
 }

@@ -224,31 +224,6 @@ func (d *Demo) Context(ctx context.Context) context.Context { return d.run.Begin
 // Failure returns what has failed in this run, each failed step once.
 func (d *Demo) Failure() error { return d.run.Failure() }
 
-// remedy says what the user can do about an error, where those below cannot know the settings that it takes.
-func remedy(err error) string {
-	if errors.As(err, new(*kube.ConflictError)) {
-		return "It was left as it is. Take it out of the manifests, or delete it in the cluster; KINDGATE_ADOPT=yes overwrites it."
-	}
-	if errors.As(err, new(*traefik.ForeignError)) {
-		return "It was left as it is. Uninstall it, or have kindgate take it over: KINDGATE_ADOPT=yes."
-	}
-	foreign := (*cluster.ForeignError)(nil)
-	if !errors.As(err, &foreign) {
-		return ""
-	}
-	if foreign.Another {
-		return "It was left as it is. If it is yours, have this user take it over: KINDGATE_ADOPT=yes; or bring up another beside it: KINDGATE_CLUSTER=NAME."
-	}
-	lines := []string{"It was left as it is. KINDGATE_CLUSTER=NAME brings up another beside it; where nothing in it matters, delete it: " + foreign.Delete}
-	switch {
-	case foreign.HalfMade:
-		lines = append(lines, "If an interrupted run of an earlier kindgate left it, KINDGATE_ADOPT=yes deletes it and goes on.")
-	case foreign.Stopped:
-		lines = append(lines, "If an earlier kindgate made it, start it, so that it can say so, and run again: "+foreign.Start)
-	}
-	return strings.Join(lines, "\n")
-}
-
 // summarize says in a few words which of the changes made a step more than unchanged.
 func summarize(changes []kube.Change) (result.Result, string) {
 	var results []result.Result

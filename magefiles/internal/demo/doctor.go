@@ -137,7 +137,7 @@ func (e *examiner) chartFacts() doctor.Chart {
 	facts := doctor.Chart{Own: e.config.TraefikChart != "", Version: e.config.TraefikVersion, Tried: serving.TriedChart, Implementation: serving.Name,
 		BuiltAgainst: serving.GatewayAPI, ValuesFile: valuesPath, Unjudged: e.files != nil, Here: e.helm().AtHand()}
 	if !facts.Unjudged && facts.Here {
-		facts.Err = e.release.check()
+		facts.Err = advised(e.release.check())
 	}
 	return facts
 }
@@ -160,6 +160,7 @@ func (e *examiner) definitions(ctx context.Context) ([]kube.Object, doctor.Gatew
 func (e *examiner) clusterFacts(ctx context.Context, definitions []kube.Object) doctor.Cluster {
 	facts := doctor.Cluster{Name: e.config.Cluster}
 	facts.Observation, facts.Err = e.cluster.Observe(ctx)
+	facts.Err = advised(facts.Err)
 	switch {
 	case facts.Err != nil:
 	case facts.Observation.Foreign != nil:

@@ -43,6 +43,9 @@ func (d *Demo) Cluster(ctx context.Context) error {
 		if len(differences) > 0 {
 			d.ui.Note("The cluster is not as it would be made now: " + strings.Join(differences, "; ") + ".\nIt stays as it is; teardown and then up would make it anew.")
 		}
+		if err == nil && d.cluster.Unwritten() {
+			d.ui.Note("KINDGATE_KUBECONFIG=FILE, set for every run, has the context written into another file.")
+		}
 		return res, detail, err
 	})
 }

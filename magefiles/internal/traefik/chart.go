@@ -23,20 +23,40 @@ import (
 	"kindgate/magefiles/internal/atomicfile"
 )
 
+// A ChartError is about a chart that cannot be had.
+type ChartError struct {
+	// Path is where it should be on the user's disk; empty for one of a repository.
+	Path string
+	// Repo, Name and Version say which of a repository is meant.
+	Repo, Name, Version string
+	Err                 error
+}
+
+func (c *ChartError) Error() string {
+	if c.Path != "" {
+		return fmt.Sprintf("chart %s: %v", c.Path, c.Err)
+	}
+	return fmt.Sprintf("chart %s %s from %s %v", c.Name, c.Version, c.Repo, c.Err)
+}
+
+// Unwrap returns the cause.
+func (c *ChartError) Unwrap() error { return c.Err }
+
+// ErrNoSuchChart is the cause where a repository does not have the chart, or not in that version.
+var ErrNoSuchChart = errors.New("the repository has no such chart and version")
+
 // loadChart loads the chart from the user's disk, from the cache, or from the repository.
 func (t *Traefik) loadChart() (*chart.Chart, error) {
 	if ch, err := t.local(); ch != nil || err != nil {
 		return ch, err
 	}
-	name := fmt.Sprintf("chart %s %s from %s", t.options.Name, t.options.Version, t.options.Repo)
 	archive, digest, err := t.download()
 	if err != nil {
-		return nil, fmt.Errorf("%s cannot be fetched: %w\nIs the network there? KINDGATE_TRAEFIK_CHART takes a chart from your disk instead (helm pull %s --repo %s --version %s).",
-			name, err, t.options.Name, t.options.Repo, t.options.Version)
+		return nil, &ChartError{Repo: t.options.Repo, Name: t.options.Name, Version: t.options.Version, Err: fmt.Errorf("cannot be fetched: %w", err)}
 	}
 	ch, err := t.verified(archive, digest)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, fmt.Errorf("chart %s %s from %s: %w", t.options.Name, t.options.Version, t.options.Repo, err)
 	}
 	if err := os.MkdirAll(t.options.Cache, 0o755); err == nil { // only a cache: the next run would fetch again
 		_ = atomicfile.Write(fmt.Sprintf("%s-%x.tgz", t.cached(), sha256.Sum256(archive)), archive, 0o644)
@@ -64,7 +84,7 @@ func (t *Traefik) local() (*chart.Chart, error) {
 		}
 		ch, err := loader.Load(t.options.Chart)
 		if err != nil {
-			return nil, fmt.Errorf("chart %s: %w\n%s", t.options.Chart, err, chartSetting)
+			return nil, &ChartError{Path: t.options.Chart, Err: err}
 		}
 		return ch, nil
 	}
@@ -85,7 +105,7 @@ func (t *Traefik) local() (*chart.Chart, error) {
 func (t *Traefik) verified(archive []byte, indexed string) (*chart.Chart, error) {
 	sum := sha256.Sum256(archive)
 	digest := hex.EncodeToString(sum[:])
-	for source, want := range map[string]string{"pinned by KINDGATE_TRAEFIK_DIGEST": t.options.Digest, "that the repository's index has": indexed} {
+	for source, want := range map[string]string{"that is pinned": t.options.Digest, "that the repository's index has": indexed} {
 		if want != "" && want != digest {
 			return nil, fmt.Errorf("its digest is sha256:%s, but the one %s is sha256:%s: it is another chart, and is refused", digest, source, want)
 		}
@@ -137,7 +157,7 @@ func (t *Traefik) downloadFrom(repository *repo.ChartRepository, getters getter.
 	}
 	entry, err := index.Get(t.options.Name, t.options.Version)
 	if err != nil || len(entry.URLs) == 0 {
-		return nil, "", errors.New("the repository has no such chart and version; KINDGATE_TRAEFIK_VERSION names another")
+		return nil, "", ErrNoSuchChart
 	}
 	location, err := repo.ResolveReferenceURL(t.options.Repo, entry.URLs[0])
 	if err != nil {
@@ -158,8 +178,6 @@ func (t *Traefik) downloadFrom(repository *repo.ChartRepository, getters getter.
 	return content.Bytes(), entry.Digest, nil
 }
 
-const chartSetting = "KINDGATE_TRAEFIK_CHART must be a chart's folder or a .tgz, or empty for the repository's chart."
-
 // Missing tells whether a chart that is named on the user's disk is not there, or is none, before anything is begun. Helm would read a
 // folder that is no chart to its end, and wait for what is no file.
 func (t *Traefik) Missing() error {
@@ -168,7 +186,7 @@ func (t *Traefik) Missing() error {
 	}
 	info, err := os.Stat(t.options.Chart)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("KINDGATE_TRAEFIK_CHART=%s: there is no such folder or file", t.options.Chart)
+		return &ChartError{Path: t.options.Chart, Err: errors.New("there is no such folder or file")}
 	}
 	if err == nil && info.IsDir() {
 		_, ignored := atomicfile.Read(filepath.Join(t.options.Chart, ".helmignore"))
@@ -179,7 +197,7 @@ func (t *Traefik) Missing() error {
 		_, err = atomicfile.Read(t.options.Chart)
 	}
 	if err != nil {
-		return fmt.Errorf("KINDGATE_TRAEFIK_CHART=%s: %w\n%s", t.options.Chart, err, chartSetting)
+		return &ChartError{Path: t.options.Chart, Err: err}
 	}
 	return nil
 }
