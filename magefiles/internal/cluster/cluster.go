@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -115,9 +114,6 @@ func (c *Cluster) Info(ctx context.Context) (Info, error) {
 	}
 	return *c.info, nil
 }
-
-// quickly bounds the first look at the API server: a cluster that is up answers in milliseconds.
-const quickly = 2 * time.Second
 
 // Published returns the ports of this machine that the control plane's container publishes.
 func (c *Cluster) Published(ctx context.Context) (map[int]bool, error) {

@@ -11,10 +11,11 @@ import (
 	"slices"
 	"strings"
 	"syscall"
-	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"kindgate/magefiles/internal/limits"
 )
 
 // extension is the name of the extension that has our mark in an entry of a kubeconfig. kubectl keeps extensions that it does not know.
@@ -86,9 +87,6 @@ func local(cluster *clientcmdapi.Cluster) bool {
 	})
 }
 
-// answerWithin is how long an API server may take to answer whose entry may be out of date.
-const answerWithin = time.Second
-
 // gone tells whether an entry certainly leads nowhere: nobody listens at its address, or somebody whose certificate is of another
 // authority.
 func gone(cluster *clientcmdapi.Cluster) bool {
@@ -104,7 +102,7 @@ func gone(cluster *clientcmdapi.Cluster) bool {
 		config.RootCAs = x509.NewCertPool()
 		config.RootCAs.AppendCertsFromPEM(cluster.CertificateAuthorityData)
 	}
-	connection, err := tls.DialWithDialer(&net.Dialer{Timeout: answerWithin}, "tcp", server.Host, config)
+	connection, err := tls.DialWithDialer(&net.Dialer{Timeout: limits.OldServer}, "tcp", server.Host, config)
 	if err == nil {
 		_ = connection.Close()
 		return false

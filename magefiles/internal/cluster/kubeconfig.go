@@ -16,6 +16,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"kindgate/magefiles/internal/atomicfile"
+	"kindgate/magefiles/internal/limits"
 )
 
 // Context is the name of a kind cluster's context, cluster and user in a kubeconfig.
@@ -296,16 +297,13 @@ func edit(path string, change func(*clientcmdapi.Config) bool) (changed bool, er
 	return true, atomicfile.WritePrivate(path, content)
 }
 
-// lockWithin is how long another program, kubectl or kind, may hold the file's lock.
-const lockWithin = 5 * time.Second
-
 // lock keeps kubectl, kind and other runs of ours from writing the file, by the lock file that they all use.
 func lock(file string) (unlock func(), err error) {
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return nil, err
 	}
 	path := file + ".lock"
-	for deadline := time.Now().Add(lockWithin); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(limits.KubeconfigLock); ; time.Sleep(50 * time.Millisecond) {
 		file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL, 0)
 		if err == nil {
 			_ = file.Close()
@@ -315,7 +313,7 @@ func lock(file string) (unlock func(), err error) {
 			return nil, err
 		}
 		if time.Now().After(deadline) {
-			return nil, fmt.Errorf("%s is there since more than %s: remove it if no kubectl or kind is running", path, lockWithin)
+			return nil, fmt.Errorf("%s is there since more than %s: remove it if no kubectl or kind is running", path, limits.KubeconfigLock)
 		}
 	}
 }

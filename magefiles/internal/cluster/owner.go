@@ -13,6 +13,8 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/kind/pkg/apis/config/v1alpha4"
+
+	"kindgate/magefiles/internal/limits"
 )
 
 // A mark says that kindgate made a cluster, and which one: NAME/IDENTITY, the identity being random. It stands in three places: on the
@@ -224,10 +226,10 @@ func (c *Cluster) askNode(ctx context.Context, e engine) (raw string, client *re
 
 // ask looks at the control plane's Node, nil where the API server does not answer soon.
 func (c *Cluster) ask(ctx context.Context, client *rest.Config) *corev1.Node {
-	look, cancel := context.WithTimeout(ctx, quickly)
+	look, cancel := context.WithTimeout(ctx, limits.FirstAnswer)
 	defer cancel()
 	plain := rest.CopyConfig(client)
-	plain.Timeout = quickly
+	plain.Timeout = limits.FirstAnswer
 	node, err := c.getNode(look, plain)
 	if err != nil {
 		return nil

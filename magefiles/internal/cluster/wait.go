@@ -20,6 +20,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"kindgate/magefiles/internal/kube"
+	"kindgate/magefiles/internal/limits"
 )
 
 // poll asks again and again until ask is done. It is for what cannot be watched: the engines have no events in common, and an API server
@@ -96,9 +97,6 @@ func ReadyCondition(node *corev1.Node) *corev1.NodeCondition {
 // has dismissed him.
 var errNoAdministrator = errors.New("the API server refuses its administrator: there is no ClusterRoleBinding/kubeadm:cluster-admins")
 
-// refusing is how long an API server that starts may refuse its administrator until it has read its own rules.
-const refusing = 5 * time.Second
-
 // waitAPI waits until the API server answers an administrator, which a starting one does some time after it listens.
 func (c *Cluster) waitAPI(ctx context.Context, e engine, client *rest.Config) (*kubernetes.Clientset, error) {
 	probe := rest.CopyConfig(client)
@@ -110,7 +108,7 @@ func (c *Cluster) waitAPI(ctx context.Context, e engine, client *rest.Config) (*
 	last := errors.New("no answer yet")
 	var refused time.Time
 	err = poll(ctx, fmt.Sprintf("the API server of cluster %s", c.options.Name), func() (bool, error) {
-		look, cancel := context.WithTimeout(ctx, quickly)
+		look, cancel := context.WithTimeout(ctx, limits.FirstAnswer)
 		defer cancel()
 		_, err := clientset.CoreV1().Namespaces().Get(look, metav1.NamespaceSystem, metav1.GetOptions{})
 		if ctx.Err() == nil {
@@ -121,7 +119,7 @@ func (c *Cluster) waitAPI(ctx context.Context, e engine, client *rest.Config) (*
 			refused = time.Time{}
 		case refused.IsZero():
 			refused = time.Now()
-		case time.Since(refused) > refusing:
+		case time.Since(refused) > limits.Refusing:
 			if kubeadm, err := e.exec(ctx, c.NodeName(), "pgrep -x kubeadm || true"); err == nil && kubeadm == "" {
 				return false, errNoAdministrator
 			}

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/gofrs/flock"
 	"golang.org/x/term"
@@ -243,6 +242,3 @@ func summarize(changes []kube.Change) (result.Result, string) {
 	}
 	return sum, strings.Join(names, ", ")
 }
-
-// patience is how long a bad sign must last before it counts: controllers correct themselves within seconds.
-const patience = 4 * time.Second

@@ -14,6 +14,7 @@ import (
 	"kindgate/magefiles/internal/check"
 	"kindgate/magefiles/internal/cluster"
 	"kindgate/magefiles/internal/kube"
+	"kindgate/magefiles/internal/limits"
 	"kindgate/magefiles/internal/proof"
 	"kindgate/magefiles/internal/result"
 	"kindgate/magefiles/internal/traefik"
@@ -251,10 +252,6 @@ func (r *helmRelease) await(ctx context.Context, report func(string)) (result.Re
 	return result.Repaired, problem.Found + ": made anew", nil
 }
 
-// leadsTimeout is how long the node's port may take to lead to a pod that is ready: after a restart of the node the pod's status is at first
-// that of before.
-const leadsTimeout = 10 * time.Second
-
 // dataPlane finds out whether Traefik's pod is ready and the node's port leads to it.
 func (r *helmRelease) dataPlane(ctx context.Context, report func(string)) (check.Finding, error) {
 	take := func(ctx context.Context) (*proof.Snapshot, error) {
@@ -270,7 +267,7 @@ func (r *helmRelease) dataPlane(ctx context.Context, report func(string)) (check
 		}}}}
 	}
 	giveUp := func(last proof.Round, waited time.Duration) bool {
-		return last.Findings[0].Cause != proof.NotLed || waited > leadsTimeout
+		return last.Findings[0].Cause != proof.NotLed || waited > limits.PortLeads
 	}
 	last, err := proof.Settle(ctx, take, promise, giveUp, report)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"kindgate/magefiles/internal/cluster"
 	"kindgate/magefiles/internal/crds"
 	"kindgate/magefiles/internal/kube"
+	"kindgate/magefiles/internal/limits"
 	"kindgate/magefiles/internal/result"
 	"kindgate/magefiles/internal/ui"
 )
@@ -143,7 +144,7 @@ func awaitRollout(ctx context.Context, client *kube.Client, objects []kube.Objec
 			objects[i].SetNamespace(inNamespace)
 		}
 	}
-	return client.WaitReady(ctx, objects, patience, report)
+	return client.WaitReady(ctx, objects, limits.BadSign, report)
 }
 
 // ApplyApps applies every object of the manifests that is not the Gateway API's. AwaitApps waits for what they run.
@@ -167,7 +168,7 @@ func (d *Demo) apply(ctx context.Context, objects []kube.Object, step *ui.Step) 
 	if err != nil {
 		return nil, err
 	}
-	changes, err := client.ApplyInTurn(ctx, objects, patience, step.Report)
+	changes, err := client.ApplyInTurn(ctx, objects, limits.BadSign, step.Report)
 	sayBefore(d.ui.Note, changes)
 	return changes, err
 }

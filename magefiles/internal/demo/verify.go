@@ -15,6 +15,7 @@ import (
 	"kindgate/magefiles/internal/check"
 	"kindgate/magefiles/internal/hosts"
 	"kindgate/magefiles/internal/kube"
+	"kindgate/magefiles/internal/limits"
 	"kindgate/magefiles/internal/proof"
 	"kindgate/magefiles/internal/ui"
 )
@@ -62,7 +63,7 @@ func (v *verification) awaitConditions(ctx context.Context, client *kube.Client,
 			bad = time.Time{}
 		case bad.IsZero():
 			bad = time.Now()
-		case time.Since(bad) >= patience:
+		case time.Since(bad) >= limits.BadSign:
 			return "", false, errors.New(strings.Join(problems, "\n"))
 		}
 		report(proof.WaitingFor(problems))
@@ -73,16 +74,13 @@ func (v *verification) awaitConditions(ctx context.Context, client *kube.Client,
 // awaitAnswers returns when every request is answered as it should be: Traefik serves a route some time after it has accepted it, and
 // tells nobody when.
 func (v *verification) awaitAnswers(ctx context.Context, report func(string)) error {
-	giveUp := func(r proof.Round, waited time.Duration) bool { return waited > servedWithin && !r.Pending() }
+	giveUp := func(r proof.Round, waited time.Duration) bool { return waited > limits.RoutesServed && !r.Pending() }
 	last, err := proof.Settle(ctx, v.snapshot, v.proof.Requests, giveUp, report)
 	if problems := last.Problems(); err == nil && len(problems) > 0 {
 		err = fmt.Errorf("%s\nmage verify names the hop that is broken", strings.Join(problems, "\n"))
 	}
 	return err
 }
-
-// servedWithin is how long Traefik may take to serve routes it has accepted, and a changed Service's pods to take requests.
-const servedWithin = 30 * time.Second
 
 func (v *verification) snapshot(ctx context.Context) (*proof.Snapshot, error) {
 	client, err := v.kube()

@@ -12,9 +12,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"kindgate/magefiles/internal/atomicfile"
+	"kindgate/magefiles/internal/limits"
 )
 
 // loopback is the address that every name of the block gets.
@@ -193,9 +193,6 @@ type Resolver interface {
 	LookupHost(ctx context.Context, host string) ([]string, error)
 }
 
-// perLookup bounds one look-up: a network without a name server must not hold up the rest.
-const perLookup = 2 * time.Second
-
 // A Name is a hostname, and what is known of where it leads.
 type Name struct {
 	Name      string
@@ -209,7 +206,7 @@ type Name struct {
 func (f File) Look(ctx context.Context, resolver Resolver, names []string) ([]Name, error) {
 	text, err := f.read()
 	block, places := Block(text, f.Cluster), elsewhere(text, f.Cluster, names)
-	ctx, cancel := context.WithTimeout(ctx, perLookup)
+	ctx, cancel := context.WithTimeout(ctx, limits.NameLookup)
 	defer cancel()
 	found := make([]Name, len(names))
 	var lookups sync.WaitGroup

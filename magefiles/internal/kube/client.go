@@ -22,6 +22,8 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/restmapper"
 	"k8s.io/klog/v2"
+
+	"kindgate/magefiles/internal/limits"
 )
 
 // A Client reads and writes objects of any kind in one cluster. It is safe for concurrent use.
@@ -62,9 +64,6 @@ func New(cfg *rest.Config, options Options) (*Client, error) {
 	return &Client{dynamic: dyn, core: core, mapper: mapper, options: options}, nil
 }
 
-// A kind that was defined a moment ago needs this long at the most until discovery tells of it.
-const discoveryLag = 3 * time.Second
-
 // unknownKind is the error of a kind that the cluster does not have.
 type unknownKind struct{ schema.GroupVersionKind }
 
@@ -75,7 +74,7 @@ func (k unknownKind) Error() string {
 // resource returns the client for the objects of a kind in a namespace, which is "default" where the kind has namespaces and none is named.
 func (c *Client) resource(ctx context.Context, kind schema.GroupVersionKind, namespace string) (dynamic.ResourceInterface, error) {
 	var mapping *meta.RESTMapping
-	deadline := time.Now().Add(discoveryLag)
+	deadline := time.Now().Add(limits.Discovery)
 	for {
 		var err error
 		mapping, err = c.mapper.RESTMapping(kind.GroupKind(), kind.Version)
@@ -148,9 +147,6 @@ type patient struct {
 	warn func(string)
 }
 
-// unheard is how long an API server may be out of reach before a word is lost about it.
-const unheard = 2 * time.Second
-
 // An unreachable API server was so until the run's end.
 type unreachable struct{ cause, last error }
 
@@ -187,7 +183,7 @@ func (p patient) RoundTrip(req *http.Request) (*http.Response, error) {
 			}
 			return nil, err
 		}
-		if time.Since(started) > unheard {
+		if time.Since(started) > limits.Unreachable {
 			p.warn(fmt.Sprintf("The API server cannot be reached, and is waited for: %v\nIf its node is gone, interrupt this run, and begin another.", err))
 		}
 	}

@@ -18,6 +18,8 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/kubectl/pkg/polymorphichelpers"
+
+	"kindgate/magefiles/internal/limits"
 )
 
 // A weight is what a sign of trouble counts for.
@@ -71,10 +73,6 @@ type verdict struct {
 }
 
 const (
-	// retriedWithin is how long the kubelet may take to try again what it lacked something for.
-	retriedWithin = 20 * time.Second
-	// crashedFor is the least time over which tries must have failed: the first follow each other closely.
-	crashedFor = 25 * time.Second
 	// enoughRuns is how often a container, and enoughPods how many pods of a Job, must have failed. The kubelet pauses for 0, 10 and 20 s
 	// between the first four runs, a Job for 10 and 20 s between the first three pods, each twice as long from then on. See
 	// https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#restart-policy and
@@ -121,7 +119,7 @@ func (s sight) stands(progress, now time.Time, patience time.Duration) bool {
 		return s.trouble.tried && s.trouble.started.After(progress)
 	case mayPass:
 		if progress.After(s.since) {
-			return now.Sub(progress) >= retriedWithin
+			return now.Sub(progress) >= limits.KubeletRetry
 		}
 	}
 	return now.Sub(s.since) >= patience
@@ -218,11 +216,7 @@ func look(object Object, live *unstructured.Unstructured, pods []corev1.Pod, now
 	return s, nil
 }
 
-const (
-	// steadyAfter is how long a container without a readiness probe must have run to count as up, as it is ready as soon as it runs. One
-	// that has crashed must have run for at least steadyAgain, and for twice as long as before its crash, but not for more than steadyLong.
-	steadyAfter, steadyAgain, steadyLong = 3 * time.Second, 10 * time.Second, time.Minute
-)
+const ()
 
 // steady takes back that a workload is up when one of its containers, which nobody probes, may be about to crash.
 func (s *sight) steady(pods []corev1.Pod, now time.Time) {
@@ -235,10 +229,10 @@ func (s *sight) steady(pods []corev1.Pod, now time.Time) {
 				s.done, s.waitingFor = false, fmt.Sprintf("Pod/%s/%s, container %s, to run", pods[i].Namespace, pods[i].Name, status.Name)
 				return
 			}
-			within, last := steadyAfter, status.LastTerminationState.Terminated
+			within, last := limits.Steady, status.LastTerminationState.Terminated
 			crashed := status.RestartCount > 0 && last != nil && last.Reason != "Unknown" // that is of a node that was stopped
 			if crashed {
-				within = min(max(steadyAgain, 2*last.FinishedAt.Sub(last.StartedAt.Time)), steadyLong)
+				within = min(max(limits.SteadyAgain, 2*last.FinishedAt.Sub(last.StartedAt.Time)), limits.SteadyLong)
 			}
 			if now.Sub(status.State.Running.StartedAt.Time) >= within {
 				continue
@@ -323,7 +317,7 @@ func (s *sight) lookAtJob(live *unstructured.Unstructured, pods []corev1.Pod) er
 	if s.trouble == nil && failed != nil && job.Status.Failed > 0 && job.Status.Succeeded == 0 {
 		s.trouble = &trouble{weight: crashing, look: describe(live), started: failed.CreationTimestamp.Time,
 			message: fmt.Sprintf("its pods fail again and again: %s so far", times(job.Status.Failed)),
-			tried:   job.Status.Failed >= enoughPods && failed.CreationTimestamp.Sub(job.CreationTimestamp.Time) >= crashedFor}
+			tried:   job.Status.Failed >= enoughPods && failed.CreationTimestamp.Sub(job.CreationTimestamp.Time) >= limits.CrashLoop}
 	}
 	if s.trouble != nil && failed != nil {
 		message, log := ending(failed)
@@ -458,7 +452,7 @@ func crash(pod *corev1.Pod, status *corev1.ContainerStatus, ended *corev1.Contai
 		began = pod.Status.StartTime.Time
 	}
 	return &trouble{
-		weight: crashing, started: ended.StartedAt.Time, tried: status.RestartCount >= enoughRuns-1 && ended.FinishedAt.Sub(began) >= crashedFor,
+		weight: crashing, started: ended.StartedAt.Time, tried: status.RestartCount >= enoughRuns-1 && ended.FinishedAt.Sub(began) >= limits.CrashLoop,
 		message: fmt.Sprintf("Pod/%s/%s, container %s: CrashLoopBackOff: restarted %s (%s)", pod.Namespace, pod.Name, status.Name,
 			times(status.RestartCount), exit(ended)),
 		look: fmt.Sprintf("logs -n %s %s", pod.Namespace, pod.Name),
@@ -513,16 +507,12 @@ var (
 	eventKind = corev1.SchemeGroupVersion.WithKind("Event")
 )
 
-// slowly is from which age on a pod that is not ready is worth a word, and unhealthy that one of a warning: before, probes fail as a
-// matter of course.
-const slowly, unhealthy = 2 * time.Second, 5 * time.Second
-
 // hear takes in what the events of a pod that is not ready say: an image that it waits for, or what the scheduler and the kubelet warn of
 // last. They tell of these by events only. What is not found may still be made by another workload.
 func (s *sight) hear(pod *corev1.Pod, events []corev1.Event, now time.Time) {
 	last := lastOf(slices.DeleteFunc(slices.Clone(events), func(event corev1.Event) bool {
 		return event.Reason != "Pulling" && event.Reason != "Pulled" &&
-			(event.Type != corev1.EventTypeWarning || now.Sub(pod.CreationTimestamp.Time) <= unhealthy)
+			(event.Type != corev1.EventTypeWarning || now.Sub(pod.CreationTimestamp.Time) <= limits.PodUnhealthy)
 	}))
 	if last.Reason == "" || last.Reason == "Pulled" {
 		return

@@ -17,6 +17,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
+
+	"kindgate/magefiles/internal/limits"
 )
 
 // waitGone waits until an object that is being deleted is gone. A deadline's error says what keeps it.
@@ -297,7 +299,7 @@ func (w *wait) ask(ctx context.Context, s *sight, live *unstructured.Unstructure
 		}
 	default:
 		for _, pod := range pods {
-			if PodReady(&pod) || now.Sub(pod.CreationTimestamp.Time) < slowly {
+			if PodReady(&pod) || now.Sub(pod.CreationTimestamp.Time) < limits.PodSlow {
 				continue
 			}
 			events, err := w.client.eventsOf(ctx, pod.Namespace, "involvedObject.uid="+string(pod.UID))

@@ -15,6 +15,8 @@ import (
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
+
+	"kindgate/magefiles/internal/limits"
 )
 
 // everywhere is resource, but with all namespaces for an empty one.
@@ -101,17 +103,12 @@ func watchOnce(ctx context.Context, client dynamic.ResourceInterface, check func
 	}
 }
 
-const (
-	// together is how long after a change others are waited for: many at once are worth one look.
-	together = 10 * time.Millisecond
-	// lookAgain is when there is a look without any change.
-	lookAgain = time.Second
-)
+const ()
 
 // takeAll waits for a change, but not for ever, and takes in all that come together with it. It returns false when there will be no
 // more.
 func takeAll(ctx context.Context, events <-chan watch.Event, objects map[string]*unstructured.Unstructured) (open bool, err error) {
-	over := time.NewTimer(lookAgain)
+	over := time.NewTimer(limits.LookAgain)
 	defer over.Stop()
 	for taken := 0; ; taken++ {
 		select {
@@ -127,7 +124,7 @@ func takeAll(ctx context.Context, events <-chan watch.Event, objects map[string]
 				return false, err
 			}
 			if taken == 0 {
-				over.Reset(together)
+				over.Reset(limits.WatchBatch)
 			}
 		}
 	}

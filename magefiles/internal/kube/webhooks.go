@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 
+	"kindgate/magefiles/internal/limits"
 	"kindgate/magefiles/internal/result"
 )
 
@@ -159,11 +160,11 @@ func (c *Client) retry(ctx context.Context, object Object, refusal error, patien
 			since[s.waitingFor] = now
 		}
 		s.since = since[s.waitingFor]
-		if s.done && now.Sub(s.since) >= retriedWithin || s.trouble != nil && len(judge([]sight{s}, time.Time{}, now, patience).broken) > 0 {
+		if s.done && now.Sub(s.since) >= limits.KubeletRetry || s.trouble != nil && len(judge([]sight{s}, time.Time{}, now, patience).broken) > 0 {
 			return "", fmt.Errorf("%w\n  waited for %s", refusal, s.waitingFor)
 		}
 		report("waiting for " + object.Name() + ": " + s.waitingFor)
-		if err := sleep(ctx, lookAgain/2); err != nil {
+		if err := sleep(ctx, limits.LookAgain/2); err != nil {
 			return "", fmt.Errorf("%w while waiting for %s; last: %w", err, s.waitingFor, refusal)
 		}
 		live, err := c.Get(ctx, object.GroupVersionKind(), object.GetNamespace(), object.GetName())

@@ -10,6 +10,7 @@ import (
 
 	"kindgate/magefiles/internal/check"
 	"kindgate/magefiles/internal/gateway"
+	"kindgate/magefiles/internal/limits"
 	"kindgate/magefiles/internal/probe"
 )
 
@@ -63,7 +64,7 @@ func mayStart(problem check.Finding, answer *probe.Answer, request gateway.Reque
 		return problem
 	}
 	for _, backend := range request.Backends {
-		if young := s.behind(backend).starting; young != nil && now.Sub(young.since) < startTimeout {
+		if young := s.behind(backend).starting; young != nil && now.Sub(young.since) < limits.PodStart {
 			problem.Verdict = check.Pending
 			problem.Found += fmt.Sprintf("; Pod/%s has no readiness probe and was started at %s: it may not listen yet",
 				young.pod, young.since.Local().Format(time.TimeOnly))

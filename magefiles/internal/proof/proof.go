@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
@@ -202,7 +201,3 @@ func (p *Proof) promise(request gateway.Request, judge func(context.Context) che
 	return Promise{Request: &request, Check: check.Check{ID: check.ID{Kind: "URL", Name: request.String()}, Title: request.String(),
 		Look: p.Place.Kubectl(p.Logs()), Judge: judge}}
 }
-
-// startTimeout is how long a pod without a readiness probe is taken to be starting when nothing answers there: longer than most
-// applications take, and short enough for a wrong targetPort.
-const startTimeout = 2 * time.Minute

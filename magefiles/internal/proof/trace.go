@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -14,6 +13,7 @@ import (
 	"kindgate/magefiles/internal/check"
 	"kindgate/magefiles/internal/gateway"
 	"kindgate/magefiles/internal/kube"
+	"kindgate/magefiles/internal/limits"
 )
 
 // Trace returns the hops of a request, from this machine's port to the pods of its backend, in their order. The last is the answer: finding,
@@ -139,14 +139,11 @@ func taking(pod *corev1.Pod, onNode int32) (int32, bool) {
 	return 0, false
 }
 
-// ownAnswerTimeout is enough for an answer of the implementation's own.
-const ownAnswerTimeout = 2 * time.Second
-
 // leadsTo tells a pod that does not answer, or only slowly, from one to which the node's port does not lead, as where the network's rules
 // were lost. The first is not this hop's fault.
 func (p *Proof) leadsTo(ctx context.Context, scheme string, pod *corev1.Pod, port, onNode int32) check.Finding {
 	within := func(ask func(context.Context) bool) bool {
-		ctx, cancel := context.WithTimeout(ctx, ownAnswerTimeout)
+		ctx, cancel := context.WithTimeout(ctx, limits.OwnAnswer)
 		defer cancel()
 		return ask(ctx)
 	}

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"kindgate/magefiles/internal/check"
+	"kindgate/magefiles/internal/limits"
 )
 
 // A Round is what was found of promises, in their order, and the snapshot that they were judged by.
@@ -47,9 +48,6 @@ func WaitingFor(problems []string) string {
 	return "waiting for " + problems[0]
 }
 
-// How long Settle waits between two rounds, at first and at the most.
-const firstPause, longestPause = 20 * time.Millisecond, 250 * time.Millisecond
-
 // Settle judges promises until all hold in one round: what a change that is under way disturbs, such as pods that make room for others,
 // is well again within seconds. Between such rounds only those are repeated that did not hold. What does not hold when giveUp says so, from
 // the second round on, stays as it was found last. take reads a snapshot for each round; its error, and the end of ctx, are Settle's.
@@ -57,7 +55,7 @@ func Settle(ctx context.Context, take func(context.Context) (*Snapshot, error), 
 	giveUp func(last Round, waited time.Duration) bool, report func(string)) (Round, error) {
 	started := time.Now()
 	held := map[check.ID]check.Finding{}
-	pause := firstPause
+	pause := limits.FirstPause
 	for n := 1; ; n++ {
 		s, err := take(ctx)
 		if err != nil {
@@ -87,7 +85,7 @@ func Settle(ctx context.Context, take func(context.Context) (*Snapshot, error), 
 		case <-ctx.Done():
 			return r, fmt.Errorf("%w: %s", context.Cause(ctx), strings.Join(problems, "\n"))
 		}
-		pause = min(2*pause, longestPause)
+		pause = min(2*pause, limits.LongestPause)
 	}
 }
 
@@ -122,13 +120,10 @@ type Result struct {
 	AtHop check.Finding
 }
 
-// settleTimeout is how long Verify lets a change settle that is under way while it looks.
-const settleTimeout = 2 * time.Second
-
 // Verify judges all promises of the manifests, and returns a result for each. Nothing is changed.
 func (p *Proof) Verify(ctx context.Context, take func(context.Context) (*Snapshot, error), report func(string)) ([]Result, error) {
 	last, err := Settle(ctx, take, func(s *Snapshot) []Promise { return append(p.Conditions(s), p.Requests(s)...) },
-		func(_ Round, waited time.Duration) bool { return waited > settleTimeout }, report)
+		func(_ Round, waited time.Duration) bool { return waited > limits.Settle }, report)
 	if err != nil {
 		return nil, err
 	}

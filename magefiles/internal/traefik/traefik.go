@@ -11,7 +11,6 @@ import (
 	"reflect"
 	"strings"
 	"sync"
-	"time"
 
 	"helm.sh/helm/v3/pkg/action"
 	"helm.sh/helm/v3/pkg/chart"
@@ -26,6 +25,8 @@ import (
 	"k8s.io/client-go/restmapper"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"kindgate/magefiles/internal/limits"
 )
 
 // Deployed is the status of a release that was installed or upgraded to its end.
@@ -200,7 +201,7 @@ func (t *Traefik) Reconcile(ctx context.Context, cfg *rest.Config, stored *Relea
 	}
 	upgrade := action.NewUpgrade(configuration)
 	upgrade.Namespace, upgrade.SkipCRDs, upgrade.ResetValues = t.options.Namespace, true, true
-	upgrade.DisableOpenAPIValidation, upgrade.MaxHistory, upgrade.Timeout = true, 5, hookTimeout
+	upgrade.DisableOpenAPIValidation, upgrade.MaxHistory, upgrade.Timeout = true, 5, limits.ChartHook
 	upgrade.Labels = ownerLabels
 	upgraded, err := upgrade.RunWithContext(ctx, t.options.Release, ch, t.options.Values)
 	if err != nil {
@@ -210,14 +211,11 @@ func (t *Traefik) Reconcile(ctx context.Context, cfg *rest.Config, stored *Relea
 		AppVersion: ch.Metadata.AppVersion, Manifest: upgraded.Manifest, Ours: true, stored: upgraded}, nil
 }
 
-// hookTimeout bounds the chart's hooks; Traefik's has none, and nothing else is waited for by Helm.
-const hookTimeout = time.Minute
-
 func (t *Traefik) install(ctx context.Context, configuration *action.Configuration, ch *chart.Chart) (*Release, error) {
 	install := action.NewInstall(configuration)
 	install.ReleaseName, install.Namespace = t.options.Release, t.options.Namespace
 	install.SkipCRDs = true // the Gateway API's come from go.mod's module, and Traefik's own are not used
-	install.DisableOpenAPIValidation, install.Timeout, install.Labels = true, hookTimeout, ownerLabels
+	install.DisableOpenAPIValidation, install.Timeout, install.Labels = true, limits.ChartHook, ownerLabels
 	installed, err := install.RunWithContext(ctx, ch, t.options.Values)
 	if err != nil {
 		return nil, t.explain("install", err)

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"kindgate/magefiles/internal/limits"
 )
 
 // Options says for whom the output is.
@@ -86,7 +88,7 @@ func (s *Step) Report(phase string) {
 		s.phase, s.total = phase, 0
 	}
 	waiting := strings.HasPrefix(strings.ToLower(phase), "waiting")
-	if s.ui.options.Live || s.ui.options.JSON || waiting && time.Since(s.said) < betweenWaits || slices.Contains(s.told, phase) {
+	if s.ui.options.Live || s.ui.options.JSON || waiting && time.Since(s.said) < limits.WaitLines || slices.Contains(s.told, phase) {
 		return
 	}
 	s.told, s.said = append(s.told, phase), time.Now()
@@ -99,9 +101,6 @@ func (s *Step) Phase() string {
 	defer s.ui.mu.Unlock()
 	return s.phase
 }
-
-// betweenWaits is how often, at the most, a plain line says what a step is waiting for.
-const betweenWaits = 2 * time.Second
 
 // Bytes says how many of total bytes have been copied; the phase stays.
 func (s *Step) Bytes(copied, total int64) {

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"kindgate/magefiles/internal/limits"
 )
 
 func newUI(options Options) (*UI, *strings.Builder) {
@@ -58,7 +60,7 @@ func TestAPlainPhaseIsPrintedOnceAndAWaitIsSaidAfterAWhileNotAtEveryChange(t *te
 	if got := strings.Count(out.String(), "·"); got != 1 {
 		t.Errorf("%d phases in:\n%s", got, out)
 	}
-	step.said = time.Now().Add(-betweenWaits)
+	step.said = time.Now().Add(-limits.WaitLines)
 	step.Report("waiting for 2 of 3")
 	step.End("created", "", nil)
 	step.Report("too late")

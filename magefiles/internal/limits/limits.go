@@ -1,0 +1,69 @@
+// Package limits has every time limit and pause of kindgate but the run's own, which the user sets. Each is named by what it limits.
+package limits
+
+import "time"
+
+// Requests through the gateway, and what may keep them from being answered.
+const (
+	// Request bounds one request: the gateway and its backends are on this machine.
+	Request = 5 * time.Second
+	// OwnAnswer bounds a request that the gateway answers itself.
+	OwnAnswer = 2 * time.Second
+	// RoutesServed is how long Traefik may take to serve routes that it has accepted, and a changed Service's pods to take requests.
+	RoutesServed = 30 * time.Second
+	// PortLeads is how long the node's port may take to lead to a pod that is ready: after a restart of the node, the pod's status is at
+	// first that of before.
+	PortLeads = 10 * time.Second
+	// PodStart is how long a pod without a readiness probe is taken to be starting when nothing answers there: longer than most
+	// applications take, and short enough for a wrong targetPort.
+	PodStart = 2 * time.Minute
+	// Settle is how long verify lets a change settle that is under way while it looks.
+	Settle = 2 * time.Second
+	// FirstPause and LongestPause are between two rounds of requests.
+	FirstPause, LongestPause = 20 * time.Millisecond, 250 * time.Millisecond
+)
+
+// Workloads. For what the kubelet does by itself, see https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/.
+const (
+	// BadSign is how long a sign of trouble must last before it counts: controllers correct themselves within seconds.
+	BadSign = 4 * time.Second
+	// KubeletRetry is how long the kubelet may take to try again what it lacked something for.
+	KubeletRetry = 20 * time.Second
+	// CrashLoop is the least time over which tries must have failed: the first follow each other closely.
+	CrashLoop = 25 * time.Second
+	// Steady is how long a container without a readiness probe must have run to count as up, as it is ready as soon as it runs. One that has
+	// crashed must have run for at least SteadyAgain, and for twice as long as before its crash, but not for more than SteadyLong.
+	Steady, SteadyAgain, SteadyLong = 3 * time.Second, 10 * time.Second, time.Minute
+	// PodSlow is from which age on something is said about a pod that is not ready, and PodUnhealthy from which on its warnings are: before,
+	// probes fail as a matter of course.
+	PodSlow, PodUnhealthy = 2 * time.Second, 5 * time.Second
+	// ChartHook bounds the chart's hooks; Traefik's has none, and Helm waits for nothing else.
+	ChartHook = time.Minute
+)
+
+// The API server.
+const (
+	// FirstAnswer bounds the first look at it: in a cluster that is up it answers in milliseconds.
+	FirstAnswer = 2 * time.Second
+	// OldServer is how long one may take to answer whose entry in a kubeconfig may be out of date.
+	OldServer = time.Second
+	// Refusing is how long one that starts may refuse its administrator, until it has read its own rules.
+	Refusing = 5 * time.Second
+	// Unreachable is how long it may be out of reach before the user is told.
+	Unreachable = 2 * time.Second
+	// Discovery is how long a kind that was defined a moment ago may take to be found.
+	Discovery = 3 * time.Second
+	// LookAgain is between two looks without any change, and WatchBatch how long after a change others are waited for: many at once are
+	// worth one look.
+	LookAgain, WatchBatch = time.Second, 10 * time.Millisecond
+)
+
+// This machine.
+const (
+	// NameLookup bounds one look-up: a network without a name server must not hold up the rest.
+	NameLookup = 2 * time.Second
+	// KubeconfigLock is how long another program, kubectl or kind, may hold the kubeconfig's lock.
+	KubeconfigLock = 5 * time.Second
+	// WaitLines is how often, at the most, a plain line says what a step is waiting for.
+	WaitLines = 2 * time.Second
+)
