@@ -64,18 +64,21 @@ func (r *helmRelease) checkUpgrade(ctx context.Context, client *kube.Client, sto
 	if err != nil {
 		return err
 	}
-	nodes, err := client.List(ctx, nodeKind, "")
-	if err != nil {
-		return err
-	}
-	err = errors.Join(judgeRendering(objects), judgePlaces(objects, nodes), r.missingKinds(objects, func(o kube.Object) (bool, error) {
+	err = errors.Join(judgeRendering(objects), r.missingKinds(objects, func(o kube.Object) (bool, error) {
 		return client.Has(ctx, o.GroupVersionKind())
 	}))
 	if err != nil {
 		return err
 	}
 	if stored == nil {
-		return r.sayTakenOver(ctx, client, objects)
+		return r.sayTakenOver(ctx, client, objects) // nothing runs that could be lost, and the nodes may still be joining
+	}
+	nodes, err := client.List(ctx, nodeKind, "")
+	if err != nil {
+		return err
+	}
+	if err := judgePlaces(objects, nodes); err != nil {
+		return err
 	}
 	before, err := objectsOf(stored)
 	if err != nil {

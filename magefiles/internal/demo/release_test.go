@@ -56,6 +56,9 @@ func TestAWorkloadThatFitsNoNodeIsRefused(t *testing.T) {
 			t.Errorf("%s: %v", selector, err)
 		}
 	}
+	if err := judgePlaces(selecting("{disk: none}"), nil); err != nil {
+		t.Errorf("before any node has joined: %v", err)
+	}
 }
 
 func TestAKindThatNothingDefinesIsRefusedWithTheValueThatAsksForIt(t *testing.T) {

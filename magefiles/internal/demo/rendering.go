@@ -60,8 +60,12 @@ func runsPods(o kube.Object) bool {
 	return o.GetKind() == "DaemonSet" || !found || fmt.Sprint(replicas) != "0"
 }
 
-// judgePlaces refuses workloads whose pods fit no node: the upgrade would take the running ones away.
+// judgePlaces refuses workloads whose pods fit no node: the upgrade would take the running ones away. Of a cluster whose nodes have not
+// joined yet, nothing is known.
 func judgePlaces(objects []kube.Object, nodes []unstructured.Unstructured) error {
+	if len(nodes) == 0 {
+		return nil
+	}
 	for _, o := range objects {
 		selector, _, _ := unstructured.NestedStringMap(o.Object, "spec", "template", "spec", "nodeSelector")
 		if runsPods(o) && !slices.ContainsFunc(nodes, func(node unstructured.Unstructured) bool {
