@@ -5,16 +5,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 
+	"github.com/go-logr/logr"
 	"github.com/gofrs/flock"
 	"golang.org/x/term"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 	"sigs.k8s.io/kind/pkg/apis/config/v1alpha4"
 	"sigs.k8s.io/yaml"
@@ -62,6 +65,7 @@ func New(environ []string) (*Demo, error) {
 	if err != nil {
 		return nil, err
 	}
+	setUpProcess()
 	d := &Demo{config: config, ui: newUI(config)}
 	d.run = run.New(run.Options{UI: d.ui, Limit: config.Timeout, Expired: fmt.Errorf("gave up after %s (KINDGATE_TIMEOUT)", config.Timeout), Remedy: remedy})
 	d.inputs, d.wrong = readInputs(config)
@@ -99,6 +103,14 @@ func New(environ []string) (*Demo, error) {
 	d.verification = &verification{proof: d.proof, names: d.names, kube: d.kube, ui: d.ui}
 	d.release.rendered = sync.OnceValues(d.release.render)
 	return d, nil
+}
+
+// setUpProcess sets what holds for the whole process: client-go and Helm keep their remarks to themselves, as what matters comes back as an
+// error.
+func setUpProcess() {
+	klog.SetLogger(logr.Discard())
+	slog.SetDefault(slog.New(slog.DiscardHandler))
+	traefik.UseManager()
 }
 
 // Ready returns what is wrong with the files that a run depends on, all of it.

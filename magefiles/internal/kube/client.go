@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -21,7 +20,6 @@ import (
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/restmapper"
-	"k8s.io/klog/v2"
 
 	"kindgate/magefiles/internal/limits"
 )
@@ -124,7 +122,6 @@ func (c *Client) PodAnswers(ctx context.Context, namespace, pod, scheme string, 
 // server cannot be reached: a server that restarts costs time, not the run. What the server warns of is given to warn, and that it is
 // waited for.
 func Patient(ctx context.Context, cfg *rest.Config, warn func(string)) *rest.Config {
-	klog.SetLogger(logr.Discard()) // client-go's own remarks: what matters comes back as an error
 	cfg = rest.CopyConfig(cfg)
 	cfg.WarningHandler = warnings(warn)
 	cfg.QPS = -1 // one user, one cluster: the server's own priority and fairness suffices

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"reflect"
 	"strings"
 	"sync"
@@ -82,10 +81,11 @@ type Traefik struct {
 	fetch   context.Context
 }
 
+// UseManager has Helm write objects as Manager, in the whole process. Otherwise it would take the program's name.
+func UseManager() { kube.ManagedFieldsManager = Manager }
+
 // New touches nothing. fetch bounds the chart's download, which happens when it is first needed.
 func New(fetch context.Context, options Options) *Traefik {
-	kube.ManagedFieldsManager = Manager
-	slog.SetDefault(slog.New(slog.DiscardHandler)) // Helm's own remarks: what matters comes back as an error
 	t := &Traefik{options: options, fetch: fetch}
 	t.chart = sync.OnceValues(t.loadChart)
 	return t
