@@ -16,7 +16,7 @@ import (
 	"kindgate/magefiles/internal/result"
 )
 
-func object(t *testing.T, text string) map[string]any {
+func object(t testing.TB, text string) map[string]any {
 	t.Helper()
 	var content map[string]any
 	if err := yaml.Unmarshal([]byte(text), &content); err != nil {
@@ -26,7 +26,7 @@ func object(t *testing.T, text string) map[string]any {
 }
 
 // manifest is an object as Decode has it, from nowhere.
-func manifest(t *testing.T, text string) Object {
+func manifest(t testing.TB, text string) Object {
 	t.Helper()
 	return Object{&unstructured.Unstructured{Object: object(t, text)}, ""}
 }
@@ -91,7 +91,7 @@ func TestAnObjectIsCoveredWhileItsManagerOwnsEveryField(t *testing.T) {
 }
 
 // managed is an object with managedFields of the given managers, "name/subresource" with a tree of FieldsV1 each.
-func managed(t *testing.T, managers map[string]string) *unstructured.Unstructured {
+func managed(t testing.TB, managers map[string]string) *unstructured.Unstructured {
 	t.Helper()
 	live := manifest(t, deployment)
 	var entries []metav1.ManagedFieldsEntry
