@@ -5,11 +5,9 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
@@ -387,148 +385,6 @@ func content(u *unstructured.Unstructured) map[string]any {
 		unstructured.RemoveNestedField(u.Object, "metadata", field)
 	}
 	return u.Object
-}
-
-// ownedFields returns the set of fields that a manager owns in an object by applying or by updating it, in the form of FieldsV1: a tree
-// whose keys are f:field, k:{keys of a list's item} and v:value. It is nil when the manager owns none.
-// See https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management.
-func ownedFields(live *unstructured.Unstructured, manager string, operation metav1.ManagedFieldsOperationType) map[string]any {
-	var owned map[string]any
-	for _, entry := range live.GetManagedFields() {
-		if entry.Manager == manager && entry.Operation == operation && entry.Subresource == "" && entry.FieldsV1 != nil {
-			if err := json.Unmarshal(entry.FieldsV1.GetRawBytes(), &owned); err != nil {
-				return nil
-			}
-		}
-	}
-	return owned
-}
-
-// covers tells whether a manager owns every field that an object sets. As a change by anybody else takes the field from its owner,
-// it then has the value that was last applied.
-func covers(want map[string]any, owned map[string]any) bool {
-	for field, value := range want {
-		switch field {
-		case "apiVersion", "kind":
-			continue
-		case "metadata":
-			if !coversMetadata(value, owned["f:metadata"]) {
-				return false
-			}
-			continue
-		}
-		child, ok := owned["f:"+field].(map[string]any)
-		if !ok || !coversValue(value, child) {
-			return false
-		}
-	}
-	return true
-}
-
-func coversMetadata(want, owned any) bool {
-	metadata, _ := want.(map[string]any)
-	fields, _ := owned.(map[string]any)
-	for _, field := range []string{"labels", "annotations", "finalizers", "ownerReferences"} {
-		value, ok := metadata[field]
-		if !ok || value == nil {
-			continue
-		}
-		child, ok := fields["f:"+field].(map[string]any)
-		if !ok || !coversValue(value, child) {
-			return false
-		}
-	}
-	return true
-}
-
-func coversValue(want any, owned map[string]any) bool {
-	if len(owned) == 0 {
-		return true // a leaf, or a map or list that has one owner as a whole
-	}
-	switch want := want.(type) {
-	case map[string]any:
-		for key, value := range want {
-			child, ok := owned["f:"+key].(map[string]any)
-			if !ok || !coversValue(value, child) {
-				return false
-			}
-		}
-	case []any:
-		for _, item := range want {
-			child, ok := ownedItem(item, owned)
-			if !ok || !coversValue(item, child) {
-				return false
-			}
-		}
-	}
-	return true
-}
-
-// exceeds tells whether a manager owns a field that an object does not set, as one that its manifest had before.
-func exceeds(owned map[string]any, want any) bool {
-	for key, child := range owned {
-		fields, _ := child.(map[string]any)
-		if name, ok := strings.CutPrefix(key, "f:"); ok {
-			object, _ := want.(map[string]any)
-			value, set := object[name]
-			if !set || exceeds(fields, value) {
-				return true
-			}
-		} else if key != "." {
-			items, _ := want.([]any)
-			i := slices.IndexFunc(items, func(item any) bool { return isItem(key, item) })
-			if i < 0 || exceeds(fields, items[i]) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// ownedItem finds the entry of a list's item.
-func ownedItem(item any, owned map[string]any) (map[string]any, bool) {
-	for key, child := range owned {
-		if isItem(key, item) {
-			owner, ok := child.(map[string]any)
-			return owner, ok
-		}
-	}
-	return nil, false
-}
-
-// isItem tells whether a key of FieldsV1 is a list's item: by its value in a set, else by its keys, those that the item leaves to their
-// defaults aside.
-func isItem(key string, item any) bool {
-	fields, isMap := item.(map[string]any)
-	kind, content, _ := strings.Cut(key, ":")
-	switch {
-	case kind == "v" && !isMap:
-		var value any
-		return decode(content, &value) && fmt.Sprint(value) == fmt.Sprint(item)
-	case kind == "k" && isMap:
-		var keys map[string]any
-		if !decode(content, &keys) {
-			return false
-		}
-		for name, value := range keys {
-			own, set := fields[name]
-			if !set && name == "protocol" {
-				own, set = "TCP", true // the one default that tells items of one port apart
-			}
-			if set && fmt.Sprint(own) != fmt.Sprint(value) {
-				return false
-			}
-		}
-		return true
-	}
-	return false
-}
-
-// decode reads JSON, numbers as they are written.
-func decode(content string, into any) bool {
-	decoder := json.NewDecoder(strings.NewReader(content))
-	decoder.UseNumber()
-	return decoder.Decode(into) == nil
 }
 
 // within tells whether live has every field of want, with its value; lists must be of one length. A zero that a server leaves out is

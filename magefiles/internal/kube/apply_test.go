@@ -16,7 +16,7 @@ import (
 	"kindgate/magefiles/internal/result"
 )
 
-func object(t *testing.T, text string) map[string]any {
+func object(t testing.TB, text string) map[string]any {
 	t.Helper()
 	var content map[string]any
 	if err := yaml.Unmarshal([]byte(text), &content); err != nil {
@@ -26,7 +26,7 @@ func object(t *testing.T, text string) map[string]any {
 }
 
 // manifest is an object as Decode has it, from nowhere.
-func manifest(t *testing.T, text string) Object {
+func manifest(t testing.TB, text string) Object {
 	t.Helper()
 	return Object{&unstructured.Unstructured{Object: object(t, text)}, ""}
 }
@@ -45,11 +45,6 @@ spec:
         ports: [{containerPort: 80}]
 `
 
-// deploymentFields is what the API server says an applier of the above owns.
-const deploymentFields = `{"f:metadata":{"f:labels":{"f:app":{}}},"f:spec":{"f:replicas":{},"f:template":{"f:spec":{"f:containers":{
-  "k:{\"name\":\"main\"}":{".":{},"f:image":{},"f:name":{},"f:ports":{
-    "k:{\"containerPort\":80,\"protocol\":\"TCP\"}":{".":{},"f:containerPort":{}}}}}}}}}`
-
 const httpRoute = `
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
@@ -61,118 +56,6 @@ spec:
   - matches: [{path: {value: /v1}}]
     backendRefs: [{name: s, port: 80, weight: 1000000}]
 `
-
-// routeFields is what it says of the above: lists that have one owner as a whole.
-const routeFields = `{"f:metadata":{"f:annotations":{"f:a":{}}},"f:spec":{"f:parentRefs":{},"f:hostnames":{},"f:rules":{}}}`
-
-func TestAnObjectIsCoveredWhileItsManagerOwnsEveryField(t *testing.T) {
-	for _, test := range []struct {
-		name, object, fields string
-		want                 bool
-	}{
-		{"as applied", deployment, deploymentFields, true},
-		{"replicas taken by somebody", deployment, `{"f:metadata":{"f:labels":{"f:app":{}}},"f:spec":{"f:template":{}}}`, false},
-		{"a label taken", deployment, `{"f:metadata":{"f:labels":{"f:other":{}}},"f:spec":{}}`, false},
-		{"a container removed", deployment, strings.ReplaceAll(deploymentFields, "main", "other"), false},
-		{"nothing owned", deployment, `{}`, false},
-		{"lists with one owner each", httpRoute, routeFields, true},
-		{"such a list taken, as by kubectl edit", httpRoute, strings.Replace(routeFields, `,"f:rules":{}`, "", 1), false},
-		{"an annotation taken", httpRoute, strings.Replace(routeFields, `"f:a"`, `"f:b"`, 1), false},
-		{"nothing owned but metadata", httpRoute, `{"f:metadata":{"f:annotations":{"f:a":{}}}}`, false},
-		{"a set", "metadata: {finalizers: [x]}", `{"f:metadata":{"f:finalizers":{".":{},"v:\"x\"":{}}}}`, true},
-		{"a set without the value", "metadata: {finalizers: [y]}", `{"f:metadata":{"f:finalizers":{".":{},"v:\"x\"":{}}}}`, false},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			if got := covers(object(t, test.object), object(t, test.fields)); got != test.want {
-				t.Errorf("got %v", got)
-			}
-		})
-	}
-}
-
-// managed is an object with managedFields of the given managers, "name/subresource" with a tree of FieldsV1 each.
-func managed(t *testing.T, managers map[string]string) *unstructured.Unstructured {
-	t.Helper()
-	live := manifest(t, deployment)
-	var entries []metav1.ManagedFieldsEntry
-	for _, name := range slices.Sorted(maps.Keys(managers)) {
-		manager, subresource, _ := strings.Cut(name, "/")
-		fields := &metav1.FieldsV1{}
-		if err := json.Unmarshal([]byte(managers[name]), fields); err != nil {
-			t.Fatal(err)
-		}
-		entries = append(entries, metav1.ManagedFieldsEntry{
-			Manager: manager, Operation: metav1.ManagedFieldsOperationApply, Subresource: subresource, FieldsV1: fields,
-		})
-	}
-	live.SetManagedFields(entries)
-	return live.Unstructured
-}
-
-func TestOnlyTheManagersOwnFieldsCount(t *testing.T) {
-	for _, test := range []struct {
-		name     string
-		managers map[string]string
-		want     bool
-	}{
-		{"its own", map[string]string{Manager: deploymentFields}, true},
-		{"beside the controller's", map[string]string{
-			Manager: deploymentFields, "kube-controller-manager/status": `{"f:status":{"f:replicas":{}}}`, "kubectl": `{"f:metadata":{}}`,
-		}, true},
-		{"beside its own of a status", map[string]string{Manager: deploymentFields, Manager + "/status": `{"f:status":{}}`}, true},
-		{"somebody else's", map[string]string{"kubectl": deploymentFields}, false},
-		{"its own of a status only", map[string]string{Manager + "/status": deploymentFields}, false},
-		{"nobody's", nil, false},
-	} {
-		if got := covers(object(t, deployment), ownedFields(managed(t, test.managers), Manager, metav1.ManagedFieldsOperationApply)); got != test.want {
-			t.Errorf("%s: %v", test.name, got)
-		}
-	}
-}
-
-// dns is a Service as manifests have it: TCP is left to the default, which is a part of the key under which the server lists a port.
-const dns = `
-apiVersion: v1
-kind: Service
-metadata: {name: dns, namespace: n}
-spec:
-  selector: {app: dns}
-  ports:
-  - {name: tcp, port: 53, targetPort: 5353}
-  - {name: udp, port: 53, targetPort: 5353, protocol: UDP}
-`
-
-func TestEachItemOfAListIsLookedUpUnderItsOwnKeys(t *testing.T) {
-	const (
-		tcp = `"k:{\"port\":53,\"protocol\":\"TCP\"}":{".":{},"f:name":{},"f:port":{},"f:targetPort":{}}`
-		udp = `"k:{\"port\":53,\"protocol\":\"UDP\"}":{".":{},"f:name":{},"f:port":{},"f:protocol":{},"f:targetPort":{}}`
-	)
-	for _, test := range []struct {
-		name, ports string
-		want        bool
-	}{
-		{"both", tcp + "," + udp, true},
-		{"another port too", tcp + "," + udp + `,"k:{\"port\":54,\"protocol\":\"TCP\"}":{".":{}}`, true},
-		{"UDP's was removed", tcp, false},
-		{"UDP's targetPort was taken", tcp + "," + strings.Replace(udp, `,"f:targetPort":{}`, "", 1), false},
-		{"TCP's targetPort was taken", strings.Replace(tcp, `,"f:targetPort":{}`, "", 1) + "," + udp, false},
-	} {
-		fields := object(t, `{"f:spec":{"f:selector":{},"f:ports":{`+test.ports+`}}}`)
-		for range 50 { // as maps have no order
-			if got := covers(object(t, dns), fields); got != test.want {
-				t.Errorf("%s: %v", test.name, got)
-				break
-			}
-		}
-	}
-}
-
-func TestAnItemsKeyMayBeALargeNumber(t *testing.T) {
-	fields := object(t, `{"k:{\"id\":1000000}":{".":{},"f:id":{}}}`)
-	if _, ok := ownedItem(map[string]any{"id": int64(1000000)}, fields); !ok { // int64, as Decode has numbers
-		t.Error("it is not found under its key")
-	}
-}
 
 func TestWithinForgivesWhatAServerAddsOrLeavesOutAndNothingElse(t *testing.T) {
 	for _, test := range []struct {
@@ -297,25 +180,6 @@ func TestAValueThatTheServerWritesOtherwiseIsNoDifference(t *testing.T) {
 	}
 }
 
-func TestWhatIsOwnedBeyondTheManifestIsSeen(t *testing.T) {
-	for _, test := range []struct {
-		fields, object string
-		want           bool
-	}{
-		{deploymentFields, deployment, false},
-		{strings.Replace(deploymentFields, `"f:image":{}`, `"f:image":{},"f:args":{}`, 1), deployment, true},
-		{strings.ReplaceAll(deploymentFields, "main", "other"), deployment, true},
-		{strings.Replace(deploymentFields, `"f:replicas"`, `"f:paused"`, 1), deployment, true},
-		{`{"f:metadata":{"f:finalizers":{".":{},"v:\"x\"":{}}}}`, "metadata: {finalizers: [x]}", false},
-		{`{"f:metadata":{"f:finalizers":{".":{},"v:\"x\"":{},"v:\"y\"":{}}}}`, "metadata: {finalizers: [x]}", true},
-		{routeFields, httpRoute, false},
-	} {
-		if got := exceeds(object(t, test.fields), object(t, test.object)); got != test.want {
-			t.Errorf("%s: %v", test.fields, got)
-		}
-	}
-}
-
 func TestWhatIsSentHasNothingThatOnlyAServerWrites(t *testing.T) {
 	exported := object(t, deployment+"status: {replicas: 2}\n")
 	metadata := exported["metadata"].(map[string]any)
@@ -361,8 +225,8 @@ func TestAnAutoscalersReplicasAreLeftToItAndChangeNoHash(t *testing.T) {
 	if _, found, _ := unstructured.NestedFieldNoCopy(scaled.Object, "spec", "replicas"); found {
 		t.Error("the replicas are fought over")
 	}
-	owned := ownedFields(live, Manager, metav1.ManagedFieldsOperationApply)
-	owned["f:metadata"] = object(t, `{"f:annotations":{"f:`+manifestAnnotation+`":{}},"f:labels":{}}`)
+	owned := ownedFields(live, Manager, metav1.ManagedFieldsOperationApply).
+		Union(fieldSet(t, `{"f:metadata":{"f:annotations":{"f:`+manifestAnnotation+`":{}}}}`))
 	if !covers(scaled.Object, owned) || covers(o.Object, owned) {
 		t.Error("the replicas still count")
 	}
