@@ -21,12 +21,12 @@ import (
 // eventually fails the test when condition does not come to hold.
 func eventually(t *testing.T, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		if condition() {
 			return
 		}
 	}
-	t.Fatal("it did not come to pass within 30 s")
+	t.Fatal("it did not come to pass within 2 min")
 }
 
 func TestWithoutAnEngineTheErrorSaysWhatToStart(t *testing.T) {
