@@ -31,11 +31,11 @@ func New(name, root, binary string) (*Sandbox, error) {
 	if err != nil {
 		return nil, err
 	}
-	http, err := freePort()
+	http, err := FreePort()
 	if err != nil {
 		return nil, err
 	}
-	https, err := freePort()
+	https, err := FreePort()
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +92,8 @@ func (s *Sandbox) Remove() error {
 	return errors.Join(err, os.RemoveAll(s.Dir))
 }
 
-func freePort() (int, error) {
+// FreePort returns a port of 127.0.0.1 on which nobody listens.
+func FreePort() (int, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, err
