@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"os"
 
 	"github.com/magefile/mage/sh"
 
@@ -25,7 +24,7 @@ func Test(ctx context.Context) error {
 		return err
 	}
 	// Not from the cache: go test does not see that the end-to-end suite depends on what mage compiles.
-	return run("go", "test", "-count=1", "-timeout", "60m", "./...")
+	return sh.RunV("go", "test", "-count=1", "-timeout", "60m", "./...")
 }
 
 // Bench measures up against kind create cluster, on a cluster of its own, and prints a table.
@@ -33,13 +32,3 @@ func Bench(ctx context.Context) error { return after(ctx, (*demo.Demo).Bench) }
 
 // Soak damages a cluster of its own in many ways, and prints what up made of it. It takes about half an hour.
 func Soak(ctx context.Context) error { return after(ctx, (*demo.Demo).Soak) }
-
-// run is sh.RunV without the variables that choose the user's cluster: the suite has clusters of its own.
-func run(command string, args ...string) error {
-	for _, name := range []string{"KINDGATE_CLUSTER", "KINDGATE_HTTP_PORT", "KINDGATE_HTTPS_PORT", "KINDGATE_KUBECONFIG", "KINDGATE_HOSTS_FILE", "KINDGATE_OUTPUT", "KINDGATE_TIMEOUT", "KINDGATE_ADOPT", "KINDGATE_HOSTS"} {
-		if err := os.Unsetenv(name); err != nil {
-			return err
-		}
-	}
-	return sh.RunV(command, args...)
-}
