@@ -23,6 +23,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"kindgate/magefiles/internal/demo"
 	"kindgate/magefiles/internal/sandbox"
 )
 
@@ -33,11 +34,15 @@ const root = "../../.."
 var binary string
 
 func TestMain(m *testing.M) {
-	if out, err := exec.Command("docker", "info").CombinedOutput(); err != nil {
-		fmt.Printf("SKIPPED: the end-to-end suite needs a Docker engine, and none answers: %s\n", bytes.TrimSpace(out))
-		return
+	skipped, err := demo.SkipSuite(context.Background(), os.Environ())
+	switch {
+	case err != nil:
+		fmt.Println(err)
+		os.Exit(1)
+	case skipped == "":
+		os.Exit(run(m))
 	}
-	os.Exit(run(m))
+	fmt.Println("SKIPPED: the end-to-end suite:", skipped)
 }
 
 func run(m *testing.M) int {
