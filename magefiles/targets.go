@@ -13,18 +13,22 @@ import (
 	"kindgate/magefiles/internal/demo"
 )
 
-// Each target looks at the live state, does what is missing, and waits until what it promises is true. The graph:
+// Each target looks at the live state, does what is missing, and waits until what it promises is true. The graph, as the test of package
+// graph draws it (what is drawn once is only named elsewhere):
 //
-//	up ── routes ─┬─ traefik ── install ─┬─ crds ──── api ── begin
-//	  │           │                      └─ images ── begin
-//	  │           ├─ apps ───── deploy ──┬─ images
-//	  │           │                      └─ api
-//	  │           └─ attach ─── crds, install, deploy
-//	  └─ hosts
+//	up ─┬─ routes ─┬─ attach ──┬─ define ─── api ── begin
+//	    │          │           ├─ install ─┬─ define
+//	    │          │           │           └─ images ── begin
+//	    │          │           └─ deploy ─── api, images
+//	    │          ├─ traefik ─┬─ install
+//	    │          │           └─ cluster ── begin
+//	    │          └─ apps ───── deploy, cluster
+//	    └─ hosts
+//	crds ── define, cluster
 //
-// begin starts the cluster's creation, api is reached while kind is still at work on it; install, deploy and attach hand objects over,
-// and the targets they belong to wait for what becomes of them; what starts pods waits for kube-proxy first. Every target waits for the
-// whole cluster (left out above). verify, status, doctor and teardown stand alone.
+// begin starts the cluster's creation, api is reached while kind is still at work on it; define installs the Gateway API's definitions;
+// install, deploy and attach hand objects over, and the targets they belong to wait for what becomes of them; what starts pods waits for
+// kube-proxy first. cluster waits for the whole cluster. verify, status, doctor and teardown stand alone.
 
 // Default is what mage runs without a target.
 var Default = Up
@@ -44,7 +48,7 @@ func Up(ctx context.Context) error {
 func Cluster(ctx context.Context) error { return after(ctx, (*demo.Demo).Cluster, begin) }
 
 // Crds installs the Gateway API's CustomResourceDefinitions.
-func Crds(ctx context.Context) error { return after(ctx, nil, crds, Cluster) }
+func Crds(ctx context.Context) error { return after(ctx, nil, define, Cluster) }
 
 // Traefik installs, upgrades or repairs Traefik's Helm release.
 func Traefik(ctx context.Context) error {
@@ -77,13 +81,13 @@ func Teardown(ctx context.Context) error { return anyway(ctx, (*demo.Demo).Teard
 func begin(ctx context.Context) error  { return after(ctx, (*demo.Demo).Begin) }
 func api(ctx context.Context) error    { return after(ctx, (*demo.Demo).API, begin) }
 func images(ctx context.Context) error { return after(ctx, (*demo.Demo).LoadImages, begin) }
-func crds(ctx context.Context) error   { return after(ctx, (*demo.Demo).CRDs, api) }
+func define(ctx context.Context) error { return after(ctx, (*demo.Demo).CRDs, api) }
 func install(ctx context.Context) error {
-	return after(ctx, (*demo.Demo).InstallTraefik, crds, images)
+	return after(ctx, (*demo.Demo).InstallTraefik, define, images)
 }
 func deploy(ctx context.Context) error { return after(ctx, (*demo.Demo).ApplyApps, api, images) }
 func attach(ctx context.Context) error {
-	return after(ctx, (*demo.Demo).ApplyRoutes, crds, install, deploy)
+	return after(ctx, (*demo.Demo).ApplyRoutes, define, install, deploy)
 }
 
 // kindgate is this run: its configuration and files are read once, when the first target needs them.

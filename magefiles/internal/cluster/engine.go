@@ -119,6 +119,7 @@ func (e engine) info(ctx context.Context) (Info, error) {
 		MemTotal        int64
 		SecurityOptions []string
 		DriverStatus    [][]string
+		ServerErrors    []string
 		Host            struct {
 			CgroupVersion string
 			CPUs          int
@@ -130,6 +131,9 @@ func (e engine) info(ctx context.Context) (Info, error) {
 	}
 	if err := json.Unmarshal([]byte(out), &docker); err != nil {
 		return Info{}, fmt.Errorf("%s info: %w", e, err)
+	}
+	if said := strings.Join(docker.ServerErrors, "\n"); said != "" { // Docker 20.10 exits with 0 all the same
+		return Info{}, fmt.Errorf("%s info: %s%s", e, said, e.remedy(said))
 	}
 	info := Info{Name: string(e), Version: docker.ServerVersion, CgroupVersion: docker.CgroupVersion, Root: docker.DockerRootDir, CPUs: docker.NCPU, MemoryBytes: docker.MemTotal}
 	for _, option := range docker.SecurityOptions {

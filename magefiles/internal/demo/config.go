@@ -52,6 +52,7 @@ type Config struct {
 	Output         string
 	BenchFormat    string
 	SoakRestart    string
+	TestSkipE2E    bool
 
 	// NoColor and Provider follow NO_COLOR (https://no-color.org) and kind's KIND_EXPERIMENTAL_PROVIDER.
 	NoColor  bool
@@ -95,6 +96,7 @@ func (c *Config) settings() []setting {
 		{"OUTPUT", "text", "text or json", matching(&c.Output, `^(text|json)$`)},
 		{"BENCH_FORMAT", "text", "text or markdown", matching(&c.BenchFormat, `^(text|markdown)$`)},
 		{"SOAK_RESTART", "", "a command that restarts the container engine, or empty to leave that out", matching(&c.SoakRestart, ``)},
+		{"TEST_SKIP_E2E", "", "yes or empty", yes(&c.TestSkipE2E)},
 	}
 }
 

@@ -5,11 +5,14 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"kindgate/magefiles/internal/sandbox"
 )
 
 func TestNoSettingIsNeeded(t *testing.T) {
@@ -26,10 +29,10 @@ func TestEverySettingReachesItsField(t *testing.T) {
 		"KINDGATE_TRAEFIK_CHART=./chart", "KINDGATE_TRAEFIK_REPO=https://x", "KINDGATE_TRAEFIK_VERSION=1.2.3",
 		"KINDGATE_TRAEFIK_DIGEST=" + strings.Repeat("0", 64), "KINDGATE_HOSTS=all", "KINDGATE_HOSTS_FILE=h", "KINDGATE_KUBECONFIG=k=v",
 		"KINDGATE_ADOPT=yes", "KINDGATE_TIMEOUT=90s", "KINDGATE_OUTPUT=json", "KINDGATE_BENCH_FORMAT=markdown", "KINDGATE_SOAK_RESTART=a b=c",
-		"KIND_EXPERIMENTAL_PROVIDER=podman", "NO_COLOR=", "XKINDGATE_CLUSTER=x", "=", "KINDGATE", "",
+		"KINDGATE_TEST_SKIP_E2E=yes", "KIND_EXPERIMENTAL_PROVIDER=podman", "NO_COLOR=", "XKINDGATE_CLUSTER=x", "=", "KINDGATE", "",
 	})
 	want := Config{"c", 8080, 8443, "n", "./chart", "https://x", "1.2.3", strings.Repeat("0", 64), "all", "h", "k=v",
-		true, 90 * time.Second, "json", "markdown", "a b=c", false, "podman"}
+		true, 90 * time.Second, "json", "markdown", "a b=c", true, false, "podman"}
 	if err != nil || config != want {
 		t.Errorf("%v\ngot  %+v\nwant %+v", err, config, want)
 	}
@@ -86,6 +89,67 @@ func TestTheTwoPortsMustDiffer(t *testing.T) {
 	for _, environ := range [][]string{{"KINDGATE_HTTP_PORT=443"}, {"KINDGATE_HTTP_PORT=8080", "KINDGATE_HTTPS_PORT=8080"}} {
 		if _, err := ReadConfig(environ); err == nil || !strings.Contains(err.Error(), "must differ") {
 			t.Errorf("%v: %v", environ, err)
+		}
+	}
+}
+
+func TestASandboxTakesOnlyTheNodeImageAndTheChartFromTheUser(t *testing.T) {
+	known := map[string]bool{}
+	for _, s := range (&Config{}).settings() {
+		known[s.name] = true
+		t.Setenv(prefix+s.name, "the user's")
+	}
+	box, err := sandbox.New("kindgate-test", "../../..", "kindgate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(box.Dir) })
+	var taken []string
+	for _, entry := range box.Command(t.Context(), "up").Environ() {
+		name, value, _ := strings.Cut(entry, "=")
+		ours, ok := strings.CutPrefix(name, prefix)
+		if ok && !known[ours] {
+			t.Errorf("%s: there is no such setting", name)
+		}
+		if ok && value == "the user's" {
+			taken = append(taken, ours)
+		}
+	}
+	slices.Sort(taken)
+	if want := []string{"NODE_IMAGE", "TRAEFIK_CHART", "TRAEFIK_DIGEST", "TRAEFIK_REPO", "TRAEFIK_VERSION"}; !slices.Equal(taken, want) {
+		t.Errorf("got %v, want %v", taken, want)
+	}
+}
+
+// readmeRow is a row of the README's table of settings: the variable, its default, and what it means.
+var readmeRow = regexp.MustCompile("(?m)^\\| `KINDGATE_(\\w+)` \\| (.*?) ?\\| .+ \\|$")
+
+func TestTheREADMEHasEverySettingWithItsDefaultAndNoOther(t *testing.T) {
+	readme, err := os.ReadFile("../../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got, want []string
+	for _, row := range readmeRow.FindAllStringSubmatch(string(readme), -1) {
+		if !strings.HasPrefix(row[2], "`") {
+			row[2] = "" // said in words: what others choose, or nothing
+		}
+		got = append(got, row[1]+" "+strings.Trim(row[2], "`"))
+	}
+	known := map[string]bool{}
+	for _, s := range (&Config{}).settings() {
+		known[s.name] = true
+		if s.name == "HOSTS_FILE" {
+			s.value = "" // each system has its own
+		}
+		want = append(want, s.name+" "+s.value)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("README.md has\n%s\nthe settings are\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	for _, named := range regexp.MustCompile(`KINDGATE_(\w+)`).FindAllStringSubmatch(string(readme), -1) {
+		if !known[named[1]] {
+			t.Errorf("README.md names %s, and there is no such setting", named[0])
 		}
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -24,6 +23,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"kindgate/magefiles/internal/demo"
 	"kindgate/magefiles/internal/sandbox"
 )
 
@@ -34,11 +34,15 @@ const root = "../../.."
 var binary string
 
 func TestMain(m *testing.M) {
-	if out, err := exec.Command("docker", "info").CombinedOutput(); err != nil {
-		fmt.Printf("SKIPPED: the end-to-end suite needs a Docker engine, and none answers: %s\n", bytes.TrimSpace(out))
-		return
+	skipped, err := demo.SkipSuite(context.Background(), os.Environ())
+	switch {
+	case err != nil:
+		fmt.Println(err)
+		os.Exit(1)
+	case skipped == "":
+		os.Exit(run(m))
 	}
-	os.Exit(run(m))
+	fmt.Println("SKIPPED: the end-to-end suite:", skipped)
 }
 
 func run(m *testing.M) int {
@@ -137,12 +141,11 @@ func (w *world) remove() {
 
 func freePort(t *testing.T) int {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := sandbox.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port
+	return port
 }
 
 // command is a run of targets in the world's folder.

@@ -67,17 +67,13 @@ func (c *Client) Get(ctx context.Context, method, url string, header map[string]
 			req.Header.Set(name, value)
 		}
 		resp, err := c.http.Do(req)
-		var network *net.OpError
-		if errors.As(err, &network) {
-			return nil, fmt.Errorf("%s 127.0.0.1: %w", network.Op, network.Err) // without the connection's own port, which is new each time
-		}
 		if err != nil {
-			return nil, err
+			return nil, withoutPort(err)
 		}
 		body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
 		_ = resp.Body.Close()
 		if err != nil {
-			return nil, err
+			return nil, withoutPort(err)
 		}
 		next, err := resp.Location()
 		if !follow || err != nil || resp.StatusCode/100 != 3 || next.Hostname() != req.URL.Hostname() {
@@ -87,6 +83,15 @@ func (c *Client) Get(ctx context.Context, method, url string, header map[string]
 		url = next.String()
 	}
 	return nil, fmt.Errorf("%s redirects in a circle", url)
+}
+
+// withoutPort leaves the connection's own port out of an error, as it is new each time.
+func withoutPort(err error) error {
+	var network *net.OpError
+	if errors.As(err, &network) {
+		return fmt.Errorf("%s 127.0.0.1: %w", network.Op, network.Err)
+	}
+	return err
 }
 
 // Field returns the value of a line "name: value" in a body such as whoami's, empty where there is none.

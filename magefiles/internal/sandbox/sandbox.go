@@ -10,6 +10,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 )
 
 // A Sandbox is a copy of the folder, a cluster's name, and the environment that leads runs to both. New makes one.
@@ -31,11 +33,11 @@ func New(name, root, binary string) (*Sandbox, error) {
 	if err != nil {
 		return nil, err
 	}
-	http, err := freePort()
+	http, err := FreePort()
 	if err != nil {
 		return nil, err
 	}
-	https, err := freePort()
+	https, err := FreePort()
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +48,6 @@ func New(name, root, binary string) (*Sandbox, error) {
 		"KINDGATE_KUBECONFIG": filepath.Join(dir, "kubeconfig"),
 		"KINDGATE_HOSTS_FILE": filepath.Join(dir, "hosts"),
 		"KINDGATE_TIMEOUT":    "3m",
-		"KINDGATE_ADOPT":      "", // whatever the user allows is allowed for the user's clusters
 	}}
 	return s, s.Reset()
 }
@@ -62,16 +63,24 @@ func (s *Sandbox) Reset() error {
 	return nil
 }
 
-// Command is a run of targets that can be interrupted or killed with all that it has started.
+// Command is a run of targets that can be interrupted or killed with all that it has started. Its environment is this process's without
+// the settings for the user's clusters, and Env.
 func (s *Sandbox) Command(ctx context.Context, targets ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, s.binary, targets...)
 	cmd.Dir = s.Dir
-	cmd.Env = os.Environ()
+	cmd.Env = slices.DeleteFunc(os.Environ(), forUsersClusters)
 	for name, value := range s.Env {
 		cmd.Env = append(cmd.Env, name+"="+value)
 	}
 	ownGroup(cmd)
 	return cmd
+}
+
+// forUsersClusters tells whether a variable is a setting for the user's clusters only. Which node image and which chart to use holds for
+// a sandbox, too: there may be no others on this machine.
+func forUsersClusters(variable string) bool {
+	return strings.HasPrefix(variable, "KINDGATE_") &&
+		!strings.HasPrefix(variable, "KINDGATE_NODE_IMAGE=") && !strings.HasPrefix(variable, "KINDGATE_TRAEFIK_")
 }
 
 // Run runs targets to their end. The error has all that they printed.
@@ -92,7 +101,8 @@ func (s *Sandbox) Remove() error {
 	return errors.Join(err, os.RemoveAll(s.Dir))
 }
 
-func freePort() (int, error) {
+// FreePort returns a port of 127.0.0.1 on which nobody listens.
+func FreePort() (int, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, err

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"text/tabwriter"
 	"time"
 
 	"kindgate/magefiles/internal/limits"
@@ -259,24 +260,20 @@ func (u *UI) object(value any) {
 	_ = encoder.Encode(value) // to a closed pipe there is nobody to complain to
 }
 
-// Table prints rows in columns, the first row as their heads.
+// Table prints rows of equally many cells in columns, the first row as their heads.
 func (u *UI) Table(rows [][]string) {
-	var widths []int
+	var text strings.Builder
+	columns := tabwriter.NewWriter(&text, 0, 0, 2, ' ', tabwriter.StripEscape)
 	for _, row := range rows {
-		for i, cell := range row {
-			if i == len(widths) {
-				widths = append(widths, 0)
-			}
-			widths[i] = max(widths[i], len([]rune(cell)))
+		for _, cell := range row {
+			fmt.Fprintf(columns, "\xff%s\xff\t", cell) // escaped: a tab or a line end in a cell begins no other
 		}
+		fmt.Fprintln(columns)
 	}
+	_ = columns.Flush() // a Builder takes everything
 	var lines []string
-	for _, row := range rows {
-		var line strings.Builder
-		for i, cell := range row {
-			line.WriteString(cell + strings.Repeat(" ", widths[i]-len([]rune(cell))+2))
-		}
-		lines = append(lines, strings.TrimRight(line.String(), " "))
+	for line := range strings.Lines(text.String()) {
+		lines = append(lines, strings.TrimRight(line, " \n"))
 	}
 	u.Print(lines...)
 }

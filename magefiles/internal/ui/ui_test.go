@@ -70,11 +70,21 @@ func TestAPlainPhaseIsPrintedOnceAndAWaitIsSaidAfterAWhileNotAtEveryChange(t *te
 }
 
 func TestTableColumnsAreAlignedWithoutTrailingBlanks(t *testing.T) {
-	u, out := newUI(Options{})
-	u.Table([][]string{{"NAME", "URL", "BY"}, {"über", "http://a.localhost/", ""}, {"x", "-", "whoami", "more"}})
-	want := "NAME  URL                  BY\nüber  http://a.localhost/\nx     -                    whoami  more\n"
-	if out.String() != want {
-		t.Errorf("got\n%swant\n%s", out, want)
+	for _, test := range []struct {
+		rows [][]string
+		want string
+	}{
+		{[][]string{{"NAME", "URL", "BY"}, {"x", "http://a.localhost/", ""}, {"long name", "-", "whoami"}},
+			"NAME       URL                  BY\nx          http://a.localhost/\nlong name  -                    whoami\n"},
+		{[][]string{{"what", "", "limit"}, {"über", "", "é"}, {"a  b", "", "x"}}, "what    limit\nüber    é\na  b    x\n"},
+		{[][]string{{"WHAT", "STATE"}, {"route", "refused:\n\tby a webhook that says much"}, {"pod", "ready"}},
+			"WHAT   STATE\nroute  refused:\n\tby a webhook that says much\npod    ready\n"},
+	} {
+		u, out := newUI(Options{})
+		u.Table(test.rows)
+		if out.String() != test.want {
+			t.Errorf("got\n%swant\n%s", out, test.want)
+		}
 	}
 }
 

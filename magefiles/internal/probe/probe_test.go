@@ -1,0 +1,209 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+// serve starts a server on loopback, and returns its port.
+func serve(t *testing.T, handler http.HandlerFunc) (port string) {
+	t.Helper()
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	return portOf(t, server)
+}
+
+func portOf(t *testing.T, server *httptest.Server) string {
+	t.Helper()
+	_, port, err := net.SplitHostPort(server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
+
+func TestEveryRequestGoesToLoopbackWithTheHostMethodAndHeaderOfTheUser(t *testing.T) {
+	port := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Pod", "whoami-1")
+		w.WriteHeader(http.StatusTeapot)
+		fmt.Fprintf(w, "%s %s %s %s", r.Method, r.Host, r.URL, r.Header.Get("X-Version"))
+	})
+	client := New()
+	for _, host := range []string{"shop.localhost", "www.example.com", "192.0.2.1", "[2001:db8::1]"} {
+		url := "http://" + host + ":" + port + "/v1?a=b"
+		answer, err := client.Get(t.Context(), "OPTIONS", url, map[string]string{"X-Version": "2"}, false)
+		if err != nil {
+			t.Errorf("%s: %v", host, err)
+			continue
+		}
+		if want := "OPTIONS " + host + ":" + port + " /v1?a=b 2"; answer.Body != want {
+			t.Errorf("the server got %q, want %q", answer.Body, want)
+		}
+		if answer.Status != http.StatusTeapot || answer.Header.Get("X-Pod") != "whoami-1" || answer.URL != url {
+			t.Errorf("%+v", answer)
+		}
+	}
+}
+
+func TestAnyCertificateIsTaken(t *testing.T) {
+	var name string
+	server := httptest.NewTLSServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { name = r.TLS.ServerName }))
+	defer server.Close()
+	answer, err := New().Get(t.Context(), "GET", "https://shop.localhost:"+portOf(t, server)+"/", nil, false)
+	if err != nil || answer.Status != http.StatusOK || name != "shop.localhost" {
+		t.Errorf("%+v, %v; asked for the certificate of %q", answer, err, name)
+	}
+}
+
+func TestOnlyARedirectWithinTheHostIsFollowedAndOnlyIfAsked(t *testing.T) {
+	port := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if location := r.URL.Query().Get("to"); location != "" {
+			w.Header().Set("Location", location)
+		}
+		if r.URL.Path == "/from" {
+			w.WriteHeader(http.StatusFound)
+		}
+		fmt.Fprint(w, r.Host, r.URL.Path)
+	})
+	here := "http://shop.localhost:" + port
+	for _, test := range []struct {
+		name, from string
+		follow     bool
+		status     int
+		url        string
+	}{
+		{"a path", "/from?to=/dashboard/", true, 200, here + "/dashboard/"},
+		{"a path, not to be followed", "/from?to=/dashboard/", false, 302, here + "/from?to=/dashboard/"},
+		{"from a server that does not know this machine's port", "/from?to=http://shop.localhost/next", true, 200, here + "/next"},
+		{"from one that knows another", "/from?to=http://shop.localhost:8000/next", true, 200, here + "/next"},
+		{"several", "/from?to=/from%3Fto=/next", true, 200, here + "/next"},
+		{"another host", "/from?to=http://other.localhost:" + port + "/", true, 302, here + "/from?to=http://other.localhost:" + port + "/"},
+		{"a host below", "/from?to=http://a.shop.localhost:" + port + "/", true, 302, here + "/from?to=http://a.shop.localhost:" + port + "/"},
+		{"nowhere", "/from", true, 302, here + "/from"},
+		{"a location that is no redirect's", "/?to=/dashboard/", true, 200, here + "/?to=/dashboard/"},
+	} {
+		answer, err := New().Get(t.Context(), "GET", here+test.from, nil, test.follow)
+		if err != nil || answer.Status != test.status || answer.URL != test.url {
+			t.Errorf("%s: %+v, %v", test.name, answer, err)
+		}
+	}
+}
+
+func TestARedirectIsFollowedWithTheHeaderOfTheFirstRequest(t *testing.T) {
+	port := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/" {
+			http.Redirect(w, r, "/next", http.StatusFound)
+		}
+		fmt.Fprint(w, r.Header.Get("X-Version"))
+	})
+	answer, err := New().Get(t.Context(), "GET", "http://shop.localhost:"+port+"/", map[string]string{"X-Version": "2"}, true)
+	if err != nil || answer.Body != "2" {
+		t.Errorf("%+v, %v", answer, err)
+	}
+}
+
+func TestARedirectInACircleIsAnErrorAfterAFewRequests(t *testing.T) {
+	requests := 0
+	port := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		requests++
+		http.Redirect(w, r, r.URL.Path, http.StatusFound)
+	})
+	url := "http://shop.localhost:" + port + "/round"
+	answer, err := New().Get(t.Context(), "GET", url, nil, true)
+	if err == nil || err.Error() != url+" redirects in a circle" || requests != 5 {
+		t.Errorf("%+v, %v after %d requests", answer, err, requests)
+	}
+}
+
+func TestOfALongAnswerTheBeginningIsRead(t *testing.T) {
+	for _, length := range []int{0, 1, maxBody, maxBody + 1, 3 * maxBody} {
+		port := serve(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, strings.Repeat("a", length)) })
+		answer, err := New().Get(t.Context(), "GET", "http://shop.localhost:"+port+"/", nil, false)
+		if err != nil || len(answer.Body) != min(length, maxBody) {
+			t.Errorf("of %d bytes: %v", length, err)
+		}
+	}
+}
+
+// An error's text is compared with that of the round before, and printed once if it is the same.
+func TestAnErrorReadsTheSameEveryTime(t *testing.T) {
+	broken := func(answered string) string {
+		return serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			conn, _, err := w.(http.Hijacker).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			fmt.Fprint(conn, answered)
+			_ = conn.(*net.TCPConn).SetLinger(0) // closing resets the connection
+			_ = conn.Close()
+		})
+	}
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	for name, port := range map[string]string{
+		"nobody listens":                         portOf(t, gone),
+		"the connection breaks off":              broken(""),
+		"the connection breaks off in an answer": broken("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"),
+	} {
+		var said []string
+		for range 3 {
+			answer, err := New().Get(t.Context(), "GET", "http://shop.localhost:"+port+"/", nil, false)
+			if err == nil {
+				t.Fatalf("%s: %+v", name, answer)
+			}
+			said = append(said, err.Error())
+		}
+		if said[0] != said[1] || said[1] != said[2] || !strings.Contains(said[0], " 127.0.0.1: ") {
+			t.Errorf("%s:\n%s", name, strings.Join(said, "\n"))
+		}
+	}
+}
+
+func TestWhatCannotBeSentIsAnError(t *testing.T) {
+	port := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("it was sent") })
+	for _, request := range []struct{ method, url string }{
+		{"GET", "http://shop.localhost:" + port + "/%zz"}, {"A B", "http://shop.localhost:" + port + "/"}, {"GET", "ftp://shop.localhost:" + port + "/"},
+	} {
+		if answer, err := New().Get(t.Context(), request.method, request.url, nil, false); err == nil {
+			t.Errorf("%v: %+v", request, answer)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if answer, err := New().Get(ctx, "GET", "http://shop.localhost:"+port+"/", nil, false); !errors.Is(err, context.Canceled) {
+		t.Errorf("%+v, %v", answer, err)
+	}
+}
+
+func TestAFieldIsFoundByItsNameInAnyCase(t *testing.T) {
+	answer := Answer{Body: "Hostname: whoami-1\r\nIP: 10.0.0.1\nGET / HTTP/1.1\nx-forwarded-host: a:80\nEmpty:\nhostname: second"}
+	for name, want := range map[string]string{
+		"Hostname": "whoami-1", "hostname": "whoami-1", "X-Forwarded-Host": "a:80", "Empty": "", "Host": "", "GET / HTTP/1.1": "",
+	} {
+		if got := answer.Field(name); got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestAPageIsWhatSaysSoAndLooksSo(t *testing.T) {
+	for _, test := range []struct {
+		contentType, body string
+		want              bool
+	}{
+		{"text/html; charset=utf-8", "<!DOCTYPE html>\n<HTML lang=en>", true}, {"text/html", "404 page not found", false},
+		{"text/plain", "<html>", false}, {"", "<html>", false},
+	} {
+		answer := Answer{Header: http.Header{"Content-Type": {test.contentType}}, Body: test.body}
+		if got := answer.HTML(); got != test.want {
+			t.Errorf("%+v: %v", test, got)
+		}
+	}
+}
