@@ -62,6 +62,8 @@ const (
 const (
 	// NameLookup bounds one look-up: a network without a name server must not hold up the rest.
 	NameLookup = 2 * time.Second
+	// PortDial bounds the question whether somebody listens on a port.
+	PortDial = time.Second
 	// KubeconfigLock is how long another program, kubectl or kind, may hold the kubeconfig's lock.
 	KubeconfigLock = 5 * time.Second
 	// WaitLines is how often, at the most, a plain line says what a step is waiting for.

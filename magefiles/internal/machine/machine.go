@@ -9,12 +9,13 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/shirou/gopsutil/v4/disk"
 	"github.com/shirou/gopsutil/v4/mem"
 	psnet "github.com/shirou/gopsutil/v4/net"
 	"github.com/shirou/gopsutil/v4/process"
+
+	"kindgate/magefiles/internal/limits"
 )
 
 // A Holder is who listens on a port.
@@ -53,7 +54,7 @@ func PortHolder(ctx context.Context, port int) (Holder, bool) {
 		}
 	}
 	// Where the sockets of others cannot be listed, a connection tells that there is somebody.
-	conn, err := net.DialTimeout("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), time.Second)
+	conn, err := net.DialTimeout("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), limits.PortDial)
 	if err != nil {
 		return Holder{}, false
 	}

@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"kindgate/magefiles/internal/limits"
 )
 
 // A Client sends every request to loopback, at the port that its URL names, whatever its host is. New makes one.
@@ -18,15 +20,12 @@ type Client struct {
 	http *http.Client
 }
 
-// requestTimeout bounds one request: the gateway and its backends are on this machine.
-const requestTimeout = 5 * time.Second
-
 // maxBody is how much of an answer is read; what a proof looks for is at its beginning.
 const maxBody = 64 << 10
 
 // New returns a client. It takes any certificate: a learner's is self-signed.
 func New() *Client {
-	dialer := &net.Dialer{Timeout: requestTimeout}
+	dialer := &net.Dialer{Timeout: limits.Request}
 	return &Client{&http.Client{
 		Transport: &http.Transport{
 			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -41,7 +40,7 @@ func New() *Client {
 			MaxIdleConns:        64,
 			IdleConnTimeout:     time.Second,
 		},
-		Timeout:       requestTimeout,
+		Timeout:       limits.Request,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }
