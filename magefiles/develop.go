@@ -10,7 +10,7 @@ import (
 
 	"github.com/magefile/mage/sh"
 
-	"kindgate/magefiles/internal/demo"
+	"kindgate/magefiles/internal/stack"
 )
 
 // Lint runs go vet and staticcheck over everything.
@@ -27,7 +27,7 @@ func Test(ctx context.Context) error {
 		return err
 	}
 	// go test prints nothing of a package that passes, so that the suite itself cannot tell the user that it was skipped.
-	skipped, cannotRun := demo.SkipSuite(ctx, os.Environ())
+	skipped, cannotRun := stack.SkipSuite(ctx, os.Environ())
 	// Not from the cache: go test does not see that the end-to-end suite depends on what mage compiles.
 	err := sh.RunV("go", "test", "-count=1", "-timeout", "60m", "./...")
 	if skipped != "" {
@@ -37,7 +37,7 @@ func Test(ctx context.Context) error {
 }
 
 // Bench measures up against kind create cluster, on a cluster of its own, and prints a table.
-func Bench(ctx context.Context) error { return after(ctx, (*demo.Demo).Bench) }
+func Bench(ctx context.Context) error { return after(ctx, (*stack.Stack).Bench) }
 
 // Soak damages a cluster of its own in many ways, and prints what up made of it. It takes about half an hour.
-func Soak(ctx context.Context) error { return after(ctx, (*demo.Demo).Soak) }
+func Soak(ctx context.Context) error { return after(ctx, (*stack.Stack).Soak) }

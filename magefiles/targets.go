@@ -10,7 +10,7 @@ import (
 
 	"github.com/magefile/mage/mg"
 
-	"kindgate/magefiles/internal/demo"
+	"kindgate/magefiles/internal/stack"
 )
 
 // Each target looks at the live state, does what is missing, and waits until what it promises is true. The graph, as the test of package
@@ -35,78 +35,78 @@ var Default = Up
 
 // Up brings up everything, and proves every route with real requests.
 func Up(ctx context.Context) error {
-	return after(ctx, func(d *demo.Demo, ctx context.Context) error {
-		if err := d.Verify(ctx); err != nil {
+	return after(ctx, func(s *stack.Stack, ctx context.Context) error {
+		if err := s.Verify(ctx); err != nil {
 			return err
 		}
-		d.Summary()
+		s.Summary()
 		return nil
 	}, Routes, Hosts)
 }
 
 // Cluster creates the kind cluster, or starts it again, and adds its context to the kubeconfig.
-func Cluster(ctx context.Context) error { return after(ctx, (*demo.Demo).Cluster, begin) }
+func Cluster(ctx context.Context) error { return after(ctx, (*stack.Stack).Cluster, begin) }
 
 // Crds installs the Gateway API's CustomResourceDefinitions.
 func Crds(ctx context.Context) error { return after(ctx, nil, define, Cluster) }
 
 // Traefik installs, upgrades or repairs Traefik's Helm release.
 func Traefik(ctx context.Context) error {
-	return after(ctx, (*demo.Demo).AwaitTraefik, install, Cluster)
+	return after(ctx, (*stack.Stack).AwaitTraefik, install, Cluster)
 }
 
 // Apps applies the manifests that are not the Gateway API's: the applications.
-func Apps(ctx context.Context) error { return after(ctx, (*demo.Demo).AwaitApps, deploy, Cluster) }
+func Apps(ctx context.Context) error { return after(ctx, (*stack.Stack).AwaitApps, deploy, Cluster) }
 
 // Routes applies the manifests that are the Gateway API's, and waits until every route is served.
 func Routes(ctx context.Context) error {
-	return after(ctx, (*demo.Demo).AwaitRoutes, attach, Traefik, Apps)
+	return after(ctx, (*stack.Stack).AwaitRoutes, attach, Traefik, Apps)
 }
 
 // Hosts sees to it that the routes' hostnames lead to this machine.
-func Hosts(ctx context.Context) error { return after(ctx, (*demo.Demo).Hosts) }
+func Hosts(ctx context.Context) error { return after(ctx, (*stack.Stack).Hosts) }
 
 // Verify checks what is there, with real requests, and changes nothing.
-func Verify(ctx context.Context) error { return after(ctx, (*demo.Demo).Verify) }
+func Verify(ctx context.Context) error { return after(ctx, (*stack.Stack).Verify) }
 
 // Status shows what there is, and changes nothing.
-func Status(ctx context.Context) error { return anyway(ctx, (*demo.Demo).Status) }
+func Status(ctx context.Context) error { return anyway(ctx, (*stack.Stack).Status) }
 
 // Doctor looks at all that a run depends on before it runs, and changes nothing.
-func Doctor(ctx context.Context) error { return anyway(ctx, (*demo.Demo).Doctor) }
+func Doctor(ctx context.Context) error { return anyway(ctx, (*stack.Stack).Doctor) }
 
 // Teardown deletes the cluster, its context in the kubeconfig, and the names in the hosts file.
-func Teardown(ctx context.Context) error { return anyway(ctx, (*demo.Demo).Teardown) }
+func Teardown(ctx context.Context) error { return anyway(ctx, (*stack.Stack).Teardown) }
 
-func begin(ctx context.Context) error  { return after(ctx, (*demo.Demo).Begin) }
-func api(ctx context.Context) error    { return after(ctx, (*demo.Demo).API, begin) }
-func images(ctx context.Context) error { return after(ctx, (*demo.Demo).LoadImages, begin) }
-func define(ctx context.Context) error { return after(ctx, (*demo.Demo).CRDs, api) }
+func begin(ctx context.Context) error  { return after(ctx, (*stack.Stack).Begin) }
+func api(ctx context.Context) error    { return after(ctx, (*stack.Stack).API, begin) }
+func images(ctx context.Context) error { return after(ctx, (*stack.Stack).LoadImages, begin) }
+func define(ctx context.Context) error { return after(ctx, (*stack.Stack).CRDs, api) }
 func install(ctx context.Context) error {
-	return after(ctx, (*demo.Demo).InstallTraefik, define, images)
+	return after(ctx, (*stack.Stack).InstallTraefik, define, images)
 }
-func deploy(ctx context.Context) error { return after(ctx, (*demo.Demo).ApplyApps, api, images) }
+func deploy(ctx context.Context) error { return after(ctx, (*stack.Stack).ApplyApps, api, images) }
 func attach(ctx context.Context) error {
-	return after(ctx, (*demo.Demo).ApplyRoutes, define, install, deploy)
+	return after(ctx, (*stack.Stack).ApplyRoutes, define, install, deploy)
 }
 
 // kindgate is this run: its configuration and files are read once, when the first target needs them.
-var kindgate = sync.OnceValues(func() (*demo.Demo, error) { return demo.New(os.Environ()) })
+var kindgate = sync.OnceValues(func() (*stack.Stack, error) { return stack.New(os.Environ()) })
 
 // after runs the dependencies side by side, and then the step. mage panics when a dependency fails, which would let a second dependant
 // of the same one go on (https://github.com/magefile/mage/issues/371): what is returned instead is what has failed so far, each once.
-func after(ctx context.Context, step func(*demo.Demo, context.Context) error, dependencies ...any) (err error) {
-	d, err := kindgate()
+func after(ctx context.Context, step func(*stack.Stack, context.Context) error, dependencies ...any) (err error) {
+	s, err := kindgate()
 	if err != nil {
 		return err
 	}
-	if err := d.Ready(); err != nil {
+	if err := s.Ready(); err != nil {
 		return err
 	}
-	ctx = d.Context(ctx)
+	ctx = s.Context(ctx)
 	defer func() {
 		if failed := recover(); failed != nil {
-			if err = d.Failure(); err == nil {
+			if err = s.Failure(); err == nil {
 				panic(failed)
 			}
 		}
@@ -115,14 +115,14 @@ func after(ctx context.Context, step func(*demo.Demo, context.Context) error, de
 	if step == nil {
 		return nil
 	}
-	return step(d, ctx)
+	return step(s, ctx)
 }
 
 // anyway is after for steps that stand alone and can do without some of the files.
-func anyway(ctx context.Context, step func(*demo.Demo, context.Context) error) error {
-	d, err := kindgate()
+func anyway(ctx context.Context, step func(*stack.Stack, context.Context) error) error {
+	s, err := kindgate()
 	if err != nil {
 		return err
 	}
-	return step(d, d.Context(ctx))
+	return step(s, s.Context(ctx))
 }

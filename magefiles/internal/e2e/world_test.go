@@ -23,8 +23,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 
-	"kindgate/magefiles/internal/demo"
 	"kindgate/magefiles/internal/sandbox"
+	"kindgate/magefiles/internal/stack"
 )
 
 // root is the project's folder, seen from this package's.
@@ -34,7 +34,7 @@ const root = "../../.."
 var binary string
 
 func TestMain(m *testing.M) {
-	skipped, err := demo.SkipSuite(context.Background(), os.Environ())
+	skipped, err := stack.SkipSuite(context.Background(), os.Environ())
 	switch {
 	case err != nil:
 		fmt.Println(err)

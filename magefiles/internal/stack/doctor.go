@@ -1,4 +1,4 @@
-package demo
+package stack
 
 import (
 	"context"
@@ -18,16 +18,16 @@ import (
 )
 
 // Doctor looks at all that a run depends on, before it runs, and changes nothing. Its error says how many things are in the way.
-func (d *Demo) Doctor(ctx context.Context) error {
+func (s *Stack) Doctor(ctx context.Context) error {
 	errorsFound := 0
-	for _, r := range doctor.Judge(d.examiner.facts(ctx)) {
+	for _, r := range doctor.Judge(s.examiner.facts(ctx)) {
 		if level(r.Finding) == ui.Error {
 			errorsFound++
 		}
-		d.ui.Check(level(r.Finding), r.String(), r.Found, r.Remedy)
+		s.ui.Check(level(r.Finding), r.String(), r.Found, r.Remedy)
 	}
 	if errorsFound > 0 {
-		return d.run.Failed("doctor", "", fmt.Errorf("%s: mend them before up", count(errorsFound, "error")))
+		return s.run.Failed("doctor", "", fmt.Errorf("%s: mend them before up", count(errorsFound, "error")))
 	}
 	return nil
 }

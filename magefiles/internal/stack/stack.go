@@ -1,5 +1,5 @@
-// Package demo says what each target does, one short method each, and has the configuration: every name, port, version and time limit.
-package demo
+// Package stack puts the parts together: the configuration, the steps that the targets run, and what the user is told of them.
+package stack
 
 import (
 	"context"
@@ -36,8 +36,8 @@ import (
 	"kindgate/magefiles/internal/ui"
 )
 
-// A Demo is one run of kindgate in the current folder. New makes one; its methods are the steps of the graph, and may run side by side.
-type Demo struct {
+// A Stack is one run of kindgate in the current folder. New makes one; its methods are the steps of the graph, and may run side by side.
+type Stack struct {
 	config  Config
 	ui      *ui.UI
 	inputs  inputs
@@ -60,49 +60,49 @@ type Demo struct {
 
 // New reads the configuration from environ, and all files of the current folder that a run depends on. It touches nothing else. Its
 // error has all that is wrong with the configuration; what is wrong with the files is Ready's.
-func New(environ []string) (*Demo, error) {
+func New(environ []string) (*Stack, error) {
 	config, err := ReadConfig(environ)
 	if err != nil {
 		return nil, err
 	}
 	setUpProcess()
-	d := &Demo{config: config, ui: newUI(config)}
-	d.run = run.New(run.Options{UI: d.ui, Limit: config.Timeout, Expired: fmt.Errorf("gave up after %s (KINDGATE_TIMEOUT)", config.Timeout), Remedy: remedy})
-	d.inputs, d.wrong = readInputs(config)
-	d.cluster = cluster.New(cluster.Options{
-		Name: config.Cluster, Config: d.inputs.kind, NodeImage: config.NodeImage, Kubeconfig: config.Kubeconfig, Provider: config.Provider,
+	s := &Stack{config: config, ui: newUI(config)}
+	s.run = run.New(run.Options{UI: s.ui, Limit: config.Timeout, Expired: fmt.Errorf("gave up after %s (KINDGATE_TIMEOUT)", config.Timeout), Remedy: remedy})
+	s.inputs, s.wrong = readInputs(config)
+	s.cluster = cluster.New(cluster.Options{
+		Name: config.Cluster, Config: s.inputs.kind, NodeImage: config.NodeImage, Kubeconfig: config.Kubeconfig, Provider: config.Provider,
 		Adopt: config.Adopt,
 		BeforeCreate: func(ctx context.Context, engine cluster.Info) error {
-			if err := d.examiner.checkFree(ctx, engine); err != nil {
+			if err := s.examiner.checkFree(ctx, engine); err != nil {
 				return err
 			}
-			return d.release.check()
+			return s.release.check()
 		},
-		Connect: func(cfg *rest.Config) *rest.Config { return kube.Patient(d.run.Context(), cfg, d.run.Note) },
+		Connect: func(cfg *rest.Config) *rest.Config { return kube.Patient(s.run.Context(), cfg, s.run.Note) },
 	})
-	d.proof = &proof.Proof{
-		Manifests:      proof.Manifests{Classes: d.inputs.classes, Gateways: d.inputs.gateways, Routes: d.inputs.httpRoutes, Objects: d.inputs.routes},
+	s.proof = &proof.Proof{
+		Manifests:      proof.Manifests{Classes: s.inputs.classes, Gateways: s.inputs.gateways, Routes: s.inputs.httpRoutes, Objects: s.inputs.routes},
 		Implementation: serving,
 		Prober:         probe.New(),
-		Place: &place.Kind{Cluster: d.cluster, Name: config.Cluster, Kubeconfig: config.Kubeconfig, Ports: d.nodePorts(),
-			Client: func() (*kube.Client, error) { return d.kube() }},
+		Place: &place.Kind{Cluster: s.cluster, Name: config.Cluster, Kubeconfig: config.Kubeconfig, Ports: s.nodePorts(),
+			Client: func() (*kube.Client, error) { return s.kube() }},
 	}
-	d.names = &hostNames{file: hosts.File{Path: config.HostsFile, Cluster: config.Cluster}, all: config.Hosts == allNames, proof: d.proof,
-		httpPort: config.HTTPPort, note: d.ui.Note}
-	d.lock = sync.OnceValue(func() (err error) {
-		d.held, err = takeLock(d.run.Context(), config.Cluster, d.ui.Note)
+	s.names = &hostNames{file: hosts.File{Path: config.HostsFile, Cluster: config.Cluster}, all: config.Hosts == allNames, proof: s.proof,
+		httpPort: config.HTTPPort, note: s.ui.Note}
+	s.lock = sync.OnceValue(func() (err error) {
+		s.held, err = takeLock(s.run.Context(), config.Cluster, s.ui.Note)
 		return err
 	})
-	d.kube = sync.OnceValues(d.connect)
-	d.helm = sync.OnceValue(d.newTraefik)
-	d.release = &helmRelease{helm: d.helm, kube: func() (*kube.Client, error) { return d.kube() }, api: d.cluster.API, services: d.cluster.Services,
-		mayTakeOver: func() bool { return config.Adopt || d.cluster.Earlier() }, // in the cluster of an earlier kindgate, a release without an owner is ours
-		proof:       d.proof, inputs: d.inputs, kubernetes: cluster.KubernetesVersion(config.NodeImage), note: d.ui.Note}
-	d.examiner = &examiner{config: config, files: d.wrong, cluster: d.cluster, names: d.names, proof: d.proof, release: d.release, helm: d.helm,
-		kube: d.kube}
-	d.verification = &verification{proof: d.proof, names: d.names, kube: d.kube, ui: d.ui}
-	d.release.rendered = sync.OnceValues(d.release.render)
-	return d, nil
+	s.kube = sync.OnceValues(s.connect)
+	s.helm = sync.OnceValue(s.newTraefik)
+	s.release = &helmRelease{helm: s.helm, kube: func() (*kube.Client, error) { return s.kube() }, api: s.cluster.API, services: s.cluster.Services,
+		mayTakeOver: func() bool { return config.Adopt || s.cluster.Earlier() }, // in the cluster of an earlier kindgate, a release without an owner is ours
+		proof:       s.proof, inputs: s.inputs, kubernetes: cluster.KubernetesVersion(config.NodeImage), note: s.ui.Note}
+	s.examiner = &examiner{config: config, files: s.wrong, cluster: s.cluster, names: s.names, proof: s.proof, release: s.release, helm: s.helm,
+		kube: s.kube}
+	s.verification = &verification{proof: s.proof, names: s.names, kube: s.kube, ui: s.ui}
+	s.release.rendered = sync.OnceValues(s.release.render)
+	return s, nil
 }
 
 // setUpProcess sets what holds for the whole process: client-go and Helm keep their remarks to themselves, as what matters comes back as an
@@ -114,7 +114,7 @@ func setUpProcess() {
 }
 
 // Ready returns what is wrong with the files that a run depends on, all of it.
-func (d *Demo) Ready() error { return d.wrong }
+func (s *Stack) Ready() error { return s.wrong }
 
 func newUI(config Config) *ui.UI {
 	terminal := term.IsTerminal(int(os.Stdout.Fd())) && os.Getenv("TERM") != "dumb" && ui.EnableTerminal(os.Stdout)
@@ -184,10 +184,10 @@ func readInputs(config Config) (inputs, error) {
 }
 
 // nodePorts are the ports of this machine, by those of the node that they lead to.
-func (d *Demo) nodePorts() map[int32]int {
+func (s *Stack) nodePorts() map[int32]int {
 	ports := map[int32]int{}
 	for _, door := range serving.Doors {
-		if port := d.config.port(door.Scheme); port != 0 {
+		if port := s.config.port(door.Scheme); port != 0 {
 			ports[door.OnNode] = port
 		}
 	}
@@ -204,19 +204,19 @@ func ofKind[T any](objects []kube.Object, kind string) ([]T, error) {
 	return kube.As[T](raw)
 }
 
-func (d *Demo) connect() (*kube.Client, error) {
-	cfg, err := d.cluster.API(d.run.Context())
+func (s *Stack) connect() (*kube.Client, error) {
+	cfg, err := s.cluster.API(s.run.Context())
 	if err != nil {
 		return nil, err
 	}
-	return kube.New(cfg, kube.Options{TakeOver: d.config.Adopt, Kubectl: d.proof.Place.Kubectl("")})
+	return kube.New(cfg, kube.Options{TakeOver: s.config.Adopt, Kubectl: s.proof.Place.Kubectl("")})
 }
 
-func (d *Demo) newTraefik() *traefik.Traefik {
-	return traefik.New(d.run.Context(), traefik.Options{
-		Release: serving.Release, Namespace: serving.Namespace, Chart: d.config.TraefikChart, Repo: d.config.TraefikRepo, Name: serving.Chart,
-		Version: strings.TrimPrefix(d.config.TraefikVersion, "v"), Digest: d.config.TraefikDigest,
-		Cache: filepath.Join(cacheDir(), "charts"), Values: d.inputs.values, ValuesFile: valuesPath,
+func (s *Stack) newTraefik() *traefik.Traefik {
+	return traefik.New(s.run.Context(), traefik.Options{
+		Release: serving.Release, Namespace: serving.Namespace, Chart: s.config.TraefikChart, Repo: s.config.TraefikRepo, Name: serving.Chart,
+		Version: strings.TrimPrefix(s.config.TraefikVersion, "v"), Digest: s.config.TraefikDigest,
+		Cache: filepath.Join(cacheDir(), "charts"), Values: s.inputs.values, ValuesFile: valuesPath,
 	})
 }
 
@@ -230,10 +230,10 @@ func cacheDir() string {
 }
 
 // Context returns the context of the whole run, which ends with ctx, the first that is given, and at the time limit.
-func (d *Demo) Context(ctx context.Context) context.Context { return d.run.Begin(ctx) }
+func (s *Stack) Context(ctx context.Context) context.Context { return s.run.Begin(ctx) }
 
 // Failure returns what has failed in this run, each failed step once.
-func (d *Demo) Failure() error { return d.run.Failure() }
+func (s *Stack) Failure() error { return s.run.Failure() }
 
 // summarize says in a few words which of the changes made a step more than unchanged.
 func summarize(changes []kube.Change) (result.Result, string) {

@@ -1,4 +1,4 @@
-package demo
+package stack
 
 import (
 	"cmp"
@@ -28,34 +28,34 @@ type view struct {
 }
 
 // Status prints what there is, and changes nothing.
-func (d *Demo) Status(ctx context.Context) error {
-	v, err := d.look(ctx)
+func (s *Stack) Status(ctx context.Context) error {
+	v, err := s.look(ctx)
 	if err != nil {
-		return d.run.Failed("status", "", err)
+		return s.run.Failed("status", "", err)
 	}
 	rows := v.rows()
 	for _, r := range rows {
-		d.ui.Object(map[string]string{"what": r[0], "name": r[1], "state": r[2]})
+		s.ui.Object(map[string]string{"what": r[0], "name": r[1], "state": r[2]})
 	}
-	d.ui.Table(append([][]string{{"WHAT", "NAME", "STATE"}}, rows...))
+	s.ui.Table(append([][]string{{"WHAT", "NAME", "STATE"}}, rows...))
 	return nil
 }
 
 // look reads what status shows.
-func (d *Demo) look(ctx context.Context) (v view, err error) {
-	v.name = d.config.Cluster
-	if v.observation, err = d.cluster.Observe(ctx); err != nil || v.observation.State != cluster.Ready {
+func (s *Stack) look(ctx context.Context) (v view, err error) {
+	v.name = s.config.Cluster
+	if v.observation, err = s.cluster.Observe(ctx); err != nil || v.observation.State != cluster.Ready {
 		return v, err
 	}
-	d.cluster.Attach(ctx)
-	cfg, err := d.cluster.API(ctx)
+	s.cluster.Attach(ctx)
+	cfg, err := s.cluster.API(ctx)
 	if err != nil {
 		return v, err
 	}
-	if v.release, err = d.helm().Stored(cfg); err != nil {
+	if v.release, err = s.helm().Stored(cfg); err != nil {
 		return v, err
 	}
-	client, err := d.kube()
+	client, err := s.kube()
 	if err != nil {
 		return v, err
 	}
@@ -68,23 +68,23 @@ func (d *Demo) look(ctx context.Context) (v view, err error) {
 		bundle, _ := crds.BundleOf(definition)
 		v.bundle, read = bundle.String(), proof.Take
 	}
-	s, err := read(ctx, client)
+	snapshot, err := read(ctx, client)
 	if err != nil {
 		return v, err
 	}
-	ours := d.ownNamespaces()
-	v.pods = slices.DeleteFunc(slices.Clone(s.Pods), func(pod corev1.Pod) bool { return !ours[pod.Namespace] })
+	ours := s.ownNamespaces()
+	v.pods = slices.DeleteFunc(slices.Clone(snapshot.Pods), func(pod corev1.Pod) bool { return !ours[pod.Namespace] })
 	if definition != nil {
-		v.promises = slices.DeleteFunc(append(d.proof.Conditions(s), d.proof.Requests(s)...), func(p proof.Promise) bool { return p.Control })
+		v.promises = slices.DeleteFunc(append(s.proof.Conditions(snapshot), s.proof.Requests(snapshot)...), func(p proof.Promise) bool { return p.Control })
 		v.findings = proof.JudgeAll(ctx, v.promises, nil)
 	}
 	return v, nil
 }
 
 // ownNamespaces are those of the manifests and of the implementation.
-func (d *Demo) ownNamespaces() map[string]bool {
+func (s *Stack) ownNamespaces() map[string]bool {
 	ours := map[string]bool{serving.Namespace: true}
-	for _, object := range d.inputs.apps {
+	for _, object := range s.inputs.apps {
 		ours[object.GetNamespace()] = true
 	}
 	return ours
@@ -132,16 +132,16 @@ func (v view) rows() [][]string {
 }
 
 // Summary ends a successful up: where to go, and what took how long.
-func (d *Demo) Summary() {
-	d.ui.Waterfall()
+func (s *Stack) Summary() {
+	s.ui.Waterfall()
 	lines := []string{"", "Open:"}
-	for _, request := range d.proof.Planned() {
+	for _, request := range s.proof.Planned() {
 		if request.Method == "GET" && len(request.Header) == 0 && request.Unproven == "" {
-			lines = append(lines, "  "+d.proof.Open(request))
+			lines = append(lines, "  "+s.proof.Open(request))
 		}
 	}
 	if len(lines) > 22 {
 		lines = append(lines[:20], fmt.Sprintf("  and %d more: mage status", len(lines)-20))
 	}
-	d.ui.Print(lines...)
+	s.ui.Print(lines...)
 }

@@ -1,4 +1,4 @@
-package demo
+package stack
 
 import (
 	"context"
@@ -12,13 +12,13 @@ import (
 )
 
 // Bench measures how long things take, on a cluster of its own, beside kind's own command.
-func (d *Demo) Bench(ctx context.Context) error { return d.try(ctx, trial.Bench) }
+func (s *Stack) Bench(ctx context.Context) error { return s.try(ctx, trial.Bench) }
 
 // Soak damages a cluster of its own in many ways, and sees whether up comes through.
-func (d *Demo) Soak(ctx context.Context) error { return d.try(ctx, trial.Soak) }
+func (s *Stack) Soak(ctx context.Context) error { return s.try(ctx, trial.Soak) }
 
 // try runs a trial without the time limit of a single run.
-func (d *Demo) try(single context.Context, trialOf func(context.Context, trial.Options) error) error {
+func (s *Stack) try(single context.Context, trialOf func(context.Context, trial.Options) error) error {
 	binary, err := os.Executable()
 	if err != nil {
 		return err
@@ -32,16 +32,16 @@ func (d *Demo) try(single context.Context, trialOf func(context.Context, trial.O
 	})
 	defer stop()
 	err = trialOf(ctx, trial.Options{
-		Binary: binary, Root: ".", Markdown: d.config.BenchFormat == "markdown", Restart: d.config.SoakRestart,
+		Binary: binary, Root: ".", Markdown: s.config.BenchFormat == "markdown", Restart: s.config.SoakRestart,
 		Kind: func(httpPort, httpsPort int) (cluster.Options, error) {
 			data, err := atomicfile.Read(clusterFile)
 			if err != nil {
 				return cluster.Options{}, err
 			}
 			config, err := cluster.ParseConfig(data, clusterFile, httpPort, httpsPort)
-			return cluster.Options{Config: config, NodeImage: d.config.NodeImage, Provider: d.config.Provider}, err
+			return cluster.Options{Config: config, NodeImage: s.config.NodeImage, Provider: s.config.Provider}, err
 		},
-		Print: d.ui.Print, Table: d.ui.Table,
+		Print: s.ui.Print, Table: s.ui.Table,
 	})
 	if ctx.Err() != nil {
 		return run.ErrInterrupted

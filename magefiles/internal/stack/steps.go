@@ -1,4 +1,4 @@
-package demo
+package stack
 
 import (
 	"cmp"
@@ -18,54 +18,54 @@ import (
 )
 
 // Begin starts to bring up the cluster, when it is this run's turn, and returns when its node runs. What follows waits for Cluster.
-func (d *Demo) Begin(ctx context.Context) error {
-	return d.run.Part("cluster", func(step *ui.Step) (result.Result, string, error) {
-		if err := d.helm().Missing(); err != nil {
+func (s *Stack) Begin(ctx context.Context) error {
+	return s.run.Part("cluster", func(step *ui.Step) (result.Result, string, error) {
+		if err := s.helm().Missing(); err != nil {
 			return "", "", err
 		}
-		if err := d.lock(); err != nil {
+		if err := s.lock(); err != nil {
 			return "", "", err
 		}
-		d.cluster.Begin(ctx, step.Report)
-		return "", "", d.cluster.Node(ctx)
+		s.cluster.Begin(ctx, step.Report)
+		return "", "", s.cluster.Node(ctx)
 	})
 }
 
 // API returns when the API server answers: all that only needs that may begin.
-func (d *Demo) API(context.Context) error {
-	_, err := d.kube()
+func (s *Stack) API(context.Context) error {
+	_, err := s.kube()
 	return err // told by Cluster, whose part this is
 }
 
 // Cluster returns when the cluster is complete.
-func (d *Demo) Cluster(ctx context.Context) error {
-	return d.run.Step("cluster", func(step *ui.Step) (result.Result, string, error) {
-		res, detail, differences, err := d.cluster.Done(ctx)
+func (s *Stack) Cluster(ctx context.Context) error {
+	return s.run.Step("cluster", func(step *ui.Step) (result.Result, string, error) {
+		res, detail, differences, err := s.cluster.Done(ctx)
 		if len(differences) > 0 {
-			d.ui.Note("The cluster is not as it would be made now: " + strings.Join(differences, "; ") + ".\nIt stays as it is; teardown and then up would make it anew.")
+			s.ui.Note("The cluster is not as it would be made now: " + strings.Join(differences, "; ") + ".\nIt stays as it is; teardown and then up would make it anew.")
 		}
-		if err == nil && d.cluster.Unwritten() {
-			d.ui.Note("KINDGATE_KUBECONFIG=FILE, set for every run, has the context written into another file.")
+		if err == nil && s.cluster.Unwritten() {
+			s.ui.Note("KINDGATE_KUBECONFIG=FILE, set for every run, has the context written into another file.")
 		}
 		return res, detail, err
 	})
 }
 
 // LoadImages copies the images of the chart and the manifests from the engine into the node.
-func (d *Demo) LoadImages(ctx context.Context) error {
-	return d.run.Step("images", func(step *ui.Step) (result.Result, string, error) {
-		observation := d.cluster.Observation()
-		rendered, err := d.release.objects(observation)
+func (s *Stack) LoadImages(ctx context.Context) error {
+	return s.run.Step("images", func(step *ui.Step) (result.Result, string, error) {
+		observation := s.cluster.Observation()
+		rendered, err := s.release.objects(observation)
 		if err != nil {
 			return "", "", err
 		}
-		images := kube.Images(slices.Concat(rendered, d.inputs.apps))
+		images := kube.Images(slices.Concat(rendered, s.inputs.apps))
 		missing := cluster.MissingImages(observation.Node, images)
 		if len(missing) == 0 {
 			return result.Unchanged, count(len(images), "image"), nil
 		}
 		step.Report("copying images into the node")
-		loaded, left, err := d.cluster.LoadImages(ctx, missing, step.Bytes)
+		loaded, left, err := s.cluster.LoadImages(ctx, missing, step.Bytes)
 		if err != nil {
 			return "", "", err
 		}
@@ -81,8 +81,8 @@ func (d *Demo) LoadImages(ctx context.Context) error {
 }
 
 // CRDs installs the Gateway API's definitions, unless the cluster has some that must not be replaced.
-func (d *Demo) CRDs(ctx context.Context) error {
-	return d.run.Step("crds", func(step *ui.Step) (result.Result, string, error) {
+func (s *Stack) CRDs(ctx context.Context) error {
+	return s.run.Step("crds", func(step *ui.Step) (result.Result, string, error) {
 		files, err := crds.Files(ctx)
 		if err != nil {
 			return "", "", err
@@ -91,7 +91,7 @@ func (d *Demo) CRDs(ctx context.Context) error {
 		if err != nil {
 			return "", "", err
 		}
-		client, err := d.kube()
+		client, err := s.kube()
 		if err != nil {
 			return "", "", err
 		}
@@ -103,7 +103,7 @@ func (d *Demo) CRDs(ctx context.Context) error {
 			return "", "", err
 		}
 		changes, err := client.ApplyTo(ctx, wanted, live)
-		sayBefore(d.ui.Note, changes)
+		sayBefore(s.ui.Note, changes)
 		if err != nil {
 			return "", "", err
 		}
@@ -127,13 +127,13 @@ func unstructureds(objects []kube.Object) []*unstructured.Unstructured {
 }
 
 // InstallTraefik installs, upgrades or repairs the Helm release. AwaitTraefik waits for what it runs.
-func (d *Demo) InstallTraefik(ctx context.Context) error {
-	return d.run.Part("traefik", func(step *ui.Step) (result.Result, string, error) { return d.release.install(ctx, step.Report) })
+func (s *Stack) InstallTraefik(ctx context.Context) error {
+	return s.run.Part("traefik", func(step *ui.Step) (result.Result, string, error) { return s.release.install(ctx, step.Report) })
 }
 
 // AwaitTraefik returns when Traefik's pod is ready on the node whose ports are this machine's, and these lead to it.
-func (d *Demo) AwaitTraefik(ctx context.Context) error {
-	return d.run.Step("traefik", func(step *ui.Step) (result.Result, string, error) { return d.release.await(ctx, step.Report) })
+func (s *Stack) AwaitTraefik(ctx context.Context) error {
+	return s.run.Step("traefik", func(step *ui.Step) (result.Result, string, error) { return s.release.await(ctx, step.Report) })
 }
 
 // awaitRollout waits for the workloads among objects. Those of a chart have the release's namespace where they name none.
@@ -148,28 +148,28 @@ func awaitRollout(ctx context.Context, client *kube.Client, objects []kube.Objec
 }
 
 // ApplyApps applies every object of the manifests that is not the Gateway API's. AwaitApps waits for what they run.
-func (d *Demo) ApplyApps(ctx context.Context) error {
-	return d.run.Part("apps", func(step *ui.Step) (result.Result, string, error) {
-		if err := d.cluster.Services(ctx, step.Report); err != nil {
+func (s *Stack) ApplyApps(ctx context.Context) error {
+	return s.run.Part("apps", func(step *ui.Step) (result.Result, string, error) {
+		if err := s.cluster.Services(ctx, step.Report); err != nil {
 			return "", "", err
 		}
-		changes, err := d.apply(ctx, d.inputs.apps, step)
+		changes, err := s.apply(ctx, s.inputs.apps, step)
 		if err != nil {
 			return "", "", err
 		}
-		d.applied = changes
+		s.applied = changes
 		res, detail := summarize(changes)
 		return res, detail, nil
 	})
 }
 
-func (d *Demo) apply(ctx context.Context, objects []kube.Object, step *ui.Step) ([]kube.Change, error) {
-	client, err := d.kube()
+func (s *Stack) apply(ctx context.Context, objects []kube.Object, step *ui.Step) ([]kube.Change, error) {
+	client, err := s.kube()
 	if err != nil {
 		return nil, err
 	}
 	changes, err := client.ApplyInTurn(ctx, objects, limits.BadSign, step.Report)
-	sayBefore(d.ui.Note, changes)
+	sayBefore(s.ui.Note, changes)
 	return changes, err
 }
 
@@ -184,23 +184,23 @@ func sayBefore(note func(string), changes []kube.Change) {
 }
 
 // AwaitApps returns when every workload of the manifests is up, and all that was created is still there.
-func (d *Demo) AwaitApps(ctx context.Context) error {
-	return d.run.Step("apps", func(step *ui.Step) (result.Result, string, error) {
-		client, err := d.kube()
+func (s *Stack) AwaitApps(ctx context.Context) error {
+	return s.run.Step("apps", func(step *ui.Step) (result.Result, string, error) {
+		client, err := s.kube()
 		if err != nil {
 			return "", "", err
 		}
-		if err := awaitRollout(ctx, client, slices.Clone(d.inputs.apps), "default", step.Report); err != nil {
+		if err := awaitRollout(ctx, client, slices.Clone(s.inputs.apps), "default", step.Report); err != nil {
 			return "", "", err
 		}
-		return "", "", client.StillThere(ctx, d.applied)
+		return "", "", client.StillThere(ctx, s.applied)
 	})
 }
 
 // ApplyRoutes applies every Gateway API object of the manifests. AwaitRoutes waits until they are served.
-func (d *Demo) ApplyRoutes(ctx context.Context) error {
-	return d.run.Part("routes", func(step *ui.Step) (result.Result, string, error) {
-		changes, err := d.apply(ctx, d.inputs.routes, step)
+func (s *Stack) ApplyRoutes(ctx context.Context) error {
+	return s.run.Part("routes", func(step *ui.Step) (result.Result, string, error) {
+		changes, err := s.apply(ctx, s.inputs.routes, step)
 		if err != nil {
 			return "", "", err
 		}
@@ -210,38 +210,38 @@ func (d *Demo) ApplyRoutes(ctx context.Context) error {
 }
 
 // AwaitRoutes returns when every route is accepted and its requests are answered as they should be.
-func (d *Demo) AwaitRoutes(ctx context.Context) error {
-	return d.run.Step("routes", func(step *ui.Step) (result.Result, string, error) {
-		return "", "", d.verification.awaitServed(ctx, step.Report)
+func (s *Stack) AwaitRoutes(ctx context.Context) error {
+	return s.run.Step("routes", func(step *ui.Step) (result.Result, string, error) {
+		return "", "", s.verification.awaitServed(ctx, step.Report)
 	})
 }
 
 // Hosts sees to it that every hostname leads to this machine, as far as that harms nobody. Where the system's resolver does not know a
 // name, the hosts file must; a user who may not write it is told how.
-func (d *Demo) Hosts(ctx context.Context) error {
-	return d.run.Step("hosts", func(*ui.Step) (result.Result, string, error) { return d.names.converge(ctx, d.lock) })
+func (s *Stack) Hosts(ctx context.Context) error {
+	return s.run.Step("hosts", func(*ui.Step) (result.Result, string, error) { return s.names.converge(ctx, s.lock) })
 }
 
 // Verify checks what is there, and changes nothing: the conditions, then real requests. Its error says how many checks failed; each is
 // printed with what was found and what to look at.
-func (d *Demo) Verify(ctx context.Context) error {
-	step := d.ui.Begin("verify")
+func (s *Stack) Verify(ctx context.Context) error {
+	step := s.ui.Begin("verify")
 	failed, total := 0, 0
-	err := d.attach(ctx)
+	err := s.attach(ctx)
 	if err == nil {
-		failed, total, err = d.verification.verify(ctx, step.Report)
+		failed, total, err = s.verification.verify(ctx, step.Report)
 	}
 	if err == nil && failed > 0 {
 		err = fmt.Errorf("%d of %s failed", failed, count(total, "check"))
 	}
-	err = d.run.Failed("verify", step.Phase(), err)
+	err = s.run.Failed("verify", step.Phase(), err)
 	step.End("passed", count(total, "check"), err)
 	return err
 }
 
 // attach connects to the cluster as it is; one that is not up is an error.
-func (d *Demo) attach(ctx context.Context) error {
-	d.cluster.Attach(ctx)
-	_, err := d.kube()
+func (s *Stack) attach(ctx context.Context) error {
+	s.cluster.Attach(ctx)
+	_, err := s.kube()
 	return err
 }
