@@ -56,6 +56,7 @@ func (c *Cluster) create(ctx context.Context, report func(string)) error {
 	// The entries of a cluster that is gone would say that the one that is made now, should it stay half made, is somebody else's. What
 	// cannot be written is said at the end.
 	_, _ = c.kubeconfig.remove(written{})
+	_ = c.kubeconfig.setAside(c.options.Name)
 	scratch, err := os.MkdirTemp("", "kindgate-")
 	if err != nil {
 		return err

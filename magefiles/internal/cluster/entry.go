@@ -88,7 +88,7 @@ func local(cluster *clientcmdapi.Cluster) bool {
 }
 
 // gone tells whether an entry certainly leads nowhere: nobody listens at its address, or somebody whose certificate is of another
-// authority.
+// authority or for another name, or who speaks no TLS.
 func gone(cluster *clientcmdapi.Cluster) bool {
 	if cluster == nil {
 		return true
@@ -107,5 +107,6 @@ func gone(cluster *clientcmdapi.Cluster) bool {
 		_ = connection.Close()
 		return false
 	}
-	return errors.Is(err, syscall.ECONNREFUSED) || errors.As(err, &x509.UnknownAuthorityError{})
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.As(err, &x509.UnknownAuthorityError{}) ||
+		errors.As(err, &x509.HostnameError{}) || errors.As(err, &tls.RecordHeaderError{})
 }

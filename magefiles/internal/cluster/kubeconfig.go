@@ -273,6 +273,20 @@ func (k kubeconfig) keep(config *clientcmdapi.Config, theirs entries) {
 	}
 }
 
+// setAside gives entries another name that have the mark of a cluster of the given name, whatever they lead to now.
+func (k kubeconfig) setAside(cluster string) error {
+	if _, entry, err := k.find(); err != nil || !strings.HasPrefix(string(entry), cluster+"/") {
+		return err
+	}
+	_, err := edit(k.path, func(config *clientcmdapi.Config) bool {
+		k.keep(config, entries{context: true, cluster: config.Clusters[k.context] != nil, user: config.AuthInfos[k.context] != nil})
+		delete(config.Clusters, k.context)
+		delete(config.AuthInfos, k.context)
+		return true
+	})
+	return err
+}
+
 // edit changes a file's content under its lock; change returns false where nothing is to be written. The null device stays as it is.
 func edit(path string, change func(*clientcmdapi.Config) bool) (changed bool, err error) {
 	if err := checkPath(path); err != nil {

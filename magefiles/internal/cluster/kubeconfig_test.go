@@ -492,3 +492,27 @@ func TestAnAPIServerOfThisMachineIsKnownByItsAddress(t *testing.T) {
 		}
 	}
 }
+
+// An entry of ours that may lead to another machine stays, under another name: it must not say that the cluster which is made now is
+// somebody else's.
+func TestAnEntryOfOursThatStaysIsSetAsideBeforeAClusterIsMade(t *testing.T) {
+	k := file(t, "", 0)
+	w := written{mark("k/" + strings.Repeat("A", 26)), kinds()}
+	w.entries.Clusters["kind-k"].Server = "https://192.0.2.1:6443"
+	if _, err := k.put(w); err != nil {
+		t.Fatal(err)
+	}
+	if err := k.setAside("other"); err != nil || read(t, k).Contexts["kind-k"] == nil {
+		t.Error("set aside for another cluster", err)
+	}
+	if err := k.setAside("k"); err != nil {
+		t.Fatal(err)
+	}
+	config := read(t, k)
+	if client, entry, err := k.find(); client != nil || entry != "" || err != nil {
+		t.Error(entry, err)
+	}
+	if kept := config.Contexts["kind-k-kept"]; kept == nil || config.Clusters[kept.Cluster].Server != "https://192.0.2.1:6443" || len(config.Clusters) != 1 || len(config.AuthInfos) != 1 {
+		t.Errorf("%+v", config)
+	}
+}

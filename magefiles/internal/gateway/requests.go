@@ -16,6 +16,8 @@ import (
 type Request struct {
 	// Route is the HTTPRoute; the zero ID for a request that no route takes.
 	Route check.ID
+	// Rule is the index of the rule in the route, and Match that of the match in the rule.
+	Rule, Match int
 	// Scheme is http or https, as the listener speaks it.
 	Scheme, Method, Host, Path string
 	// Listener is the port of the listeners that take the request, and Port that of this machine which leads there.
@@ -25,8 +27,10 @@ type Request struct {
 	Query, Header map[string]string
 	// Backends are the Services one of which must answer; none where the rule answers itself, or names something else than Services.
 	Backends []Backend
-	// Weighted: the Services get unequal shares, so that some requests need not meet all of them.
+	// Weighted: the Services get unequal shares, so that some requests need not meet all of them. Enough is how many meet each of them, if the
+	// shares are kept evenly.
 	Weighted bool
+	Enough   int
 	// Redirect is the status of the rule's redirection, 0 where it has none.
 	Redirect int
 	// Through are the Gateways that take the request.
@@ -214,9 +218,19 @@ func plan(route *gatewayv1.HTTPRoute, on host, rule gatewayv1.HTTPRouteRule, mat
 		r.Backends = append(r.Backends, backend)
 		weights = append(weights, weight(ref))
 	}
-	r.Weighted = len(slices.Compact(weights)) > 1
+	r.Weighted = len(slices.Compact(slices.Clone(weights))) > 1
+	if len(weights) > 0 {
+		sum := int32(0)
+		for _, w := range weights {
+			sum += w
+		}
+		r.Enough = int((sum + slices.Min(weights) - 1) / slices.Min(weights))
+	}
 	if !slices.Contains([]string{"GET", "HEAD", "OPTIONS"}, r.Method) {
 		r.Unproven = "a " + r.Method + " might change something in the application"
+	}
+	if len(rule.BackendRefs) > 0 && !slices.ContainsFunc(rule.BackendRefs, func(ref gatewayv1.HTTPBackendRef) bool { return weight(ref) > 0 }) {
+		r.Unproven = "all its backends have the weight 0"
 	}
 	if len(rule.BackendRefs) == 0 && r.Redirect == 0 {
 		r.Unproven = "its rule has neither a backend nor a redirect"

@@ -157,7 +157,7 @@ func TestARequestKnowsItsBackendsItsRedirectAndItsWeights(t *testing.T) {
 		{matches: [{path: {value: /old}}], filters: [{type: RequestRedirect, requestRedirect: {statusCode: 301}}]}]`
 	requests := Requests(routes(t, spec), gatewaysOf(t, web), reach)
 	b := requests[0].Backends
-	if len(b) != 2 || b[0].String() != "Service/demo/s" || b[1].String() != "Service/other/o" || !requests[0].Weighted {
+	if len(b) != 2 || b[0].String() != "Service/demo/s" || b[1].String() != "Service/other/o" || !requests[0].Weighted || requests[0].Enough != 10 {
 		t.Errorf("%+v", requests[0])
 	}
 	if requests[1].Redirect != 301 || len(requests[1].Backends) != 0 {
@@ -172,7 +172,8 @@ func TestAMatchThatNoRequestCanProveSaysWhy(t *testing.T) {
 		"matches: [{headers: [{type: RegularExpression, name: h, value: v}]}], " + to:     "a header by a regular expression",
 		"matches: [{queryParams: [{type: RegularExpression, name: q, value: v}]}], " + to: "a query parameter by a regular expression",
 		"matches: [{method: POST}], " + to:                                                "a POST might change something",
-		"matches: [{}]":                                                                   "neither a backend nor a redirect",
+		"backendRefs: [{name: s, port: 80, weight: 0}]":                                   "all its backends have the weight 0",
+		"matches: [{}]": "neither a backend nor a redirect",
 	} {
 		request := Requests(routes(t, "hostnames: [a.x], rules: [{"+match+"}]"), gatewaysOf(t, web), reach)[0]
 		if !strings.Contains(request.Unproven, want) {

@@ -52,6 +52,7 @@ func Compile(routes []gatewayv1.HTTPRoute, gateways []gatewayv1.Gateway) *Table 
 				for j, match := range matches {
 					m := plan(&routes[i], host, rule, match)
 					m.Rule, m.Index, m.order = r, j, len(t.matches)
+					m.request.Rule, m.request.Match = r, j
 					t.matches = append(t.matches, m)
 				}
 			}

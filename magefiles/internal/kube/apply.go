@@ -164,10 +164,14 @@ func isAsWanted(live, want *unstructured.Unstructured, hash string) bool {
 	return covers(want.Object, owned) && !exceeds(owned, want.Object) && within(normalized(want), live.Object)
 }
 
-// AsWritten tells whether an object in the cluster is as its manifest now has it: applied from it, and not changed since.
+// AsWritten tells whether an object in the cluster has all that its manifest has now, whoever has applied it.
 func AsWritten(object Object, live *unstructured.Unstructured) (bool, error) {
-	want, hash, err := wanted(object, live)
-	return err == nil && isAsWanted(live, want, hash), err
+	want, _, err := wanted(object, live)
+	if err != nil {
+		return false, err
+	}
+	unstructured.RemoveNestedField(want.Object, "metadata", "annotations", manifestAnnotation)
+	return within(normalized(want), live.Object), nil
 }
 
 // wanted returns what is sent to the server for an object, and the hash of its manifest. What only a server writes is left out,

@@ -14,6 +14,9 @@ const (
 	// PortLeads is how long the node's port may take to lead to a pod that is ready: after a restart of the node, the pod's status is at
 	// first that of before.
 	PortLeads = 10 * time.Second
+	// PodReturns is how long Traefik's pod may take to be ready again when the node was stopped: the DaemonSet's status is at first that of
+	// before.
+	PodReturns = time.Minute
 	// PodStart is how long a pod without a readiness probe is taken to be starting when nothing answers there: longer than most
 	// applications take, and short enough for a wrong targetPort.
 	PodStart = 2 * time.Minute

@@ -45,6 +45,8 @@ func (p *Proof) prove(ctx context.Context, request gateway.Request, s *Snapshot)
 	}
 	answer, problem := p.ask(ctx, request)
 	switch {
+	case problem.Verdict == check.Unknown:
+		return problem
 	case problem.Fails():
 		return mayStart(problem, answer, request, s, time.Now())
 	case request.Redirect != 0 && answer.Status != request.Redirect:
@@ -81,11 +83,13 @@ func (p *Proof) ask(ctx context.Context, request gateway.Request) (*probe.Answer
 	case err != nil:
 		return nil, because(NoAnswer, "no answer: %v", err)
 	case request.Redirect != 0:
+	case p.Unrouted(answer) && p.ownBackend(request):
+		return answer, check.Finding{Verdict: check.Unknown, Found: fmt.Sprintf("%d, which %s gives for a request without a route, and its own pages for one that they do not know", answer.Status, p.Name)}
 	case p.Unrouted(answer):
 		return answer, because(NoRoute, "%d from %s: it has no such route", answer.Status, p.Name)
 	case answer.Status >= 500:
 		return answer, because(ServerError, "%d %s instead of an answer of %s", answer.Status, http.StatusText(answer.Status), backends(request))
-	case p.page(request) != "" && (answer.Status != http.StatusOK || !answer.HTML()):
+	case p.page(request) != "" && request.Path == "/" && (answer.Status != http.StatusOK || !answer.HTML()):
 		return answer, because(WrongAnswer, "%d %s from %s, expected 200 and the dashboard's page", answer.Status, answer.Header.Get("Content-Type"), answer.URL)
 	}
 	return answer, check.Finding{Verdict: check.Holds}
@@ -101,6 +105,9 @@ func (p *Proof) page(request gateway.Request) string {
 	return ""
 }
 
+// ownBackend tells whether the implementation itself is the backend.
+func (p *Proof) ownBackend(request gateway.Request) bool { return p.page(request) != "" }
+
 // Open returns the address that a person opens: the page's rather than the root, which only leads there.
 func (p *Proof) Open(request gateway.Request) string {
 	if path := p.page(request); path != "" && len(request.Backends) == 1 && request.Path == "/" {
@@ -112,12 +119,19 @@ func (p *Proof) Open(request gateway.Request) string {
 // enoughRequests is how many must do to see every pod of a Service once.
 func enoughRequests(pods int) int { return max(20, 2*pods) }
 
+// mostRequests bounds those to Services with unequal shares.
+const mostRequests = 50
+
 // provePods goes on with an application that says which pod it is, as whoami does: each must be one of the rule's Services', and all of
 // these must be seen. Traefik takes them in turn, so as many requests again show whether it still sends some to a pod that is gone.
 func (p *Proof) provePods(ctx context.Context, request gateway.Request, answer *probe.Answer, s *Snapshot) check.Finding {
 	var expected []string
 	for _, backend := range request.Backends {
-		ready := s.behind(backend).ready
+		behind := s.behind(backend)
+		if behind.others > 0 {
+			return holds("%s: answered by %q; not all of its endpoints are pods, so whose name that is is not known", backend, answer.Field("Hostname"))
+		}
+		ready := behind.ready
 		if len(ready) == 0 {
 			return because(PodMissing, "%s has no ready pod, and yet a share of the requests", backend)
 		}
@@ -133,10 +147,10 @@ func (p *Proof) provePods(ctx context.Context, request gateway.Request, answer *
 			return because(WrongPod, "answered by pod %q, which is none of %s: %s", pod, backends(request), strings.Join(expected, ", "))
 		}
 		seen[pod] = true
-		if request.Weighted || len(seen) == len(expected) && sent >= 2*len(expected) {
+		if request.Weighted && sent >= min(2*request.Enough, mostRequests) || !request.Weighted && len(seen) == len(expected) && sent >= 2*len(expected) {
 			return holds("%s: %d of %d pods in %d requests", backends(request), len(seen), len(expected), sent)
 		}
-		if sent == enoughRequests(len(expected)) {
+		if !request.Weighted && sent == enoughRequests(len(expected)) {
 			return because(PodMissing, "%s: only %d of %d pods answered %d requests", backends(request), len(seen), len(expected), sent)
 		}
 		var problem check.Finding

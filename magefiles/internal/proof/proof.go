@@ -198,6 +198,10 @@ func (p *Proof) Requests(s *Snapshot) []Promise {
 }
 
 func (p *Proof) promise(request gateway.Request, judge func(context.Context) check.Finding) Promise {
-	return Promise{Request: &request, Check: check.Check{ID: check.ID{Kind: "URL", Name: request.String()}, Title: request.String(),
+	id := check.ID{Kind: "URL", Name: request.String()}
+	if request.Route != (check.ID{}) { // two matches may have the same request
+		id.Part = fmt.Sprintf("%s, rule %d, match %d", request.Route, request.Rule+1, request.Match+1)
+	}
+	return Promise{Request: &request, Check: check.Check{ID: id, Title: request.String(),
 		Look: p.Place.Kubectl(p.Logs()), Judge: judge}}
 }

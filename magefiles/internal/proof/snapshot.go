@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/utils/ptr"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"kindgate/magefiles/internal/gateway"
@@ -99,6 +101,7 @@ func (s *Snapshot) Replace(kind schema.GroupVersionKind, objects []*unstructured
 // A service is what is known of the pods behind a Service.
 type service struct {
 	ready    []string // the hostnames of the pods that it sends requests to
+	others   int      // its ready endpoints that are no pods
 	starting *startup // the youngest of them that may not listen yet
 }
 
@@ -129,7 +132,7 @@ func (s *Snapshot) readServices() {
 		case pod.Spec.HostNetwork:
 			hostnames[key] = pod.Spec.NodeName
 		default:
-			hostnames[key] = cmp.Or(pod.Spec.Hostname, pod.Name)
+			hostnames[key] = hostname(pod)
 		}
 	}
 	for _, slice := range s.Slices {
@@ -140,7 +143,11 @@ func (s *Snapshot) readServices() {
 		found := s.services[name]
 		for _, endpoint := range slice.Endpoints {
 			target := endpoint.TargetRef
-			if target == nil || target.Kind != "Pod" || endpoint.Conditions.Ready != nil && !*endpoint.Conditions.Ready {
+			if endpoint.Conditions.Ready != nil && !*endpoint.Conditions.Ready {
+				continue
+			}
+			if target == nil || target.Kind != "Pod" {
+				found.others++
 				continue
 			}
 			key := target.Namespace + "/" + target.Name
@@ -153,6 +160,17 @@ func (s *Snapshot) readServices() {
 		}
 		s.services[name] = found
 	}
+}
+
+// hostname is a pod's, as the kubelet sets it. See
+// https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/#pod-hostname-and-subdomain-field.
+func hostname(pod *corev1.Pod) string {
+	const longest = 63
+	name := pod.Name
+	if len(name) > longest {
+		name = strings.TrimRight(name[:longest], "-.")
+	}
+	return cmp.Or(ptr.Deref(pod.Spec.HostnameOverride, ""), pod.Spec.Hostname, name)
 }
 
 // started returns when the youngest container of a pod began to run, unless one of them has a readiness probe, or does not run.

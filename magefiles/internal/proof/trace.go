@@ -65,11 +65,12 @@ func given(finding check.Finding) func(context.Context) check.Finding {
 }
 
 func judgeBackend(s *Snapshot, backend gateway.Backend) check.Finding {
-	ready := len(s.behind(backend).ready)
+	behind := s.behind(backend)
+	ready := len(behind.ready) + behind.others
 	if ready == 0 {
 		return because(PodMissing, "no ready pod: does its selector match, have the pods its targetPort, and are they ready?")
 	}
-	return holds("%d ready pods", ready)
+	return holds("%d ready endpoints", ready)
 }
 
 // asWritten tells whether a route in the cluster is as its manifest has it.
@@ -106,7 +107,7 @@ func (p *Proof) DataPlane(ctx context.Context, s *Snapshot, scheme string) check
 			continue
 		}
 		if pod.DeletionTimestamp != nil || !kube.PodReady(pod) {
-			problem = broken("Pod/%s/%s is not ready (%s)", pod.Namespace, pod.Name, pod.Status.Phase)
+			problem = check.Finding{Verdict: check.Pending, Found: fmt.Sprintf("Pod/%s/%s is not ready (%s)", pod.Namespace, pod.Name, pod.Status.Phase)}
 			continue
 		}
 		if port, ok := taking(pod, onNode); ok {

@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/utils/ptr"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"kindgate/magefiles/internal/check"
@@ -157,7 +158,10 @@ func TestEachWayInWhichARequestFailsHasItsCause(t *testing.T) {
 	both.Backends = append(slices.Clone(ask.Backends), gateway.Backend{Namespace: "demo", Name: "canary", Port: 80})
 	both.Weighted = true
 	redirect, dash, unproven, direct := ask, ask, ask, ask
+	both.Enough = 10
 	redirect.Redirect = 301
+	api := ask
+	api.Backends, api.Path = []gateway.Backend{dashboard}, "/api"
 	dash.Backends = []gateway.Backend{dashboard}
 	unproven.Unproven = "why"
 	direct.Backends = nil
@@ -185,7 +189,16 @@ func TestEachWayInWhichARequestFailsHasItsCause(t *testing.T) {
 		{"the turn of a stranger", ask, []*probe.Answer{whoami("shop-1"), whoami("shop-2"), whoami("old")}, nil, check.Broken, WrongPod, `pod "old", which is none of`},
 		{"not through Traefik", ask, []*probe.Answer{strange}, nil, check.Broken, Stranger, "did not come through Traefik"},
 		{"a canary without pods", both, []*probe.Answer{whoami("shop-1")}, nil, check.Broken, PodMissing, "Service/demo/canary has no ready pod"},
-		{"a canary with a small share", both, []*probe.Answer{whoami("shop-1")}, canary, check.Holds, "", "Service/demo/shop or Service/demo/canary"},
+		{"a canary with a small share", both, []*probe.Answer{whoami("shop-1")}, canary, check.Holds, "", "1 of 3 pods in 20 requests"},
+		{"a canary that fails", both, []*probe.Answer{whoami("shop-1"), whoami("shop-2"), whoami("shop-1"), status(502)}, canary, check.Broken, ServerError, "502 Bad Gateway"},
+		{"an endpoint that is no pod", ask, []*probe.Answer{whoami("outside")}, func(w *world) {
+			w.snapshot.Slices[0].Endpoints = append(w.snapshot.Slices[0].Endpoints, discoveryv1.Endpoint{Addresses: []string{"192.0.2.1"}})
+		}, check.Holds, "", `answered by "outside"; not all of its endpoints are pods`},
+		{"a pod that names itself", ask, []*probe.Answer{whoami("one"), whoami("shop-2")}, func(w *world) {
+			w.patchedPod("shop-1", func(p *corev1.Pod) { p.Spec.HostnameOverride = ptr.To("one") })
+		}, check.Holds, "", "2 of 2 pods"},
+		{"a path that the dashboard does not know", api, []*probe.Answer{notFound()}, nil, check.Unknown, "", "404, which Traefik gives"},
+		{"the dashboard's API", api, []*probe.Answer{plain}, nil, check.Holds, "", "200 text/plain"},
 		{"a redirect", redirect, []*probe.Answer{moved}, nil, check.Holds, "", "redirected with 301 to /new"},
 		{"another redirect", redirect, []*probe.Answer{status(302)}, nil, check.Broken, WrongAnswer, "expected 301"},
 		{"a page", dash, []*probe.Answer{page("<html>")}, nil, check.Holds, "", "200 text/html"},
@@ -268,6 +281,45 @@ func TestWhereARouteTakesEveryHostTheImplementationItselfIsTheControl(t *testing
 	request := gateway.Request{Scheme: "http", Method: "GET", Host: "localhost", Path: "/", Port: 8080, Header: w.proof.Ping}
 	if got := w.proof.proveItself(t.Context(), request); got.Cause != NoAnswer {
 		t.Errorf("%+v", got)
+	}
+}
+
+func TestOnAPortThatDoesNotLeadToTheNodeNothingIsProvenWhoeverAnswers(t *testing.T) {
+	w := whole(t) // another cluster's Traefik, say, which passes the control
+	w.place.leads = broken("process 1 listens there, not the node")
+	for name, r := range w.verify(t) {
+		if r.Request != nil && (r.Cause != Stranger || r.Hop == nil || r.Hop.Title != "the port on this machine") {
+			t.Errorf("%s: %+v", name, r.Finding)
+		}
+	}
+}
+
+func TestOfTwoMatchesWithTheSameRequestEachHasItsOwnVerdict(t *testing.T) {
+	w := whole(t)
+	rule := w.proof.Routes[1].Spec.Rules[0]
+	w.proof.Routes[1].Spec.Rules = append(w.proof.Routes[1].Spec.Rules, rule) // the second can never be reached
+	w.gateway.answers["cart.localhost"] = []*probe.Answer{status(502)}
+	synctest.Test(t, func(t *testing.T) {
+		results, err := w.proof.Verify(t.Context(), w.take, func(string) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var verdicts []check.Verdict
+		for _, r := range results {
+			if r.String() == cart || r.String() == cart+"kindgate-probe" {
+				verdicts = append(verdicts, r.Verdict)
+			}
+		}
+		if !slices.Equal(verdicts, []check.Verdict{check.Broken, check.Unknown}) {
+			t.Error(verdicts)
+		}
+	})
+}
+
+func TestTheNameOfAPodIsCutAsTheKubeletDoes(t *testing.T) {
+	pod := readyPod("demo", strings.Repeat("a", 62)+"-b")
+	if got := hostname(&pod); got != strings.Repeat("a", 62) {
+		t.Error(got)
 	}
 }
 

@@ -241,6 +241,9 @@ func (r *helmRelease) await(ctx context.Context, report func(string)) (result.Re
 	if err != nil || !problem.Fails() {
 		return "", "", err
 	}
+	if problem.Verdict == check.Pending { // a pod that is under way would only be in the way of a new one
+		return "", "", fmt.Errorf("%s; look at: %s", problem.Found, r.proof.Place.Kubectl("describe pods -n "+serving.Namespace))
+	}
 	report("making Traefik's DaemonSet anew")
 	if err := r.remake(ctx, objects, report); err != nil {
 		return "", "", err
@@ -270,7 +273,13 @@ func (r *helmRelease) dataPlane(ctx context.Context, report func(string)) (check
 		}}}}
 	}
 	giveUp := func(last proof.Round, waited time.Duration) bool {
-		return last.Findings[0].Cause != proof.NotLed || waited > limits.PortLeads
+		switch finding := last.Findings[0]; {
+		case finding.Verdict == check.Pending:
+			return waited > limits.PodReturns
+		case finding.Cause == proof.NotLed:
+			return waited > limits.PortLeads
+		}
+		return true
 	}
 	last, err := proof.Settle(ctx, take, promise, giveUp, report)
 	if err != nil {
