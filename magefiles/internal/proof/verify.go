@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -122,12 +123,13 @@ type Result struct {
 
 // Verify judges all promises of the manifests, and returns a result for each. Nothing is changed.
 func (p *Proof) Verify(ctx context.Context, take func(context.Context) (*Snapshot, error), report func(string)) ([]Result, error) {
+	leads := p.lookAtPorts(ctx)
 	last, err := Settle(ctx, take, func(s *Snapshot) []Promise { return append(p.Conditions(s), p.Requests(s)...) },
 		func(_ Round, waited time.Duration) bool { return waited > limits.Settle }, report)
 	if err != nil {
 		return nil, err
 	}
-	p.distrust(ctx, last)
+	p.distrust(last, leads)
 	walk := walk{}
 	results := make([]Result, len(last.Promises))
 	for i, promise := range last.Promises {
@@ -140,14 +142,30 @@ func (p *Proof) Verify(ctx context.Context, take func(context.Context) (*Snapsho
 	return results, nil
 }
 
+// lookAtPorts begins to find out, beside the requests, whether each port that they take leads to the node.
+func (p *Proof) lookAtPorts(ctx context.Context) map[int]func() check.Finding {
+	leads := map[int]func() check.Finding{}
+	for _, door := range p.Doors {
+		if port, ok := p.Place.Port(door.OnNode); ok {
+			leads[port] = sync.OnceValue(func() check.Finding { return p.Place.Leads(ctx, port) })
+		}
+	}
+	for _, request := range p.Planned() {
+		if look := leads[request.Port]; look != nil && request.Unproven == "" {
+			go look()
+		}
+	}
+	return leads
+}
+
 // distrust takes back what was found of the requests on a port that does not lead to the node: somebody else has answered them. That the
 // control holds proves little then, as any server written in Go passes it, or another cluster's Traefik.
-func (p *Proof) distrust(ctx context.Context, r Round) {
+func (p *Proof) distrust(r Round, leads map[int]func() check.Finding) {
 	for _, control := range r.Promises {
 		if !control.Control {
 			continue
 		}
-		finding := p.Place.Leads(ctx, control.Request.Port)
+		finding := leads[control.Request.Port]()
 		if !finding.Fails() {
 			continue
 		}
