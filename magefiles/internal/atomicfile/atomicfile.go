@@ -148,7 +148,7 @@ const attempts = 10
 func Edit(path string, mode fs.FileMode, edit func(old []byte) ([]byte, error)) (changed bool, err error) {
 	errChanged := fmt.Errorf("%s is being changed by somebody else all the time; run again later", path)
 	for range attempts {
-		old, err := readAny(path)
+		old, err := ReadIfThere(path)
 		if err != nil {
 			return false, err
 		}
@@ -157,7 +157,7 @@ func Edit(path string, mode fs.FileMode, edit func(old []byte) ([]byte, error)) 
 			return false, err
 		}
 		err = write(path, content, keeping(mode), func() error {
-			if now, err := readAny(path); err != nil || !bytes.Equal(old, now) {
+			if now, err := ReadIfThere(path); err != nil || !bytes.Equal(old, now) {
 				return errors.Join(errChanged, err)
 			}
 			return nil
@@ -169,8 +169,8 @@ func Edit(path string, mode fs.FileMode, edit func(old []byte) ([]byte, error)) 
 	return false, errChanged
 }
 
-// readAny is Read, where no file is an empty one.
-func readAny(path string) ([]byte, error) {
+// ReadIfThere is Read, where no file is an empty one.
+func ReadIfThere(path string) ([]byte, error) {
 	content, err := Read(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil

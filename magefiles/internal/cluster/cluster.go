@@ -253,7 +253,7 @@ func (c *Cluster) Delete(ctx context.Context, report func(string)) (Deleted, err
 	if err != nil {
 		return deleted, fmt.Errorf("the context %s stays in the kubeconfig: %w", c.kubeconfig.context, err)
 	}
-	if client, entry, err := c.kubeconfig.find(); err == nil && client != nil && strings.HasPrefix(string(entry), c.options.Name+"/") {
+	if client, entry, err := c.kubeconfig.find(); err == nil && client != nil && entry.of(c.options.Name) {
 		deleted.Left = client.Host
 	}
 	return deleted, nil

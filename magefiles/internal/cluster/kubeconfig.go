@@ -275,7 +275,7 @@ func (k kubeconfig) keep(config *clientcmdapi.Config, theirs entries) {
 
 // setAside gives entries another name that have the mark of a cluster of the given name, whatever they lead to now.
 func (k kubeconfig) setAside(cluster string) error {
-	if _, entry, err := k.find(); err != nil || !strings.HasPrefix(string(entry), cluster+"/") {
+	if _, entry, err := k.find(); err != nil || !entry.of(cluster) {
 		return err
 	}
 	_, err := edit(k.path, func(config *clientcmdapi.Config) bool {

@@ -24,6 +24,9 @@ type mark string
 
 func newMark(cluster string) mark { return mark(cluster + "/" + rand.Text()) }
 
+// of tells whether the mark is that of a cluster of the given name.
+func (m mark) of(cluster string) bool { return strings.HasPrefix(string(m), cluster+"/") }
+
 // marksFolder is where a node's container has its mark.
 const marksFolder = "/kind/kindgate"
 
@@ -145,7 +148,7 @@ func (f *ForeignError) Error() string {
 
 // another returns an error where the user's kubeconfig knows a cluster of this name that kindgate made, and the nodes are of another one.
 func (c *Cluster) another(e engine, nodes []container, owner, entry mark) *ForeignError {
-	if entry == owner || !strings.HasPrefix(string(entry), c.options.Name+"/") || c.options.Adopt {
+	if entry == owner || !entry.of(c.options.Name) || c.options.Adopt {
 		return nil
 	}
 	return &ForeignError{Cluster: c.options.Name, Another: true, Delete: deletion(e, nodes),

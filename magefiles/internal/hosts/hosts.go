@@ -4,9 +4,7 @@ package hosts
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"iter"
 	"net"
 	"slices"
@@ -164,16 +162,8 @@ type File struct {
 
 // Names returns the names that the block has now; a file that is not there has none.
 func (f File) Names() ([]string, error) {
-	text, err := f.read()
+	text, err := atomicfile.ReadIfThere(f.Path)
 	return Block(text, f.Cluster), err
-}
-
-func (f File) read() ([]byte, error) {
-	text, err := atomicfile.Read(f.Path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	return text, err
 }
 
 // Set makes the block hold exactly names, or go away, and returns false where it was so already. The file is replaced as a whole,
@@ -204,7 +194,7 @@ type Name struct {
 // Look returns what is known of names, in their order; the look-ups run side by side. The error is the hosts file's: what the resolver
 // knows is returned all the same.
 func (f File) Look(ctx context.Context, resolver Resolver, names []string) ([]Name, error) {
-	text, err := f.read()
+	text, err := atomicfile.ReadIfThere(f.Path)
 	block, places := Block(text, f.Cluster), elsewhere(text, f.Cluster, names)
 	ctx, cancel := context.WithTimeout(ctx, limits.NameLookup)
 	defer cancel()

@@ -169,7 +169,7 @@ func (p *Proof) known(s *Snapshot) []gatewayv1.Gateway {
 	return append(slices.Clone(p.Gateways), s.Gateways...)
 }
 
-// Requests are the promises that real requests prove: one for each host and match of each route of the manifests, and for each scheme the
+// Requests are the promises that real requests prove: one for each host and match of each route of the manifests, and for each port the
 // control. Routes of others are not proven.
 func (p *Proof) Requests(s *Snapshot) []Promise {
 	ours, routes, gateways := p.ours(), p.served(s), p.known(s)

@@ -31,8 +31,8 @@ type Options struct {
 	// Limit is how long it may take, and Expired the error of one that has taken longer.
 	Limit   time.Duration
 	Expired error
-	// Remedy says what the user can do about an error; empty where nobody knows.
-	Remedy func(error) string
+	// Advise adds to an error what the user can do about it, where that is known.
+	Advise func(error) error
 }
 
 // New returns a run that has not begun.
@@ -107,10 +107,7 @@ func (r *Run) Failed(name, doing string, err error) error {
 	case cause != nil && !errors.Is(err, cause):
 		err = fmt.Errorf("%w; last: %w", cause, err)
 	}
-	if remedy := r.options.Remedy(err); remedy != "" {
-		err = fmt.Errorf("%w\n%s", err, remedy)
-	}
-	err = fmt.Errorf("%s: %w", name, err)
+	err = fmt.Errorf("%s: %w", name, r.options.Advise(err))
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.failures = append(r.failures, err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -17,11 +18,11 @@ var errTime = errors.New("gave up after 1s")
 func begun(t *testing.T) (*Run, *bytes.Buffer, context.CancelFunc) {
 	t.Helper()
 	var out bytes.Buffer
-	r := New(Options{UI: ui.New(&out, ui.Options{Width: func() int { return 80 }}), Limit: time.Second, Expired: errTime, Remedy: func(err error) string {
+	r := New(Options{UI: ui.New(&out, ui.Options{Width: func() int { return 80 }}), Limit: time.Second, Expired: errTime, Advise: func(err error) error {
 		if strings.Contains(err.Error(), "mendable") {
-			return "mend it"
+			return fmt.Errorf("%w\nmend it", err)
 		}
-		return ""
+		return err
 	}})
 	ctx, cancel := context.WithCancel(t.Context())
 	r.Begin(ctx)
@@ -69,7 +70,7 @@ func TestWhatEndsWithTheRunSaysWhy(t *testing.T) {
 		{"Ctrl-C", "pulling", true, func(context.Context) error { return other }, "s: interrupted; the next run goes on from here"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			r := New(Options{Limit: time.Millisecond, Expired: errTime, Remedy: func(error) string { return "" }})
+			r := New(Options{Limit: time.Millisecond, Expired: errTime, Advise: func(err error) error { return err }})
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			if test.interrupted {

@@ -62,7 +62,8 @@ func (e *examiner) facts(ctx context.Context) doctor.Facts {
 	if watches, instances, ok := machine.Inotify(); ok {
 		f.Inotify = &doctor.Inotify{Watches: watches, Instances: instances}
 	}
-	f.Ports = e.portFacts(ctx)
+	published, _ := e.cluster.Published(ctx) // an engine that does not answer publishes nothing
+	f.Ports = e.portFacts(ctx, published)
 	names, err := e.names.look(ctx)
 	if err != nil {
 		f.HostsError = e.names.explain(err)
@@ -74,9 +75,11 @@ func (e *examiner) facts(ctx context.Context) doctor.Facts {
 		f.Go = strings.TrimPrefix(strings.TrimSpace(string(out)), "go version ")
 	}
 	f.Chart = e.chartFacts()
-	definitions, api := e.definitions(ctx)
-	f.GatewayAPI = api
-	f.Cluster = e.clusterFacts(ctx, definitions)
+	var wanted []kube.Object
+	if f.GatewayAPI.Version, f.GatewayAPI.Err = crds.Version(); f.GatewayAPI.Err == nil {
+		wanted, f.GatewayAPI.Err = definitions(ctx)
+	}
+	f.Cluster = e.clusterFacts(ctx, wanted)
 	return f
 }
 
@@ -88,9 +91,8 @@ func freeDisk(ctx context.Context, engine cluster.Info) (uint64, error) {
 	return machine.Disk(ctx, ".")
 }
 
-// portFacts looks at the ports that the cluster takes on this machine, each with the variable that moves it.
-func (e *examiner) portFacts(ctx context.Context) []doctor.Port {
-	published, _ := e.cluster.Published(ctx) // an engine that does not answer publishes nothing
+// portFacts looks at the ports that the cluster takes on this machine, each with the variable that moves it. published are the node's.
+func (e *examiner) portFacts(ctx context.Context, published map[int]bool) []doctor.Port {
 	var facts []doctor.Port
 	for _, port := range []struct {
 		variable string
@@ -121,7 +123,7 @@ func (e *examiner) freePort(ctx context.Context, port int) int {
 // checkFree is the cheap part of doctor, before a cluster is made: what would make its making fail late, and with a message of Docker's.
 func (e *examiner) checkFree(ctx context.Context, engine cluster.Info) error {
 	var problems []error
-	for _, port := range e.portFacts(ctx) {
+	for _, port := range e.portFacts(ctx, nil) { // there is no node yet
 		if port.Holder != "" {
 			problems = append(problems, fmt.Errorf("port %d is taken by %s: end it, or move the port: %s", port.Number, port.Holder, port.Free))
 		}
@@ -140,20 +142,6 @@ func (e *examiner) chartFacts() doctor.Chart {
 		facts.Err = advised(e.release.check())
 	}
 	return facts
-}
-
-// definitions returns the Gateway API's, as they are installed.
-func (e *examiner) definitions(ctx context.Context) ([]kube.Object, doctor.GatewayAPI) {
-	version, err := crds.Version()
-	if err != nil {
-		return nil, doctor.GatewayAPI{Err: err}
-	}
-	files, err := crds.Files(ctx)
-	if err != nil {
-		return nil, doctor.GatewayAPI{Version: version, Err: err}
-	}
-	objects, err := kube.ReadDir(files, "gateway-api", func(string) bool { return false })
-	return objects, doctor.GatewayAPI{Version: version, Err: err}
 }
 
 // clusterFacts looks at the cluster, and whether the definitions could take the place of those that it has.

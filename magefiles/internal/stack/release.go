@@ -41,11 +41,7 @@ func (r *helmRelease) render() ([]kube.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	objects, err := kube.Decode([]byte(manifest), "")
-	for i := range objects {
-		objects[i].Source = ""
-	}
-	return objects, err
+	return chartObjects(manifest)
 }
 
 // check finds what is wrong with the chart and its values before there is a cluster. A chart that is not at hand is fetched.
@@ -141,7 +137,12 @@ func (r *helmRelease) objects(observation cluster.Observation) ([]kube.Object, e
 }
 
 func objectsOf(release *traefik.Release) ([]kube.Object, error) {
-	objects, err := kube.Decode([]byte(release.Manifest), "")
+	return chartObjects(release.Manifest)
+}
+
+// chartObjects reads what a chart renders: it has no lines in a file of the user's.
+func chartObjects(manifest string) ([]kube.Object, error) {
+	objects, err := kube.Decode([]byte(manifest), "")
 	for i := range objects {
 		objects[i].Source = ""
 	}

@@ -42,7 +42,7 @@ func remedy(err error) string {
 	return ""
 }
 
-// advised is an error with its remedy, for those who print it themselves.
+// advised is an error with its remedy; without one, it stays as it is.
 func advised(err error) error {
 	if advice := remedy(err); err != nil && advice != "" {
 		return fmt.Errorf("%w\n%s", err, advice)

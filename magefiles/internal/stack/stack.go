@@ -67,7 +67,7 @@ func New(environ []string) (*Stack, error) {
 	}
 	setUpProcess()
 	s := &Stack{config: config, ui: newUI(config)}
-	s.run = run.New(run.Options{UI: s.ui, Limit: config.Timeout, Expired: fmt.Errorf("gave up after %s (KINDGATE_TIMEOUT)", config.Timeout), Remedy: remedy})
+	s.run = run.New(run.Options{UI: s.ui, Limit: config.Timeout, Expired: fmt.Errorf("gave up after %s (KINDGATE_TIMEOUT)", config.Timeout), Advise: advised})
 	s.inputs, s.wrong = readInputs(config)
 	s.cluster = cluster.New(cluster.Options{
 		Name: config.Cluster, Config: s.inputs.kind, NodeImage: config.NodeImage, Kubeconfig: config.Kubeconfig, Provider: config.Provider,

@@ -83,11 +83,7 @@ func (s *Stack) LoadImages(ctx context.Context) error {
 // CRDs installs the Gateway API's definitions, unless the cluster has some that must not be replaced.
 func (s *Stack) CRDs(ctx context.Context) error {
 	return s.run.Step("crds", func(step *ui.Step) (result.Result, string, error) {
-		files, err := crds.Files(ctx)
-		if err != nil {
-			return "", "", err
-		}
-		wanted, err := kube.ReadDir(files, "gateway-api", func(string) bool { return false })
+		wanted, err := definitions(ctx)
 		if err != nil {
 			return "", "", err
 		}
@@ -116,6 +112,15 @@ func (s *Stack) CRDs(ctx context.Context) error {
 		}
 		return res, detail, err
 	})
+}
+
+// definitions returns the Gateway API's, as they are installed.
+func definitions(ctx context.Context) ([]kube.Object, error) {
+	files, err := crds.Files(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return kube.ReadDir(files, "gateway-api", func(string) bool { return false })
 }
 
 func unstructureds(objects []kube.Object) []*unstructured.Unstructured {
