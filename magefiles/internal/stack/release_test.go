@@ -56,6 +56,14 @@ func TestAWorkloadThatFitsNoNodeIsRefused(t *testing.T) {
 			t.Errorf("%s: %v", selector, err)
 		}
 	}
+	for value, fits := range map[string]bool{"ssd": true, "none": false} {
+		err := judgePlaces(decoded(t, "{apiVersion: apps/v1, kind: DaemonSet, metadata: {name: traefik, namespace: traefik}, "+
+			"spec: {selector: {}, template: {spec: {containers: [], affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: "+
+			"{nodeSelectorTerms: [{matchExpressions: [{key: disk, operator: In, values: ["+value+"]}]}]}}}}}}}", service), nodes)
+		if (err == nil) != fits || err != nil && !strings.Contains(err.Error(), "no node meets its required nodeAffinity") {
+			t.Errorf("affinity to disk %s: %v", value, err)
+		}
+	}
 	if err := judgePlaces(selecting("{disk: none}"), nil); err != nil {
 		t.Errorf("before any node has joined: %v", err)
 	}

@@ -7,9 +7,12 @@ import (
 	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
 
 	"kindgate/magefiles/internal/crds"
 	"kindgate/magefiles/internal/kube"
@@ -62,20 +65,41 @@ func runsPods(o kube.Object) bool {
 
 // judgePlaces refuses workloads whose pods fit no node: the upgrade would take the running ones away. Of a cluster whose nodes have not
 // joined yet, nothing is known.
-func judgePlaces(objects []kube.Object, nodes []unstructured.Unstructured) error {
-	if len(nodes) == 0 {
-		return nil
+func judgePlaces(objects []kube.Object, live []unstructured.Unstructured) error {
+	nodes, err := kube.As[corev1.Node](live)
+	if err != nil || len(nodes) == 0 {
+		return err
 	}
 	for _, o := range objects {
-		selector, _, _ := unstructured.NestedStringMap(o.Object, "spec", "template", "spec", "nodeSelector")
-		if runsPods(o) && !slices.ContainsFunc(nodes, func(node unstructured.Unstructured) bool {
-			return labels.SelectorFromSet(selector).Matches(labels.Set(node.GetLabels()))
+		if !runsPods(o) {
+			continue
+		}
+		template, _, _ := unstructured.NestedMap(o.Object, "spec", "template")
+		var pod corev1.Pod
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(template, &pod); err != nil {
+			return fmt.Errorf("%s: with these values %s has a pod template that cannot be read: %w", valuesPath, o.Name(), err)
+		}
+		required := nodeaffinity.GetRequiredNodeAffinity(&pod)
+		if !slices.ContainsFunc(nodes, func(node corev1.Node) bool {
+			fits, err := required.Match(&node)
+			return fits || err != nil // what cannot be read is for the API server to refuse
 		}) {
-			return fmt.Errorf("%s: with these values %s would run nowhere: no node has the labels of its nodeSelector (%s)",
-				valuesPath, o.Name(), labels.FormatLabels(selector))
+			return fmt.Errorf("%s: with these values %s would run nowhere: no node meets its %s", valuesPath, o.Name(), placing(&pod))
 		}
 	}
 	return nil
+}
+
+// placing says what a pod requires of its node.
+func placing(pod *corev1.Pod) string {
+	var parts []string
+	if selector := pod.Spec.NodeSelector; len(selector) > 0 {
+		parts = append(parts, "nodeSelector ("+labels.FormatLabels(selector)+")")
+	}
+	if affinity := pod.Spec.Affinity; affinity != nil && affinity.NodeAffinity != nil {
+		parts = append(parts, "required nodeAffinity")
+	}
+	return strings.Join(parts, " and ")
 }
 
 // missingKinds refuses objects that could not be applied: neither Kubernetes, the Gateway API nor the manifests define their kind, and
