@@ -41,7 +41,7 @@ func manyRoutes(n int) ([]gatewayv1.HTTPRoute, []gatewayv1.Gateway) {
 func BenchmarkRequestsOf200Routes(b *testing.B) {
 	routes, gateways := manyRoutes(200)
 	for b.Loop() {
-		if got := len(Requests(routes, gateways, reach)); got != 400 {
+		if got := len(Compile(routes, gateways, Order{}).Requests(reach)); got != 400 {
 			b.Fatal(got)
 		}
 	}

@@ -115,6 +115,18 @@ func hosts(route *gatewayv1.HTTPRoute, gateways []gatewayv1.Gateway) []host {
 	return found
 }
 
+// longest returns how many characters the longest of the names has that are served as one of them is; the one that stands for every name has
+// none.
+func longest(all []host, as host) int {
+	most := 0
+	for _, h := range all {
+		if h.name != anyHost && h.scheme == as.scheme && h.listener == as.listener {
+			most = max(most, len(h.name))
+		}
+	}
+	return most
+}
+
 // covers tells whether a hostname, perhaps a wildcard, stands for another: *.a covers b.a, c.b.a and *.b.a, not a.
 func covers(pattern, name string) bool {
 	if suffix, ok := strings.CutPrefix(pattern, "*"); ok {

@@ -35,9 +35,23 @@ type Request struct {
 	Redirect int
 	// Through are the Gateways that take the request.
 	Through []Entry
+	// Taker is the match that takes the request by the implementation's order, where the specification gives it to this one; nil elsewhere.
+	Taker *Taker
 	// Unproven says why no request can prove this match; empty when the request can be sent.
 	Unproven string
 }
+
+// A Taker is a match that takes a request in the place of the one that the specification gives it to.
+type Taker struct {
+	Route    check.ID
+	Rule     int // its index
+	Backends []Backend
+	// Why says what gives it precedence, and what the specification goes by.
+	Why string
+}
+
+// String says which rule of which route it is.
+func (t *Taker) String() string { return fmt.Sprintf("%s, rule %d", t.Route, t.Rule+1) }
 
 // An Entry is a Gateway, and those of its listeners that take a request.
 type Entry struct {
@@ -96,57 +110,91 @@ func keys(m map[string]string) func(func(string) bool) {
 	}
 }
 
-// Requests returns a request for each host and match of each route, such that this match and no other answers it: where a more specific
-// match of any of the routes would take a match's own path, a path below it is taken. reach returns the port of this machine that leads to
-// a listener's, and false where none does; the listener of a Gateway that is not there has port 0.
-func Requests(routes []gatewayv1.HTTPRoute, gateways []gatewayv1.Gateway, reach func(listener int32) (int, bool)) []Request {
-	table := Compile(routes, gateways)
-	requests := make([]Request, len(table.matches))
-	for i := range table.matches {
-		requests[i] = table.aim(&table.matches[i])
-		r, ok := &requests[i], false
-		if r.Port, ok = reach(r.Listener); !ok {
-			r.Port = int(r.Listener)
-			r.Unproven = fmt.Sprintf("no port of this machine leads to its listener's port %d", r.Listener)
-		}
+// Requests returns a request for each host and match of each route, such that this match and no other answers it: where another match of
+// any of the routes would take a match's own path, a path below it is taken. reach returns the port of this machine that leads to a
+// listener's, and false where none does; the listener of a Gateway that is not there has port 0.
+func (t *Table) Requests(reach func(listener int32) (int, bool)) []Request {
+	requests := make([]Request, len(t.matches))
+	for i := range t.matches {
+		requests[i] = t.aim(&t.matches[i]).at(reach)
 	}
 	return requests
 }
 
-// aim returns a request that a match takes and no other, or says that there is none.
-func (t *Table) aim(m *Match) Request {
-	r := m.request
-	if r.Unproven != "" {
-		return r
+// at returns the request with the port of this machine that leads to its listener's.
+func (r Request) at(reach func(listener int32) (int, bool)) Request {
+	port, ok := reach(r.Listener)
+	if !ok {
+		port = int(r.Listener)
+		r.Unproven = fmt.Sprintf("no port of this machine leads to its listener's port %d", r.Listener)
 	}
-	paths := []string{*m.path.Value}
-	if *m.path.Type == gatewayv1.PathMatchPathPrefix {
-		paths = append(paths, strings.TrimSuffix(*m.path.Value, "/")+"/kindgate-probe")
-	}
-	var taker *Match
-	for _, path := range paths {
-		r.Path = path
-		winner, tied := first(t.on(r.Host), r)
-		if winner == m && !tied {
-			return r
-		}
-		if taker = winner; winner == m {
-			taker = t.rival(m, r)
-		}
-	}
-	r.Path = *m.path.Value
-	if taker.contests(m) {
-		r.Unproven = taker.Route.String() + " has the same match: which of the two takes the requests is the Gateway's choice"
-	} else {
-		r.Unproven = "a more specific match of " + taker.Route.String() + " takes its requests"
-	}
+	r.Port = port
 	return r
 }
 
-// rival returns the match of another route that ties with the given one for a request.
-func (t *Table) rival(m *Match, r Request) *Match {
-	for _, other := range t.on(r.Host) {
-		if other.contests(m) && other.differs(r) == "" {
+// aim returns a request that a match takes and no other, or that the specification gives it, or says that there is none.
+func (t *Table) aim(m *Match) Request {
+	own := m.request
+	if own.Unproven != "" {
+		return own
+	}
+	paths := []string{*m.Path.Value}
+	if *m.Path.Type == gatewayv1.PathMatchPathPrefix {
+		paths = append(paths, strings.TrimSuffix(*m.Path.Value, "/")+"/kindgate-probe")
+	}
+	var taken, lost *Request
+	var why string
+	for _, path := range paths {
+		r := own
+		r.Path = path
+		holding := t.holding(r)
+		winner, tied := t.by.first(holding)
+		specified, disputed := Order{}.first(holding)
+		switch {
+		case winner == m && !tied && (specified == m || disputed):
+			return r
+		case winner == m && !tied:
+			taken = &r
+		case specified == m && !disputed && !tied:
+			r.Taker, lost = t.taker(winner, m), &r
+		}
+		if winner == m {
+			winner = t.rival(m, holding)
+		}
+		why = t.unproven(m, winner)
+	}
+	switch {
+	case taken != nil:
+		return *taken
+	case lost != nil:
+		return *lost
+	}
+	own.Unproven = why
+	return own
+}
+
+// taker describes the match that takes a request, by the table's order, which the specification gives to another.
+func (t *Table) taker(winner, specifically *Match) *Taker {
+	return &Taker{Route: winner.Route, Rule: winner.Rule, Backends: winner.request.Backends,
+		Why: fmt.Sprintf("%s, where the specification goes by the %s", t.by.sums(winner, specifically), specified(specifically, winner))}
+}
+
+// unproven says why no request proves a match: another takes them all, or may.
+func (t *Table) unproven(m, taker *Match) string {
+	switch {
+	case !t.by.contests(taker, m):
+		return "a match of " + taker.Route.String() + " takes its requests: " + t.by.ahead(taker, m)
+	case Order{}.contests(taker, m):
+		return taker.Route.String() + " has the same match: which of the two takes the requests is the Gateway's choice"
+	}
+	return fmt.Sprintf("%s gives %s the same priority (%d): which of the two takes the requests changes with each new configuration",
+		t.by.Name, taker, t.by.Priority(m))
+}
+
+// rival returns the match among those that hold for a request that ties with the given one.
+func (t *Table) rival(m *Match, holding []*Match) *Match {
+	for _, other := range holding {
+		if t.by.contests(other, m) {
 			return other
 		}
 	}
@@ -160,27 +208,27 @@ func RouteID(route *gatewayv1.HTTPRoute) check.ID {
 
 // plan returns a match of a rule on a host, with the request that asks for it.
 func plan(route *gatewayv1.HTTPRoute, on host, rule gatewayv1.HTTPRouteRule, match gatewayv1.HTTPRouteMatch) Match {
-	c := Match{Route: RouteID(route), host: on.name, headers: match.Headers, params: match.QueryParams}
+	c := Match{Route: RouteID(route), host: on.name, Headers: match.Headers, Params: match.QueryParams}
 	if match.Path != nil {
-		c.path = *match.Path
+		c.Path = *match.Path
 	}
-	if c.path.Type == nil {
+	if c.Path.Type == nil {
 		prefix := gatewayv1.PathMatchPathPrefix
-		c.path.Type = &prefix
+		c.Path.Type = &prefix
 	}
-	if c.path.Value == nil {
+	if c.Path.Value == nil {
 		root := "/"
-		c.path.Value = &root
+		c.Path.Value = &root
 	}
 	if match.Method != nil {
-		c.method = string(*match.Method)
+		c.Method = string(*match.Method)
 	}
 	r := Request{
 		Route: c.Route, Scheme: on.scheme, Listener: on.listener, Through: on.through,
-		Method: cmp.Or(c.method, "GET"), Host: strings.Replace(on.name, "*", "any", 1), Path: *c.path.Value,
+		Method: cmp.Or(c.Method, "GET"), Host: strings.Replace(on.name, "*", "any", 1), Path: *c.Path.Value,
 		Query: map[string]string{}, Header: map[string]string{},
 	}
-	if *c.path.Type == gatewayv1.PathMatchRegularExpression {
+	if *c.Path.Type == gatewayv1.PathMatchRegularExpression {
 		r.Unproven = "its path is a regular expression"
 	}
 	for _, header := range match.Headers {

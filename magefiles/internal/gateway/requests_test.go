@@ -61,7 +61,7 @@ func reach(listener int32) (int, bool) {
 func lines(t *testing.T, gateway string, routes ...gatewayv1.HTTPRoute) []string {
 	t.Helper()
 	var all []string
-	for _, request := range Requests(routes, gatewaysOf(t, gateway), reach) {
+	for _, request := range Compile(routes, gatewaysOf(t, gateway), Order{}).Requests(reach) {
 		line := request.String()
 		if request.Unproven != "" {
 			line = "-"
@@ -155,7 +155,7 @@ func TestARequestKnowsItsBackendsItsRedirectAndItsWeights(t *testing.T) {
 	spec := `hostnames: [a.x], rules: [
 		{backendRefs: [{name: s, port: 80, weight: 9}, {name: o, namespace: other, port: 81, weight: 1}, {name: none, port: 80, weight: 0}]},
 		{matches: [{path: {value: /old}}], filters: [{type: RequestRedirect, requestRedirect: {statusCode: 301}}]}]`
-	requests := Requests(routes(t, spec), gatewaysOf(t, web), reach)
+	requests := Compile(routes(t, spec), gatewaysOf(t, web), Order{}).Requests(reach)
 	b := requests[0].Backends
 	if len(b) != 2 || b[0].String() != "Service/demo/s" || b[1].String() != "Service/other/o" || !requests[0].Weighted || requests[0].Enough != 10 {
 		t.Errorf("%+v", requests[0])
@@ -175,7 +175,7 @@ func TestAMatchThatNoRequestCanProveSaysWhy(t *testing.T) {
 		"backendRefs: [{name: s, port: 80, weight: 0}]":                                   "all its backends have the weight 0",
 		"matches: [{}]": "neither a backend nor a redirect",
 	} {
-		request := Requests(routes(t, "hostnames: [a.x], rules: [{"+match+"}]"), gatewaysOf(t, web), reach)[0]
+		request := Compile(routes(t, "hostnames: [a.x], rules: [{"+match+"}]"), gatewaysOf(t, web), Order{}).Requests(reach)[0]
 		if !strings.Contains(request.Unproven, want) {
 			t.Errorf("%s: %q", match, request.Unproven)
 		}
@@ -214,7 +214,7 @@ func TestOfTwoRoutesWithTheSameMatchNeitherIsProven(t *testing.T) {
 		all[i].Name = name
 	}
 	var unproven []string
-	for _, request := range Requests(all, gatewaysOf(t, web), reach) {
+	for _, request := range Compile(all, gatewaysOf(t, web), Order{}).Requests(reach) {
 		unproven = append(unproven, request.Unproven)
 	}
 	if !strings.Contains(unproven[0], "/b has the same match") || !strings.Contains(unproven[1], "/a has the same match") ||
@@ -226,7 +226,7 @@ func TestOfTwoRoutesWithTheSameMatchNeitherIsProven(t *testing.T) {
 func TestAListenerWhosePortNothingLeadsToIsSaid(t *testing.T) {
 	var got []string
 	r := route(t, "hostnames: [a.x], rules: [{"+to+"}]")
-	for _, request := range Requests([]gatewayv1.HTTPRoute{r}, gatewaysOf(t, many), reach) {
+	for _, request := range Compile([]gatewayv1.HTTPRoute{r}, gatewaysOf(t, many), Order{}).Requests(reach) {
 		got = append(got, strings.TrimSpace(request.URL()+" "+request.Unproven))
 	}
 	want := []string{"http://a.x/", "https://a.x/", "http://a.x:8001/ no port of this machine leads to its listener's port 8001"}

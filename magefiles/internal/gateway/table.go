@@ -14,6 +14,7 @@ import (
 
 // A Table has every match of every rule of some routes, on each host on which a listener serves it.
 type Table struct {
+	by        Order
 	matches   []Match
 	byHost    map[string][]*Match // those of a host without a wildcard
 	wildcards []*Match
@@ -25,12 +26,16 @@ type Match struct {
 	// Rule is the rule's index in the route, and Index the match's in the rule.
 	Rule, Index int
 
+	// Rules is how many rules the route has, and Longest how many characters the longest of its hostnames on the listener, 0 for none.
+	Rules, Longest int
+	// Path has a type and a value; Method is empty where the match asks for none.
+	Path    gatewayv1.HTTPPathMatch
+	Method  string
+	Headers []gatewayv1.HTTPHeaderMatch
+	Params  []gatewayv1.HTTPQueryParamMatch
+
 	request Request // one that asks for it
 	host    string  // as the route has it
-	path    gatewayv1.HTTPPathMatch
-	method  string
-	headers []gatewayv1.HTTPHeaderMatch
-	params  []gatewayv1.HTTPQueryParamMatch
 	order   int
 }
 
@@ -39,11 +44,12 @@ func (m *Match) String() string {
 	return fmt.Sprintf("%s, rule %d, match %d", m.Route, m.Rule+1, m.Index+1)
 }
 
-// Compile returns the table of routes, as gateways serve them.
-func Compile(routes []gatewayv1.HTTPRoute, gateways []gatewayv1.Gateway) *Table {
-	t := &Table{byHost: map[string][]*Match{}}
+// Compile returns the table of routes, as gateways serve them in an order.
+func Compile(routes []gatewayv1.HTTPRoute, gateways []gatewayv1.Gateway, by Order) *Table {
+	t := &Table{by: by, byHost: map[string][]*Match{}}
 	for i := range routes {
-		for _, host := range hosts(&routes[i], gateways) {
+		on := hosts(&routes[i], gateways)
+		for _, host := range on {
 			for r, rule := range routes[i].Spec.Rules {
 				matches := rule.Matches
 				if len(matches) == 0 {
@@ -52,6 +58,7 @@ func Compile(routes []gatewayv1.HTTPRoute, gateways []gatewayv1.Gateway) *Table 
 				for j, match := range matches {
 					m := plan(&routes[i], host, rule, match)
 					m.Rule, m.Index, m.order = r, j, len(t.matches)
+					m.Rules, m.Longest = len(routes[i].Spec.Rules), longest(on, host)
 					m.request.Rule, m.request.Match = r, j
 					t.matches = append(t.matches, m)
 				}
@@ -60,7 +67,7 @@ func Compile(routes []gatewayv1.HTTPRoute, gateways []gatewayv1.Gateway) *Table 
 	}
 	for i := range t.matches {
 		m := &t.matches[i]
-		if strings.HasPrefix(m.host, "*") || m.host == anyHost {
+		if m.wildcard() {
 			t.wildcards = append(t.wildcards, m)
 		} else {
 			t.byHost[m.host] = append(t.byHost[m.host], m)
@@ -78,11 +85,11 @@ type Loss struct {
 	Why   string
 }
 
-// Match returns the match that takes a request by the specification's order of precedence, nil where none does, and for each other match of
-// the table why it does not. Where a match of another route is the same, tied is true: which of the two takes the request is the Gateway's
-// choice. See https://gateway-api.sigs.k8s.io/reference/spec/#httprouterule on matches.
+// Match returns the match that takes a request by the table's order, nil where none does, and for each other match of the table why it does
+// not. Where another rule's match is equal, tied is true: which of the two takes the request is the Gateway's choice.
 func (t *Table) Match(r Request) (winner *Match, tied bool, losses []Loss) {
-	winner, tied = first(t.on(r.Host), r)
+	holding := t.holding(r)
+	winner, tied = t.by.first(holding)
 	for i := range t.matches {
 		m := &t.matches[i]
 		if m == winner {
@@ -90,28 +97,16 @@ func (t *Table) Match(r Request) (winner *Match, tied bool, losses []Loss) {
 		}
 		why := m.differs(r)
 		if why == "" {
-			why = winner.ahead(m)
+			why = t.by.ahead(winner, m)
 		}
 		losses = append(losses, Loss{m, why})
 	}
 	return winner, tied, losses
 }
 
-// first returns the match that has precedence among those that hold for a request, and whether another route has the same.
-func first(matches []*Match, r Request) (winner *Match, tied bool) {
-	for _, m := range matches {
-		if m.differs(r) != "" {
-			continue
-		}
-		switch {
-		case winner == nil || m.before(winner):
-			tied = winner != nil && m.contests(winner)
-			winner = m
-		case m.contests(winner):
-			tied = true
-		}
-	}
-	return winner, tied
+// holding returns the matches that hold for a request.
+func (t *Table) holding(r Request) []*Match {
+	return slices.DeleteFunc(t.on(r.Host), func(m *Match) bool { return m.differs(r) != "" })
 }
 
 // differs says why a match does not hold for a request; it is empty where it does.
@@ -121,17 +116,17 @@ func (m *Match) differs(r Request) string {
 		return "its host is " + m.host
 	case m.request.Scheme != r.Scheme || m.request.Listener != r.Listener:
 		return fmt.Sprintf("its listener takes %s at port %d", m.request.Scheme, m.request.Listener)
-	case m.method != "" && m.method != r.Method:
-		return "its method is " + m.method
+	case m.Method != "" && m.Method != r.Method:
+		return "its method is " + m.Method
 	case !m.takesPath(r.Path):
-		return fmt.Sprintf("its path is %s %s", *m.path.Type, *m.path.Value)
+		return fmt.Sprintf("its path is %s %s", *m.Path.Type, *m.Path.Value)
 	}
-	for _, header := range m.headers {
+	for _, header := range m.Headers {
 		if value, ok := headerOf(r, string(header.Name)); !ok || !takes(header.Type != nil && *header.Type == gatewayv1.HeaderMatchRegularExpression, header.Value, value) {
 			return fmt.Sprintf("it asks for the header %s: %s", header.Name, header.Value)
 		}
 	}
-	for _, param := range m.params {
+	for _, param := range m.Params {
 		if value, ok := r.Query[string(param.Name)]; !ok || !takes(param.Type != nil && *param.Type == gatewayv1.QueryParamMatchRegularExpression, param.Value, value) {
 			return fmt.Sprintf("it asks for the query parameter %s=%s", param.Name, param.Value)
 		}
@@ -159,8 +154,8 @@ func takes(expression bool, want, value string) bool {
 }
 
 func (m *Match) takesPath(path string) bool {
-	value := *m.path.Value
-	switch *m.path.Type {
+	value := *m.Path.Value
+	switch *m.Path.Type {
 	case gatewayv1.PathMatchExact:
 		return path == value
 	case gatewayv1.PathMatchPathPrefix:
@@ -168,54 +163,4 @@ func (m *Match) takesPath(path string) bool {
 		return path == prefix || strings.HasPrefix(path, prefix+"/")
 	}
 	return takes(true, value, path)
-}
-
-// before tells whether a match has precedence over another, among equals the first rule's of the first route.
-func (m *Match) before(other *Match) bool {
-	rank := slices.Compare(m.rank(), other.rank())
-	return rank > 0 || rank == 0 && m.order < other.order
-}
-
-// contests tells whether a match is another route's of the same rank. The specification gives precedence to the older route, Traefik
-// does not.
-func (m *Match) contests(other *Match) bool {
-	return m.Route != other.Route && slices.Equal(m.rank(), other.rank())
-}
-
-// ahead says by what a match has precedence over another that holds, too.
-func (m *Match) ahead(other *Match) string {
-	for i, rank := range m.rank() {
-		if rank != other.rank()[i] {
-			return m.String() + " has precedence by its " + ranked[i]
-		}
-	}
-	if m.Route != other.Route {
-		return m.String() + " is the same: which of the two takes the request is the Gateway's choice"
-	}
-	return m.String() + " is the same, and comes first"
-}
-
-// ranked are what rank compares.
-var ranked = []string{"host", "kind of path", "path", "method", "headers", "query parameters"}
-
-// rank is what gives a match precedence: the more specific host, then an exact path, the longer prefix, a method, more headers, more
-// query parameters.
-func (m *Match) rank() []int {
-	host := len(m.host)
-	if m.host == anyHost {
-		host = 0
-	} else if !strings.HasPrefix(m.host, "*") {
-		host += 1000
-	}
-	exact, method := 0, 0
-	switch *m.path.Type {
-	case gatewayv1.PathMatchExact:
-		exact = 1
-	case gatewayv1.PathMatchRegularExpression:
-		exact = 2 // its rank is the implementation's: what it might take proves nothing
-	}
-	if m.method != "" {
-		method = 1
-	}
-	return []int{host, exact, len(*m.path.Value), method, len(m.headers), len(m.params)}
 }

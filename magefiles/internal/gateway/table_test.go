@@ -9,7 +9,7 @@ func TestARequestIsTakenByTheMatchWithPrecedenceAndTheOthersSayWhyNot(t *testing
 	table := Compile(routes(t,
 		on("a.x", "{}, {path: {value: /v1}}, {path: {type: Exact, value: /v1}}, {method: HEAD}, {headers: [{name: X-Kind, value: k}]}, {queryParams: [{name: q, value: w}]}"),
 		on("'*.x'", "{path: {type: RegularExpression, value: '^/[a-z]+$'}}, {headers: [{name: h, value: 'v.*', type: RegularExpression}]}"),
-		on("b.y", "{}")), gatewaysOf(t, web))
+		on("b.y", "{}")), gatewaysOf(t, web), Order{})
 	const r = "HTTPRoute/demo/r, rule 1, match "
 	get := Request{Scheme: "http", Listener: 8000, Method: "GET", Host: "a.x", Path: "/v1"}
 	with := func(change func(*Request)) Request { request := get; change(&request); return request }
@@ -55,11 +55,11 @@ func TestOfMatchesThatAreTheSameOneRoutesFirstWinsAndTwoRoutesTie(t *testing.T) 
 	all := routes(t, on("a.x", "{}, {}"), on("a.x", "{}"))
 	all[1].Name = "other"
 	request := Request{Scheme: "http", Listener: 8000, Method: "GET", Host: "a.x", Path: "/"}
-	winner, tied, losses := Compile(all[:1], gatewaysOf(t, web)).Match(request)
+	winner, tied, losses := Compile(all[:1], gatewaysOf(t, web), Order{}).Match(request)
 	if winner == nil || winner.Index != 0 || tied || !strings.Contains(losses[0].Why, "match 1 is the same, and comes first") {
 		t.Errorf("%v %t %v", winner, tied, losses)
 	}
-	if _, tied, losses := Compile(all, gatewaysOf(t, web)).Match(request); !tied || !strings.Contains(losses[1].Why, "is the Gateway's choice") {
+	if _, tied, losses := Compile(all, gatewaysOf(t, web), Order{}).Match(request); !tied || !strings.Contains(losses[1].Why, "is the Gateway's choice") {
 		t.Errorf("%t %v", tied, losses)
 	}
 }

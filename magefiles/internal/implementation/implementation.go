@@ -27,6 +27,8 @@ type Implementation struct {
 	Doors []Door
 	// Unrouted tells whether an answer is the one that it gives for a request no route takes. An application may give the same.
 	Unrouted func(*probe.Answer) bool
+	// Order is the order in which its matches have precedence.
+	Order gateway.Order
 	// Ping is the header of a request that it answers itself, whatever routes there are, and Pong tells whether it has.
 	Ping map[string]string
 	Pong func(*probe.Answer) bool

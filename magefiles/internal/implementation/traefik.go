@@ -3,6 +3,8 @@ package implementation
 import (
 	"net/http"
 
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
 	"kindgate/magefiles/internal/check"
 	"kindgate/magefiles/internal/gateway"
 	"kindgate/magefiles/internal/probe"
@@ -15,12 +17,30 @@ var Traefik = &Implementation{
 	Workload: check.ID{Kind: "DaemonSet", Namespace: "traefik", Name: "traefik"},
 	Doors:    []Door{{"http", 8000, 80}, {"https", 8443, 443}},
 	Unrouted: goesNotFound,
+	Order:    gateway.Order{Name: "Traefik", Priority: priority},
 	// See https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1: Go's HTTP library refuses what it does not know before any route is looked at.
 	Ping: map[string]string{"Expect": "an answer"},
 	Pong: func(a *probe.Answer) bool { return a.Status == http.StatusExpectationFailed },
 	// The dashboard's root only redirects.
 	Pages:      map[gateway.Backend]string{{Namespace: "traefik", Name: "traefik", Port: 9000}: "/dashboard/"},
 	GatewayAPI: map[string]string{"v38": "v1.4", "v39": "v1.4", "v40": "v1.5", "v41": "v1.5"},
+}
+
+// priority is the priority of the router that Traefik 3.6 and 3.7 make of a match, measured on its own router list; it is not the
+// specification's order, see https://github.com/traefik/traefik/issues/9681.
+func priority(m *gateway.Match) int {
+	path := 1
+	switch value := *m.Path.Value; {
+	case *m.Path.Type == gatewayv1.PathMatchExact:
+		path = 100_000
+	case value != "/":
+		path = 10_000 + 100*len(value)
+	}
+	method := 0
+	if m.Method != "" {
+		method = 1000
+	}
+	return m.Longest + path + method + 100*len(m.Headers) + 10*len(m.Params) + m.Rules - m.Rule
 }
 
 // goesNotFound recognises the 404 of Go's HTTP library, which Traefik gives.

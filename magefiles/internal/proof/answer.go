@@ -26,6 +26,8 @@ const (
 	WrongAnswer check.Cause = "wrong-answer"
 	// WrongPod: a pod answered that is none of the backends'.
 	WrongPod check.Cause = "wrong-pod"
+	// Precedence: another route's pod answered, which the implementation gives precedence, where the specification gives it to this one.
+	Precedence check.Cause = "precedence"
 	// PodMissing: a backend has no ready pod, or one of its pods does not answer.
 	PodMissing check.Cause = "pod-missing"
 	// NotLed: the node's port does not lead to the pod that is to answer there.
@@ -53,6 +55,9 @@ func (p *Proof) prove(ctx context.Context, request gateway.Request, s *Snapshot)
 		return because(WrongAnswer, "redirected with %d to %s, expected %d", answer.Status, answer.Header.Get("Location"), request.Redirect)
 	case request.Redirect != 0:
 		return holds("redirected with %d to %s", answer.Status, answer.Header.Get("Location"))
+	case answer.Field("Hostname") == "" && request.Taker != nil:
+		return check.Finding{Verdict: check.Unknown, Found: fmt.Sprintf("%d, and whose answer that is cannot be seen: %s may have taken the request, as %s",
+			answer.Status, request.Taker, request.Taker.Why)}
 	case answer.Field("Hostname") == "":
 		return holds("%s", strings.TrimSpace(fmt.Sprintf("%d %s", answer.Status, answer.Header.Get("Content-Type"))))
 	}
@@ -144,7 +149,7 @@ func (p *Proof) provePods(ctx context.Context, request gateway.Request, answer *
 	for sent := 1; ; sent++ {
 		pod := answer.Field("Hostname")
 		if !slices.Contains(expected, pod) {
-			return because(WrongPod, "answered by pod %q, which is none of %s: %s", pod, backends(request), strings.Join(expected, ", "))
+			return p.wrongPod(pod, request, expected, s)
 		}
 		seen[pod] = true
 		if request.Weighted && sent >= min(2*request.Enough, mostRequests) || !request.Weighted && len(seen) == len(expected) && sent >= 2*len(expected) {
@@ -159,6 +164,26 @@ func (p *Proof) provePods(ctx context.Context, request gateway.Request, answer *
 			return problem
 		}
 	}
+}
+
+// wrongPod is the finding about a request that a pod has answered which is none of its rule's: it says whose it is, where a route names it.
+func (p *Proof) wrongPod(pod string, request gateway.Request, expected []string, s *Snapshot) check.Finding {
+	if taker := request.Taker; taker != nil {
+		for _, backend := range taker.Backends {
+			if slices.Contains(s.behind(backend).ready, pod) {
+				return because(Precedence, "answered by pod %q of %s, as %s takes the request: %s", pod, backend, taker, taker.Why)
+			}
+		}
+	}
+	whose := ""
+	for _, other := range gateway.Compile(p.served(s), p.known(s), p.Order).Requests(p.reach) {
+		for _, backend := range other.Backends {
+			if whose == "" && slices.Contains(s.behind(backend).ready, pod) {
+				whose = fmt.Sprintf(" of %s (%s, rule %d)", backend, other.Route, other.Rule+1)
+			}
+		}
+	}
+	return because(WrongPod, "answered by pod %q%s, which is none of %s: %s", pod, whose, backends(request), strings.Join(expected, ", "))
 }
 
 func backends(request gateway.Request) string {

@@ -133,7 +133,7 @@ func judgeRoute(s *Snapshot, id check.ID) check.Finding {
 
 // Planned are the requests of the manifests alone, before there is a cluster.
 func (p *Proof) Planned() []gateway.Request {
-	return gateway.Requests(p.Routes, p.Gateways, p.reach)
+	return gateway.Compile(p.Routes, p.Gateways, p.Order).Requests(p.reach)
 }
 
 // reach returns the port of this machine that leads to a listener's.
@@ -169,13 +169,19 @@ func (p *Proof) known(s *Snapshot) []gatewayv1.Gateway {
 	return append(slices.Clone(p.Gateways), s.Gateways...)
 }
 
-// Requests are the promises that real requests prove: one for each host and match of each route of the manifests, and for each port the
-// control. Routes of others are not proven.
+// mostOverlaps bounds the requests that two matches hold for.
+const mostOverlaps = 200
+
+// Requests are the promises that real requests prove: one for each host and match of each route of the manifests, those that two matches
+// hold for, and for each port the control. Routes of others are not proven.
 func (p *Proof) Requests(s *Snapshot) []Promise {
 	ours, routes, gateways := p.ours(), p.served(s), p.known(s)
 	var all []Promise
 	var ports []gateway.Request // one for each port that is asked
-	for _, request := range gateway.Requests(routes, gateways, p.reach) {
+	table := gateway.Compile(routes, gateways, p.Order)
+	requests := table.Requests(p.reach)
+	overlaps, skipped := table.Overlaps(requests, mostOverlaps, p.reach)
+	for _, request := range append(requests, overlaps...) {
 		if !ours[request.Route] {
 			continue
 		}
@@ -183,6 +189,10 @@ func (p *Proof) Requests(s *Snapshot) []Promise {
 		if request.Unproven == "" && !slices.ContainsFunc(ports, func(other gateway.Request) bool { return other.Port == request.Port }) {
 			ports = append(ports, request)
 		}
+	}
+	if skipped > 0 {
+		all = append(all, Promise{Check: check.Check{ID: check.ID{Kind: "Overlaps"}, Title: "overlapping matches", Judge: given(check.Finding{Verdict: check.Unknown,
+			Found: fmt.Sprintf("%d requests that two matches hold for are sent, and %d more are not", len(overlaps), skipped)})}})
 	}
 	host, free := gateway.Unrouted(routes, gateways)
 	for _, on := range ports {

@@ -44,6 +44,10 @@ func (p *Proof) Trace(request gateway.Request, finding check.Finding, s *Snapsho
 			Judge: given(judgeRoute(s, route))},
 		check.Check{ID: route, Title: route.String() + " in the cluster", Expect: "as its manifest has it", Look: "go tool mage routes applies it",
 			Judge: func(context.Context) check.Finding { return p.asWritten(s, route) }})
+	if finding.Cause == Precedence {
+		return append(hops, check.Check{ID: route, Title: "the precedence of routes", Expect: fmt.Sprintf("%s, rule %d takes the request, by the specification's order", route, request.Rule+1),
+			Look: p.Place.Kubectl("describe " + request.Taker.Route.Resource()), Judge: given(finding)})
+	}
 	if finding.Cause == NoRoute {
 		finding.Found += "; does it reach the API server? (An application in Go may answer the same.)"
 		return append(hops, check.Check{ID: p.Workload, Title: p.Name + "'s routes", Expect: "those whose status says that they are accepted", Look: logs, Judge: given(finding)})

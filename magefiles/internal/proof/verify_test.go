@@ -480,3 +480,89 @@ func TestASnapshotIsTakenOfAllKindsAndSaysWhichCannotBeRead(t *testing.T) {
 		}
 	}
 }
+
+// crowded is whole, with a route of others that takes every host of localhost, and sends what asks for match to cart.
+func crowded(t *testing.T, match string) *world {
+	t.Helper()
+	w := whole(t)
+	wild := parse[gatewayv1.HTTPRoute](t, `{metadata: {name: wild, namespace: demo, generation: 1}, spec: {hostnames: ["*.localhost"],
+		parentRefs: [{name: gw, namespace: traefik}], rules: [{matches: [`+match+`], backendRefs: [{name: cart, port: 80}]}]}}`)
+	w.snapshot.Routes = append(w.snapshot.Routes, attached(wild))
+	return w
+}
+
+func TestARequestThatTheImplementationGivesToAnotherRouteThanTheSpecificationNamesThatRoute(t *testing.T) {
+	const named = `answered by pod "cart-1" of Service/demo/cart, as HTTPRoute/demo/wild, rule 1 takes the request: Traefik gives it the priority 1013, ` +
+		"and 16 to HTTPRoute/demo/shop, rule 1, match 1, where the specification goes by the host"
+	synctest.Test(t, func(t *testing.T) {
+		w := crowded(t, "{method: GET}") // takes all that is for shop
+		w.gateway.answers["shop.localhost"] = []*probe.Answer{whoami("cart-1")}
+		r := w.verify(t)[shop]
+		if r.Cause != Precedence || r.Found != named || r.Hop == nil || r.Hop.Title != "the precedence of routes" ||
+			r.Hop.Expect != "HTTPRoute/demo/shop, rule 1 takes the request, by the specification's order" {
+			t.Errorf("%+v, hop %+v", r.Finding, r.Hop)
+		}
+		w.gateway.answers["shop.localhost"] = []*probe.Answer{page("a shop")}
+		if r := w.verify(t)[shop]; r.Verdict != check.Unknown || !strings.Contains(r.Found, "whose answer that is cannot be seen: HTTPRoute/demo/wild, rule 1 may have taken") {
+			t.Errorf("an application that does not name itself: %+v", r.Finding)
+		}
+	})
+}
+
+func TestARequestThatTwoRoutesHoldForIsSentBesideEachRoutesOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := crowded(t, "{path: {value: /admin}}")
+		results := w.verify(t)
+		if r := results[shop]; r.Verdict != check.Holds {
+			t.Errorf("shop's own request: %+v", r.Finding)
+		}
+		if r := results[shop+"admin"]; r.Verdict != check.Holds { // the world answers as the specification says
+			t.Errorf("the request of both: %+v", r.Finding)
+		}
+		w.gateway.answers["shop.localhost"] = []*probe.Answer{whoami("cart-1")}
+		if r := w.verify(t)[shop+"admin"]; r.Cause != Precedence {
+			t.Errorf("the request of both, answered by the other: %+v", r.Finding)
+		}
+	})
+}
+
+func TestWhichOfTwoRoutesWithEqualPriorityTakesARequestIsUnknown(t *testing.T) {
+	w := whole(t)
+	wild := parse[gatewayv1.HTTPRoute](t, `{metadata: {name: wild, namespace: demo, generation: 1}, spec: {hostnames: ["*.localhost", "aa.localhost"],
+		parentRefs: [{name: gw, namespace: traefik}], rules: [{backendRefs: [{name: cart, port: 80}]}]}}`)
+	w.snapshot.Routes = append(w.snapshot.Routes, attached(wild))
+	w.proof.Routes[0].Spec.Hostnames = []gatewayv1.Hostname{"a2.localhost"} // as long as the other's longest
+	w.snapshot.Routes[0] = attached(w.proof.Routes[0])
+	r := w.verify(t)["http://a2.localhost:8080/"]
+	if r.Verdict != check.Unknown || !strings.Contains(r.Found, "Traefik gives HTTPRoute/demo/wild, rule 1, match 1 the same priority (14): which of the two takes "+
+		"the requests changes with each new configuration") {
+		t.Errorf("%+v", r.Finding)
+	}
+}
+
+func TestAStrangersPodIsSaidToBeOfTheRouteThatNamesIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := whole(t)
+		w.gateway.answers["shop.localhost"] = []*probe.Answer{whoami("cart-1")}
+		if r := w.verify(t)[shop]; r.Cause != WrongPod || !strings.Contains(r.Found, `answered by pod "cart-1" of Service/demo/cart (HTTPRoute/demo/cart, rule 1), which is none of`) {
+			t.Errorf("%+v", r.Finding)
+		}
+	})
+}
+
+func TestRequestsOfOverlappingMatchesAreBoundedAndTheBoundIsSaid(t *testing.T) {
+	w := whole(t)
+	rules := w.proof.Routes[0].Spec.Rules[0]
+	w.proof.Routes[0].Spec.Rules = nil
+	for range 30 { // each pair meets in a request with two headers
+		rule := *rules.DeepCopy()
+		name := gatewayv1.HTTPHeaderName("x" + strings.Repeat("y", len(w.proof.Routes[0].Spec.Rules)))
+		rule.Matches = []gatewayv1.HTTPRouteMatch{{Headers: []gatewayv1.HTTPHeaderMatch{{Name: name, Value: "v"}}}}
+		w.proof.Routes[0].Spec.Rules = append(w.proof.Routes[0].Spec.Rules, rule)
+	}
+	w.snapshot.Routes[0] = attached(w.proof.Routes[0])
+	r := w.verify(t)["overlapping matches"]
+	if r.Verdict != check.Unknown || r.Found != "200 requests that two matches hold for are sent, and 235 more are not" {
+		t.Errorf("%+v", r.Finding)
+	}
+}
