@@ -153,22 +153,21 @@ func (e engine) info(ctx context.Context) (Info, error) {
 // container is a node as the engine sees it.
 type container struct {
 	Name, State string
-	mark        mark // empty until it is read, see ownedNodes
+	// loadBalancer: it is the one that kind puts before several control planes, which has no mark.
+	loadBalancer bool
+	mark         mark // empty until it is read, see ownedNodes
 }
 
-// loadBalancer tells whether it is the one that kind puts before several control planes.
-func (c container) loadBalancer() bool { return strings.HasSuffix(c.Name, "-external-load-balancer") }
-
 // nodes returns the containers of a kind cluster, running or not, control planes first.
-func (e engine) nodes(ctx context.Context, name string) ([]container, error) {
-	out, err := e.run(ctx, "ps", "--all", "--filter", "label=io.x-k8s.kind.cluster="+name, "--format", "{{.Names}}\t{{.Status}}")
+func (e engine) nodes(ctx context.Context, cluster string) ([]container, error) {
+	out, err := e.run(ctx, "ps", "--all", "--filter", "label=io.x-k8s.kind.cluster="+cluster, "--format", "{{.Names}}\t{{.Status}}")
 	if err != nil {
 		return nil, err
 	}
 	var nodes []container
 	for line := range strings.Lines(out) {
 		name, status, _ := strings.Cut(strings.TrimSpace(line), "\t")
-		node := container{Name: name, State: "stopped"}
+		node := container{Name: name, State: "stopped", loadBalancer: name == cluster+"-external-load-balancer"}
 		switch {
 		case strings.HasPrefix(status, "Removal"), strings.HasPrefix(status, "Dead"):
 			node.State = "removing"

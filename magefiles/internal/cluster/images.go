@@ -54,7 +54,7 @@ func (c *Cluster) LoadImages(ctx context.Context, refs []string, progress func(c
 	}
 	local, total := e.localImages(ctx, refs)
 	for _, node := range nodes {
-		if node.loadBalancer() {
+		if node.loadBalancer {
 			continue
 		}
 		out, err := e.exec(ctx, node.Name, waitContainerd+`ctr -n k8s.io images list -q`)

@@ -14,8 +14,11 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	clientcmdv1 "k8s.io/client-go/tools/clientcmd/api/v1"
+	"sigs.k8s.io/yaml"
 
 	"kindgate/magefiles/internal/atomicfile"
+	"kindgate/magefiles/internal/kube"
 	"kindgate/magefiles/internal/limits"
 )
 
@@ -118,10 +121,12 @@ func (k kubeconfig) put(w written) (changed bool, err error) {
 		return false, fmt.Errorf("kind's kubeconfig has no entries named %s", k.context)
 	}
 	cluster.Extensions, user.Extensions = w.owner.extensions(), w.owner.extensions()
-	return edit(k.path, func(config *clientcmdapi.Config) bool {
+	var theirs entries
+	var kept string
+	changed, err = edit(k.path, func(config *clientcmdapi.Config) bool {
 		context := &clientcmdapi.Context{Cluster: k.context, AuthInfo: k.context, Extensions: w.owner.extensions()}
 		old := config.Contexts[k.context]
-		theirs := k.theirs(config, w)
+		theirs = k.theirs(config, w)
 		if old != nil && !theirs.context {
 			context.Namespace = old.Namespace // what kubens and its like have set
 		}
@@ -130,13 +135,25 @@ func (k kubeconfig) put(w written) (changed bool, err error) {
 			return false
 		}
 		renamed := theirs.context && config.CurrentContext == k.context
-		k.keep(config, theirs)
+		kept = k.keep(config, theirs)
 		config.Clusters[k.context], config.AuthInfos[k.context], config.Contexts[k.context] = cluster, user, context
 		if unset || renamed && gone(config.Clusters[config.Contexts[config.CurrentContext].Cluster]) {
 			config.CurrentContext = k.context
 		}
 		return true
 	})
+	if theirs == (entries{}) || err != nil {
+		return changed, err
+	}
+	for _, path := range k.files { // whose contexts may use what has another name now
+		if _, err := load(path); path == k.path || err != nil {
+			continue
+		}
+		if _, err := edit(path, func(config *clientcmdapi.Config) bool { return k.refer(config, theirs, kept) }); err != nil {
+			return changed, err
+		}
+	}
+	return changed, nil
 }
 
 // remove takes our entries out of all files; a current context that led to our cluster is unset, whichever file has it.
@@ -218,19 +235,22 @@ func (k kubeconfig) ours(config *clientcmdapi.Config, w written) entries {
 }
 
 // theirs finds out which of the entries of our name are somebody else's: a cluster that is not ours, a context that leads to one, a user
-// who goes to one, or whom a context of another name takes to another cluster.
+// who goes to one, whom a context of another name takes to another cluster, or who has no cluster and not our mark. What an entry refers to
+// may stand in another of the files.
 func (k kubeconfig) theirs(config *clientcmdapi.Config, w written) entries {
+	all := k.merged(config)
 	other := func(cluster string) bool {
-		c := config.Clusters[cluster]
-		return c != nil && !w.leadsTo(c, k.context)
+		c := all.Clusters[cluster]
+		return c != nil && !w.leadsTo(c, k.context) || c == nil && cluster != k.context
 	}
 	user := config.AuthInfos[k.context]
-	theirs := entries{cluster: other(k.context)}
-	theirs.user = user != nil && theirs.cluster && !(w.owner != "" && markOf(user.Extensions) == w.owner)
-	for name, context := range config.Contexts {
-		if name == k.context {
-			theirs.context = other(context.Cluster)
-		}
+	theirs := entries{cluster: config.Clusters[k.context] != nil && other(k.context)}
+	marked := user != nil && w.owner != "" && markOf(user.Extensions) == w.owner
+	theirs.user = user != nil && !marked && (other(k.context) || all.Clusters[k.context] == nil)
+	if context := config.Contexts[k.context]; context != nil {
+		theirs.context = other(context.Cluster)
+	}
+	for name, context := range all.Contexts {
 		if user != nil && context.AuthInfo == k.context && (other(context.Cluster) || name != k.context && context.Cluster != k.context) {
 			theirs.user = true
 		}
@@ -238,8 +258,30 @@ func (k kubeconfig) theirs(config *clientcmdapi.Config, w written) entries {
 	return theirs
 }
 
-// keep gives somebody else's entries of our name another one, and leads all contexts that refer to them there.
-func (k kubeconfig) keep(config *clientcmdapi.Config, theirs entries) {
+// merged is a file's content, with the clusters and contexts of the other files that it has not.
+func (k kubeconfig) merged(config *clientcmdapi.Config) *clientcmdapi.Config {
+	all := config.DeepCopy()
+	for _, path := range k.files {
+		more, err := load(path)
+		if err != nil {
+			continue
+		}
+		for name, cluster := range more.Clusters {
+			if all.Clusters[name] == nil {
+				all.Clusters[name] = cluster
+			}
+		}
+		for name, context := range more.Contexts {
+			if all.Contexts[name] == nil {
+				all.Contexts[name] = context
+			}
+		}
+	}
+	return all
+}
+
+// keep gives somebody else's entries of our name another one, which it returns, and leads all contexts that refer to them there.
+func (k kubeconfig) keep(config *clientcmdapi.Config, theirs entries) string {
 	kept := k.context + "-kept"
 	free := func() bool { // or it has the same already
 		cluster, user, context := config.Clusters[kept], config.AuthInfos[kept], config.Contexts[kept]
@@ -253,9 +295,6 @@ func (k kubeconfig) keep(config *clientcmdapi.Config, theirs entries) {
 	if theirs.context {
 		config.Contexts[kept] = config.Contexts[k.context]
 		delete(config.Contexts, k.context)
-		if config.CurrentContext == k.context {
-			config.CurrentContext = kept
-		}
 	}
 	if theirs.cluster {
 		config.Clusters[kept] = config.Clusters[k.context]
@@ -263,14 +302,23 @@ func (k kubeconfig) keep(config *clientcmdapi.Config, theirs entries) {
 	if theirs.user {
 		config.AuthInfos[kept] = config.AuthInfos[k.context]
 	}
-	for _, context := range config.Contexts {
-		if theirs.cluster && context.Cluster == k.context {
-			context.Cluster = kept
-		}
-		if theirs.user && context.AuthInfo == k.context {
-			context.AuthInfo = kept
+	k.refer(config, theirs, kept)
+	return kept
+}
+
+// refer leads what refers to somebody else's entries of our name to the name that they have now, and tells whether anything did.
+func (k kubeconfig) refer(config *clientcmdapi.Config, theirs entries, kept string) (changed bool) {
+	rename := func(name *string, renamed bool) {
+		if renamed && *name == k.context {
+			*name, changed = kept, true
 		}
 	}
+	rename(&config.CurrentContext, theirs.context)
+	for _, context := range config.Contexts {
+		rename(&context.Cluster, theirs.cluster)
+		rename(&context.AuthInfo, theirs.user)
+	}
+	return changed
 }
 
 // setAside gives entries another name that have the mark of a cluster of the given name, whatever they lead to now.
@@ -304,11 +352,30 @@ func edit(path string, change func(*clientcmdapi.Config) bool) (changed bool, er
 	if err != nil || !change(config) {
 		return false, err
 	}
+	if err := checkWhole(path); err != nil {
+		return false, err
+	}
 	content, err := clientcmd.Write(*config)
 	if err != nil {
 		return false, err
 	}
 	return true, atomicfile.WritePrivate(path, content)
+}
+
+// checkWhole refuses a file with more in it than a kubeconfig's fields, as writing it would lose the rest: somebody's file of another kind,
+// a second document, a field of a later release.
+func checkWhole(path string) error {
+	content, err := atomicfile.ReadIfThere(path)
+	if err != nil {
+		return err
+	}
+	if content, err = kube.OneDocument(content, "it"); err == nil {
+		err = yaml.UnmarshalStrict(content, &clientcmdv1.Config{})
+	}
+	if err != nil {
+		return &KubeconfigError{path, fmt.Errorf("it has more in it than a kubeconfig, which would be lost, and is left as it is: %w", err)}
+	}
+	return nil
 }
 
 // lock keeps kubectl, kind and other runs of ours from writing the file, by the lock file that they all use.

@@ -516,3 +516,57 @@ func TestAnEntryOfOursThatStaysIsSetAsideBeforeAClusterIsMade(t *testing.T) {
 		t.Errorf("%+v", config)
 	}
 }
+
+func TestEntriesOfOurNameAreJudgedByAllOfTheFiles(t *testing.T) {
+	t.Setenv("HOME", t.TempDir())
+	a, b := filepath.Join(t.TempDir(), "a"), filepath.Join(t.TempDir(), "b")
+	write := func(path, content string) {
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(a, "{apiVersion: v1, kind: Config, contexts: [{name: kind-k, context: {cluster: prod, user: kind-k, namespace: billing}}], "+
+		"users: [{name: kind-k, user: {token: secret}}]}")
+	write(b, "{apiVersion: v1, kind: Config, current-context: kind-k, clusters: [{name: prod, cluster: {server: 'https://prod.example.com'}}], "+
+		"contexts: [{name: prod, context: {cluster: prod, user: kind-k}}]}")
+	t.Setenv("KUBECONFIG", a+string(filepath.ListSeparator)+b)
+	k := newKubeconfig("", "k")
+	if changed, err := k.remove(ours()); changed || err != nil {
+		t.Errorf("somebody's entries are taken out: %t %v", changed, err)
+	}
+	put(t, k)
+	merged, err := clientcmd.NewDefaultClientConfigLoadingRules().Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := merged.Contexts["kind-k-kept"]
+	if kept == nil || kept.Cluster != "prod" || kept.Namespace != "billing" || merged.AuthInfos[kept.AuthInfo].Token != "secret" ||
+		merged.CurrentContext != "kind-k-kept" || merged.Contexts["prod"].AuthInfo != kept.AuthInfo {
+		t.Errorf("kept %+v, current context %s, prod %+v", kept, merged.CurrentContext, merged.Contexts["prod"])
+	}
+	if mine := merged.Contexts["kind-k"]; mine.Namespace != "" || merged.AuthInfos["kind-k"].Token != "ours" {
+		t.Errorf("%+v", mine)
+	}
+}
+
+func TestAUserOfOurNameWithoutAClusterIsKept(t *testing.T) {
+	k := file(t, "{apiVersion: v1, kind: Config, users: [{name: kind-k, user: {token: secret}}]}", 0o600)
+	put(t, k)
+	if kept := read(t, k).AuthInfos["kind-k-kept"]; kept == nil || kept.Token != "secret" {
+		t.Errorf("%+v", kept)
+	}
+}
+
+func TestAFileWithMoreInItThanAKubeconfigIsLeftAsItIs(t *testing.T) {
+	for name, content := range map[string]string{
+		"another tool's file": "services:\n  db: {image: postgres}\n",
+		"a second document":   "apiVersion: v1\nkind: Config\n---\napiVersion: v1\nkind: Config\nusers: [{name: b, user: {token: b}}]\n",
+		"an unknown field":    "apiVersion: v1\nkind: Config\nusers: [{name: b, user: {token: b, colour: red}}]\n",
+	} {
+		k := file(t, content, 0o600)
+		_, err := k.put(ours())
+		if now, _ := os.ReadFile(k.path); err == nil || !strings.Contains(err.Error(), "is left as it is") || string(now) != content {
+			t.Errorf("%s: %v, now\n%s", name, err, now)
+		}
+	}
+}

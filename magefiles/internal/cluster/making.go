@@ -216,7 +216,7 @@ func (c *Cluster) hasControlPlane(ctx context.Context, e engine) (bool, error) {
 		if node.Name == c.NodeName() {
 			return true, nil
 		}
-		if !node.loadBalancer() && !strings.HasPrefix(node.Name, c.options.Name+"-worker") {
+		if !node.loadBalancer && !strings.HasPrefix(node.Name, c.options.Name+"-worker") {
 			others = append(others, node.Name)
 		}
 	}

@@ -71,7 +71,7 @@ func (c *Cluster) ownedNodes(ctx context.Context, e engine) (nodes []container, 
 func (e engine) readMarks(ctx context.Context, cluster string, nodes []container) (mark, error) {
 	var names []string
 	for _, node := range nodes {
-		if !node.loadBalancer() {
+		if !node.loadBalancer {
 			names = append(names, node.Name)
 		}
 	}
@@ -170,7 +170,7 @@ func (c *Cluster) foreign(ctx context.Context, e engine, nodes []container) (Obs
 	verb := "start"
 	for _, node := range nodes {
 		names = append(names, node.Name)
-		if node.mark == "" && !node.loadBalancer() {
+		if node.mark == "" && !node.loadBalancer {
 			unmarked = append(unmarked, node.Name)
 		}
 		if node.State == "paused" {

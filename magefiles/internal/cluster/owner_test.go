@@ -34,15 +34,16 @@ func TestAClusterIsOursOnlyIfAllOfItsNodesHaveOneMark(t *testing.T) {
 		list, mounts string
 		want         mark
 	}{
-		"marked":             {nodes, marked("k"+a) + marked("k"+a), "k" + a},
-		"not marked":         {nodes, "/var\t\n/var\t\n", ""},
-		"a node of somebody": {nodes, marked("k"+a) + "/var\t\n", ""},
-		"of two clusters":    {nodes, marked("k"+a) + marked("k"+b), ""},
-		"another's mark":     {nodes, marked("other"+a) + marked("other"+a), ""},
-		"no identity":        {nodes, marked("k/notes") + marked("k/notes"), ""},
-		"no cluster":         {"", "", ""},
-		"a load balancer":    {"k-external-load-balancer\tUp 2 minutes\n", "", ""},
-		"no mounts at all":   {nodes, "\n\n", ""},
+		"marked":                                {nodes, marked("k"+a) + marked("k"+a), "k" + a},
+		"not marked":                            {nodes, "/var\t\n/var\t\n", ""},
+		"a node of somebody":                    {nodes, marked("k"+a) + "/var\t\n", ""},
+		"of two clusters":                       {nodes, marked("k"+a) + marked("k"+b), ""},
+		"another's mark":                        {nodes, marked("other"+a) + marked("other"+a), ""},
+		"no identity":                           {nodes, marked("k/notes") + marked("k/notes"), ""},
+		"no cluster":                            {"", "", ""},
+		"a load balancer":                       {"k-external-load-balancer\tUp 2 minutes\n", "", ""},
+		"a stranger's container of a like name": {"k-control-plane\tUp\nmydb-external-load-balancer\tUp\n", marked("k"+a) + "/var\t\n", ""},
+		"no mounts at all":                      {nodes, "\n\n", ""},
 	} {
 		c := New(Options{Name: "k", Kubeconfig: "/none"})
 		e := fakeEngine(t, test.list, "cat <<'END'\n"+test.mounts+"END\n")

@@ -155,7 +155,7 @@ func (t *Table) aim(m *Match) Request {
 			return r
 		case winner == m && !tied:
 			taken = &r
-		case specified == m && !disputed && !tied:
+		case specified == m && !disputed && !tied && lost == nil:
 			r.Taker, lost = t.taker(winner, m), &r
 		}
 		if winner == m {

@@ -3,6 +3,7 @@ package proof
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -39,6 +40,11 @@ func (r Round) Pending() bool {
 		}
 	}
 	return true
+}
+
+// Final tells whether all that does not hold is so by the implementation's order of precedence, which no time changes.
+func (r Round) Final() bool {
+	return !slices.ContainsFunc(r.Findings, func(f check.Finding) bool { return f.Fails() && f.Cause != Precedence })
 }
 
 // WaitingFor says in a line what is waited for when there are problems.

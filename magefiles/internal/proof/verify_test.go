@@ -399,6 +399,13 @@ func TestARoundMayComeToHoldWhileNothingIsBroken(t *testing.T) {
 	}
 }
 
+func TestOnlyWhatTheOrderOfPrecedenceDecidesIsFinal(t *testing.T) {
+	order, pod := because(Precedence, "x"), because(WrongPod, "y")
+	if !(Round{Findings: []check.Finding{holds("z"), order}}).Final() || (Round{Findings: []check.Finding{order, pod}}).Final() {
+		t.Error("not only precedence is final")
+	}
+}
+
 func TestTheDashboardIsOpenedAtItsPage(t *testing.T) {
 	w := whole(t)
 	request := gateway.Request{Scheme: "http", Host: "d.localhost", Path: "/", Port: 80, Backends: []gateway.Backend{{Namespace: "traefik", Name: "traefik", Port: 9000}}}

@@ -74,7 +74,9 @@ func (v *verification) awaitConditions(ctx context.Context, client *kube.Client,
 // awaitAnswers returns when every request is answered as it should be: Traefik serves a route some time after it has accepted it, and
 // tells nobody when.
 func (v *verification) awaitAnswers(ctx context.Context, report func(string)) error {
-	giveUp := func(r proof.Round, waited time.Duration) bool { return waited > limits.RoutesServed && !r.Pending() }
+	giveUp := func(r proof.Round, waited time.Duration) bool {
+		return !r.Pending() && (waited > limits.RoutesServed || waited > limits.Settle && r.Final())
+	}
 	last, err := proof.Settle(ctx, v.snapshot, v.proof.Requests, giveUp, report)
 	if problems := last.Problems(); err == nil && len(problems) > 0 {
 		err = fmt.Errorf("%s\nmage verify names the hop that is broken", strings.Join(problems, "\n"))
