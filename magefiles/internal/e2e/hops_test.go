@@ -106,6 +106,16 @@ spec:
 			withoutPods(t, w)
 			extraListener(t, w)
 		}, v2, http.StatusServiceUnavailable, []string{"Service/demo/whoami-v2"}, []string{"one of somebody else's: listener extra"}},
+		{"Traefik gives precedence to somebody's route, and the specification does not", feeding(`
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: wild, namespace: demo}
+spec:
+  parentRefs: [{name: traefik-gateway, namespace: traefik}]
+  hostnames: ["*.localhost"]
+  rules: [{matches: [{method: GET}], backendRefs: [{name: whoami-v2, port: 80}]}]
+`, "whoami.localhost", "Hostname: whoami-v2"), host, http.StatusOK, []string{"the precedence of routes"},
+			[]string{"of Service/demo/whoami-v2, as HTTPRoute/demo/wild, rule 1 takes the request: Traefik gives it the priority 1013, and 18 to HTTPRoute/demo/whoami-host"}},
 		{"the GatewayClass is another controller's", foreignClass,
 			host, http.StatusNotFound, []string{"GatewayClass/traefik"}, []string{"example.com/other"}},
 	} {
@@ -216,12 +226,26 @@ var withoutPods = patched(deployments, "demo", "whoami-v2", `{"spec":{"replicas"
 func besides(object string) func(*testing.T, *world) {
 	return func(t *testing.T, w *world) {
 		withoutPods(t, w)
-		fed := func(verb string) {
-			w.docker(t, "exec", w.node(), "sh", "-c", adminKubectl+verb+" --filename - <<'END'\n"+object+"\nEND")
-		}
-		fed("apply")
-		t.Cleanup(func() { fed("delete") })
+		w.feed(t, object)
 	}
+}
+
+// feeding applies an object of somebody's, and waits until a host's root is answered with some words.
+func feeding(object, host, words string) func(*testing.T, *world) {
+	return func(t *testing.T, w *world) {
+		w.feed(t, object)
+		eventually(t, func() bool { _, body, _ := w.get(host, "/"); return strings.Contains(body, words) })
+	}
+}
+
+// feed applies objects as somebody else, and deletes them at the test's end.
+func (w *world) feed(t *testing.T, objects string) {
+	t.Helper()
+	fed := func(verb string) {
+		w.docker(t, "exec", w.node(), "sh", "-c", adminKubectl+verb+" --filename - <<'END'\n"+objects+"\nEND")
+	}
+	fed("apply")
+	t.Cleanup(func() { fed("delete") })
 }
 
 // extraListener adds a listener to the Gateway, which up does not take away, as it is not the manifest's.

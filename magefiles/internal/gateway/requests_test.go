@@ -182,6 +182,13 @@ func TestAMatchThatNoRequestCanProveSaysWhy(t *testing.T) {
 	}
 }
 
+func TestARouteWithoutRulesHasTheOneThatTheAPIServerGivesIt(t *testing.T) {
+	requests := Compile(routes(t, "hostnames: [a.x]"), gatewaysOf(t, web), Order{}).Requests(reach)
+	if len(requests) != 1 || requests[0].Path != "/" || requests[0].Unproven != "its rule has neither a backend nor a redirect" {
+		t.Errorf("%+v", requests)
+	}
+}
+
 func TestTheControlsHostIsOneThatNoRouteHas(t *testing.T) {
 	for spec, want := range map[string]bool{"hostnames: [a.localhost]": true, "hostnames: ['*.localhost']": false, "rules: []": false} {
 		if _, ok := Unrouted(routes(t, spec), gatewaysOf(t, web)); ok != want {

@@ -49,8 +49,12 @@ func Compile(routes []gatewayv1.HTTPRoute, gateways []gatewayv1.Gateway, by Orde
 	t := &Table{by: by, byHost: map[string][]*Match{}}
 	for i := range routes {
 		on := hosts(&routes[i], gateways)
+		rules := routes[i].Spec.Rules
+		if len(rules) == 0 {
+			rules = []gatewayv1.HTTPRouteRule{{}} // which the API server makes of none
+		}
 		for _, host := range on {
-			for r, rule := range routes[i].Spec.Rules {
+			for r, rule := range rules {
 				matches := rule.Matches
 				if len(matches) == 0 {
 					matches = []gatewayv1.HTTPRouteMatch{{}}
@@ -58,7 +62,7 @@ func Compile(routes []gatewayv1.HTTPRoute, gateways []gatewayv1.Gateway, by Orde
 				for j, match := range matches {
 					m := plan(&routes[i], host, rule, match)
 					m.Rule, m.Index, m.order = r, j, len(t.matches)
-					m.Rules, m.Longest = len(routes[i].Spec.Rules), longest(on, host)
+					m.Rules, m.Longest = len(rules), longest(on, host)
 					m.request.Rule, m.request.Match = r, j
 					t.matches = append(t.matches, m)
 				}

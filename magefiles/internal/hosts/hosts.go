@@ -4,6 +4,7 @@ package hosts
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"net"
@@ -33,6 +34,9 @@ func isEntry(line string) bool {
 // the first stays. What somebody else has written into the block comes after it. A fence without its other half is an error, as what it
 // encloses cannot be known.
 func Edit(text []byte, cluster string, names []string) ([]byte, error) {
+	if bytes.IndexByte(text, 0) >= 0 {
+		return nil, errors.New("it is no text in UTF-8 (UTF-16, perhaps), and is left as it is")
+	}
 	newline := "\n"
 	if bytes.Contains(text, []byte("\r\n")) || bytes.HasSuffix(text, []byte("\r")) {
 		newline = "\r\n"

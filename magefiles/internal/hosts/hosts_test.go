@@ -283,3 +283,9 @@ func TestALineThatLeadsANameElsewhereIsFound(t *testing.T) {
 		t.Errorf("%+v", place)
 	}
 }
+
+func TestAFileInUTF16IsLeftAsItIs(t *testing.T) {
+	if _, err := Edit([]byte("\xff\xfe1\x002\x00"), "k", []string{"a.test"}); err == nil || !strings.Contains(err.Error(), "UTF-16") {
+		t.Error(err)
+	}
+}

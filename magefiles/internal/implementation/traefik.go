@@ -29,12 +29,12 @@ var Traefik = &Implementation{
 // priority is the priority of the router that Traefik 3.6 and 3.7 make of a match, measured on its own router list; it is not the
 // specification's order, see https://github.com/traefik/traefik/issues/9681.
 func priority(m *gateway.Match) int {
-	path := 1
-	switch value := *m.Path.Value; {
+	path := 10_000 + 100*len(*m.Path.Value)
+	switch {
 	case *m.Path.Type == gatewayv1.PathMatchExact:
 		path = 100_000
-	case value != "/":
-		path = 10_000 + 100*len(value)
+	case *m.Path.Type == gatewayv1.PathMatchPathPrefix && *m.Path.Value == "/":
+		path = 1
 	}
 	method := 0
 	if m.Method != "" {

@@ -58,10 +58,24 @@ func (p *Proof) prove(ctx context.Context, request gateway.Request, s *Snapshot)
 	case answer.Field("Hostname") == "" && request.Taker != nil:
 		return check.Finding{Verdict: check.Unknown, Found: fmt.Sprintf("%d, and whose answer that is cannot be seen: %s may have taken the request, as %s",
 			answer.Status, request.Taker, request.Taker.Why)}
+	case answer.Field("Hostname") == "" && s.dead(request) != nil:
+		return because(PodMissing, "%s has no ready pod, and yet a share of the requests", s.dead(request))
 	case answer.Field("Hostname") == "":
 		return holds("%s", strings.TrimSpace(fmt.Sprintf("%d %s", answer.Status, answer.Header.Get("Content-Type"))))
 	}
 	return p.provePods(ctx, request, answer, s)
+}
+
+// dead returns one of a rule's several Services that has no endpoint, nil where none is known to have none: an answer to one request does
+// not show it.
+func (s *Snapshot) dead(request gateway.Request) *gateway.Backend {
+	for i := range request.Backends {
+		behind := s.behind(request.Backends[i])
+		if len(request.Backends) > 1 && behind.listed && len(behind.ready)+behind.others == 0 {
+			return &request.Backends[i]
+		}
+	}
+	return nil
 }
 
 // mayStart makes a request pending that nobody has answered, or only the implementation in the place of the backend, while a pod of the
@@ -94,7 +108,7 @@ func (p *Proof) ask(ctx context.Context, request gateway.Request) (*probe.Answer
 		return answer, because(NoRoute, "%d from %s: it has no such route", answer.Status, p.Name)
 	case answer.Status >= 500:
 		return answer, because(ServerError, "%d %s instead of an answer of %s", answer.Status, http.StatusText(answer.Status), backends(request))
-	case p.page(request) != "" && request.Path == "/" && (answer.Status != http.StatusOK || !answer.HTML()):
+	case p.page(request) != "" && request.Path == "/" && request.Taker == nil && (answer.Status != http.StatusOK || !answer.HTML()):
 		return answer, because(WrongAnswer, "%d %s from %s, expected 200 and the dashboard's page", answer.Status, answer.Header.Get("Content-Type"), answer.URL)
 	}
 	return answer, check.Finding{Verdict: check.Holds}

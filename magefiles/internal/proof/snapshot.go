@@ -103,6 +103,7 @@ type service struct {
 	ready    []string // the hostnames of the pods that it sends requests to
 	others   int      // its ready endpoints that are no pods
 	starting *startup // the youngest of them that may not listen yet
+	listed   bool     // it has an EndpointSlice, be it an empty one
 }
 
 // A startup is a pod that counts as ready from its start on, as it has no readiness probe.
@@ -136,11 +137,12 @@ func (s *Snapshot) readServices() {
 		}
 	}
 	for _, slice := range s.Slices {
-		if len(slice.Ports) == 0 {
-			continue // the pods have no port of the name that is the Service's targetPort
-		}
 		name := gateway.Backend{Namespace: slice.Namespace, Name: slice.Labels[discoveryv1.LabelServiceName]}.ID().String()
 		found := s.services[name]
+		found.listed = true
+		if s.services[name] = found; len(slice.Ports) == 0 {
+			continue // the pods have no port of the name that is the Service's targetPort
+		}
 		for _, endpoint := range slice.Endpoints {
 			target := endpoint.TargetRef
 			if endpoint.Conditions.Ready != nil && !*endpoint.Conditions.Ready {

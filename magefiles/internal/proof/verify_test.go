@@ -573,3 +573,20 @@ func TestRequestsOfOverlappingMatchesAreBoundedAndTheBoundIsSaid(t *testing.T) {
 		t.Errorf("%+v", r.Finding)
 	}
 }
+
+func TestAServiceWithoutEndpointsShowsThoughOnlyTheOtherOnesPodsAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := whole(t)
+		ref := w.proof.Routes[0].Spec.Rules[0].BackendRefs[0]
+		ref.Name = "dead"
+		w.proof.Routes[0].Spec.Rules[0].BackendRefs = append(w.proof.Routes[0].Spec.Rules[0].BackendRefs, ref)
+		w.gateway.answers["shop.localhost"] = []*probe.Answer{page("a shop")}
+		if r := w.verify(t)[shop]; r.Verdict != check.Holds {
+			t.Errorf("nothing is known of the other: %+v", r.Finding)
+		}
+		w.snapshot.Slices = append(w.snapshot.Slices, slice("demo", "dead"))
+		if r := w.verify(t)[shop]; r.Cause != PodMissing || r.Found != "Service/demo/dead has no ready pod, and yet a share of the requests" {
+			t.Errorf("%+v", r.Finding)
+		}
+	})
+}

@@ -99,8 +99,8 @@ func (r *helmRelease) checkUpgrade(ctx context.Context, client *kube.Client, sto
 	return nil
 }
 
-// sayTakenOver names the objects that are there without a release. Helm takes over those that say that they are of a release of this name,
-// as when only its record was lost, and refuses the rest.
+// sayTakenOver names the objects that Helm takes over, as they are there without a release and say that they are of one of this name: only its
+// record was lost. Helm refuses the rest.
 func (r *helmRelease) sayTakenOver(ctx context.Context, client *kube.Client, objects []kube.Object) error {
 	live, err := client.Live(ctx, objects)
 	if err != nil {
@@ -108,7 +108,7 @@ func (r *helmRelease) sayTakenOver(ctx context.Context, client *kube.Client, obj
 	}
 	var names []string
 	for i, o := range objects {
-		if live[i] != nil {
+		if live[i] != nil && live[i].GetAnnotations()["meta.helm.sh/release-name"] == serving.Release {
 			names = append(names, o.Name())
 		}
 	}
