@@ -69,6 +69,13 @@ func Hosts(ctx context.Context) error { return after(ctx, (*stack.Stack).Hosts) 
 // Verify checks what is there, with real requests, and changes nothing.
 func Verify(ctx context.Context) error { return after(ctx, (*stack.Stack).Verify) }
 
+// Explain says which route takes a request, and why the others do not: explain URL [-method=GET] [-header="Name: value"].
+func Explain(ctx context.Context, url string, method, header *string) error {
+	return anyway(ctx, func(s *stack.Stack, ctx context.Context) error {
+		return s.Explain(ctx, url, valueOr(method, "GET"), valueOr(header, ""))
+	})
+}
+
 // Status shows what there is, and changes nothing.
 func Status(ctx context.Context) error { return anyway(ctx, (*stack.Stack).Status) }
 
@@ -77,6 +84,13 @@ func Doctor(ctx context.Context) error { return anyway(ctx, (*stack.Stack).Docto
 
 // Teardown deletes the cluster, its context in the kubeconfig, and the names in the hosts file.
 func Teardown(ctx context.Context) error { return anyway(ctx, (*stack.Stack).Teardown) }
+
+func valueOr(flag *string, otherwise string) string {
+	if flag == nil {
+		return otherwise
+	}
+	return *flag
+}
 
 func begin(ctx context.Context) error  { return after(ctx, (*stack.Stack).Begin) }
 func api(ctx context.Context) error    { return after(ctx, (*stack.Stack).API, begin) }

@@ -80,6 +80,18 @@ func TestThePrioritiesOfTraefiksRoutersAreAsStated(t *testing.T) {
 	}
 }
 
+func TestExplainGoesAlongTheHopsOrByTheManifestsAlone(t *testing.T) {
+	w := up(t)
+	url := fmt.Sprintf("http://demo.localhost:%d/v1", w.httpPort)
+	contains(t, w.mage(t, "explain", url), url+", by the routes of cluster "+w.name, "HTTPRoute/demo/whoami-path, rule 1, match 1",
+		"takes it to Service/demo/whoami-v1", "HTTPRoute/demo/whoami-path, rule 2, match 1 does not: its path is PathPrefix /v2",
+		"the port on this machine", "the backend answers", "Service/demo/whoami-v1: 2 of 2 pods")
+	w.fails(t, []string{"no match", "its path is PathPrefix /v1, and upper and lower case differ", "no match takes "}, "explain", strings.Replace(url, "/v1", "/V1", 1))
+	w.env["DOCKER_HOST"] = "unix:///none"
+	t.Cleanup(func() { delete(w.env, "DOCKER_HOST") })
+	contains(t, w.mage(t, "explain", url), "by the manifests alone", "takes it to Service/demo/whoami-v1")
+}
+
 // randomRoute is a route of up to twelve rules with up to four matches each.
 func randomRoute(random *rand.Rand, name string) *gatewayv1.HTTPRoute {
 	namespace := gatewayv1.Namespace("traefik")

@@ -79,7 +79,7 @@ func (o Order) ahead(m, other *Match) string {
 	case slices.Equal(o.rank(m), o.rank(other)):
 		return m.String() + " is the same, and comes first"
 	case o.Priority != nil:
-		return fmt.Sprintf("%s has precedence: %s", m, o.sums(m, other))
+		return fmt.Sprintf("%s has precedence: %s gives it the priority %d, and %d to this one", m, o.Name, o.Priority(m), o.Priority(other))
 	}
 	return m.String() + " has precedence by its " + specified(m, other)
 }

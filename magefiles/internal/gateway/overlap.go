@@ -59,8 +59,7 @@ func (t *Table) between(m, other *Match) (Request, bool) {
 	if specified == nil || disputed || specified.request.Unproven != "" {
 		return r, false
 	}
-	sent := specified.request
-	sent.Method, sent.Host, sent.Path, sent.Query, sent.Header = r.Method, r.Host, r.Path, r.Query, r.Header
+	sent := specified.Taking(r)
 	switch {
 	case tied && (winner == specified || t.by.contests(winner, specified)):
 		if winner == specified {

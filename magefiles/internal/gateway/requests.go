@@ -31,8 +31,10 @@ type Request struct {
 	// shares are kept evenly.
 	Weighted bool
 	Enough   int
-	// Redirect is the status of the rule's redirection, 0 where it has none.
-	Redirect int
+	// Redirect is the rule's, nil where it has none.
+	Redirect *Redirect
+	// Elsewhere is the match that takes requests for the match's own path, where this one is for a path below it; nil elsewhere.
+	Elsewhere *Taker
 	// Through are the Gateways that take the request.
 	Through []Entry
 	// Taker is the match that takes the request by the implementation's order, where the specification gives it to this one; nil elsewhere.
@@ -143,6 +145,7 @@ func (t *Table) aim(m *Match) Request {
 		paths = append(paths, strings.TrimSuffix(*m.Path.Value, "/")+"/kindgate-probe")
 	}
 	var taken, lost *Request
+	var elsewhere *Taker
 	var why string
 	for _, path := range paths {
 		r := own
@@ -152,8 +155,9 @@ func (t *Table) aim(m *Match) Request {
 		specified, disputed := Order{}.first(holding)
 		switch {
 		case winner == m && !tied && (specified == m || disputed):
+			r.Elsewhere = elsewhere
 			return r
-		case winner == m && !tied:
+		case winner == m && !tied && taken == nil:
 			taken = &r
 		case specified == m && !disputed && !tied && lost == nil:
 			r.Taker, lost = t.taker(winner, m), &r
@@ -161,6 +165,7 @@ func (t *Table) aim(m *Match) Request {
 		if winner == m {
 			winner = t.rival(m, holding)
 		}
+		elsewhere = &Taker{Route: winner.Route, Rule: winner.Rule}
 		why = t.unproven(m, winner)
 	}
 	switch {
@@ -243,14 +248,7 @@ func plan(route *gatewayv1.HTTPRoute, on host, rule gatewayv1.HTTPRouteRule, mat
 			r.Unproven = "it matches a query parameter by a regular expression"
 		}
 	}
-	for _, filter := range rule.Filters {
-		if filter.Type == gatewayv1.HTTPRouteFilterRequestRedirect {
-			r.Redirect = 302
-			if filter.RequestRedirect != nil && filter.RequestRedirect.StatusCode != nil {
-				r.Redirect = *filter.RequestRedirect.StatusCode
-			}
-		}
-	}
+	r.Redirect = redirectOf(rule, c.Path)
 	var weights []int32
 	for _, ref := range rule.BackendRefs {
 		if weight(ref) == 0 || ref.Kind != nil && *ref.Kind != "Service" {
@@ -280,7 +278,7 @@ func plan(route *gatewayv1.HTTPRoute, on host, rule gatewayv1.HTTPRouteRule, mat
 	if len(rule.BackendRefs) > 0 && !slices.ContainsFunc(rule.BackendRefs, func(ref gatewayv1.HTTPBackendRef) bool { return weight(ref) > 0 }) {
 		r.Unproven = "all its backends have the weight 0"
 	}
-	if len(rule.BackendRefs) == 0 && r.Redirect == 0 {
+	if len(rule.BackendRefs) == 0 && r.Redirect == nil {
 		r.Unproven = "its rule has neither a backend nor a redirect"
 	}
 	c.request = r

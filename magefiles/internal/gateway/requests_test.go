@@ -160,7 +160,7 @@ func TestARequestKnowsItsBackendsItsRedirectAndItsWeights(t *testing.T) {
 	if len(b) != 2 || b[0].String() != "Service/demo/s" || b[1].String() != "Service/other/o" || !requests[0].Weighted || requests[0].Enough != 10 {
 		t.Errorf("%+v", requests[0])
 	}
-	if requests[1].Redirect != 301 || len(requests[1].Backends) != 0 {
+	if requests[1].Redirect == nil || requests[1].Redirect.Status != 301 || len(requests[1].Backends) != 0 {
 		t.Errorf("%+v", requests[1])
 	}
 }

@@ -87,6 +87,8 @@ func (t *Table) on(host string) []*Match { return append(slices.Clone(t.byHost[h
 type Loss struct {
 	Match *Match
 	Why   string
+	// Host: the match is for the request's host.
+	Host bool
 }
 
 // Match returns the match that takes a request by the table's order, nil where none does, and for each other match of the table why it does
@@ -103,7 +105,7 @@ func (t *Table) Match(r Request) (winner *Match, tied bool, losses []Loss) {
 		if why == "" {
 			why = t.by.ahead(winner, m)
 		}
-		losses = append(losses, Loss{m, why})
+		losses = append(losses, Loss{m, why, m.takesHost(r.Host)})
 	}
 	return winner, tied, losses
 }
@@ -116,14 +118,18 @@ func (t *Table) holding(r Request) []*Match {
 // differs says why a match does not hold for a request; it is empty where it does.
 func (m *Match) differs(r Request) string {
 	switch {
-	case m.host != anyHost && !covers(m.host, r.Host):
+	case !m.takesHost(r.Host):
 		return "its host is " + m.host
 	case m.request.Scheme != r.Scheme || m.request.Listener != r.Listener:
 		return fmt.Sprintf("its listener takes %s at port %d", m.request.Scheme, m.request.Listener)
 	case m.Method != "" && m.Method != r.Method:
 		return "its method is " + m.Method
-	case !m.takesPath(r.Path):
-		return fmt.Sprintf("its path is %s %s", *m.Path.Type, *m.Path.Value)
+	case !m.takesPath(*m.Path.Value, r.Path):
+		why := fmt.Sprintf("its path is %s %s", *m.Path.Type, *m.Path.Value)
+		if m.takesPath(strings.ToLower(*m.Path.Value), strings.ToLower(r.Path)) {
+			why += ", and upper and lower case differ"
+		}
+		return why
 	}
 	for _, header := range m.Headers {
 		if value, ok := headerOf(r, string(header.Name)); !ok || !takes(header.Type != nil && *header.Type == gatewayv1.HeaderMatchRegularExpression, header.Value, value) {
@@ -157,8 +163,17 @@ func takes(expression bool, want, value string) bool {
 	return err == nil && matches
 }
 
-func (m *Match) takesPath(path string) bool {
-	value := *m.Path.Value
+func (m *Match) takesHost(host string) bool { return m.host == anyHost || covers(m.host, host) }
+
+// Taking returns a request as one that the match takes: with what must answer it.
+func (m *Match) Taking(r Request) Request {
+	taken := m.request
+	taken.Method, taken.Host, taken.Path, taken.Query, taken.Header, taken.Port = r.Method, r.Host, r.Path, r.Query, r.Header, r.Port
+	return taken
+}
+
+// takesPath tells whether a match would take a path if its value were the given one.
+func (m *Match) takesPath(value, path string) bool {
 	switch *m.Path.Type {
 	case gatewayv1.PathMatchExact:
 		return path == value

@@ -28,6 +28,7 @@ func TestARequestIsTakenByTheMatchWithPrecedenceAndTheOthersSayWhyNot(t *testing
 		{"a method", with(func(r *Request) { r.Path, r.Method = "/", "HEAD" }), 3, map[int]string{0: "by its method"}},
 		{"a wildcard's host", with(func(r *Request) { r.Host, r.Path = "c.x", "/abc" }), 6, map[int]string{0: "its host is a.x", 7: "it asks for the header h"}},
 		{"a header by an expression", with(func(r *Request) { r.Host, r.Path, r.Header = "c.x", "/1", map[string]string{"h": "vw"} }), 7, map[int]string{6: "its path is"}},
+		{"upper and lower case", with(func(r *Request) { r.Path = "/V1" }), 0, map[int]string{1: "its path is PathPrefix /v1, and upper and lower case differ"}},
 		{"another port", with(func(r *Request) { r.Listener = 8443 }), -1, map[int]string{0: "its listener takes http at port 8000"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -51,10 +51,8 @@ func (p *Proof) prove(ctx context.Context, request gateway.Request, s *Snapshot)
 		return problem
 	case problem.Fails():
 		return mayStart(problem, answer, request, s, time.Now())
-	case request.Redirect != 0 && answer.Status != request.Redirect:
-		return because(WrongAnswer, "redirected with %d to %s, expected %d", answer.Status, answer.Header.Get("Location"), request.Redirect)
-	case request.Redirect != 0:
-		return holds("redirected with %d to %s", answer.Status, answer.Header.Get("Location"))
+	case request.Redirect != nil:
+		return redirected(request, answer)
 	case answer.Field("Hostname") == "" && request.Taker != nil:
 		return check.Finding{Verdict: check.Unknown, Found: fmt.Sprintf("%d, and whose answer that is cannot be seen: %s may have taken the request, as %s",
 			answer.Status, request.Taker, request.Taker.Why)}
@@ -78,6 +76,18 @@ func (s *Snapshot) dead(request gateway.Request) *gateway.Backend {
 	return nil
 }
 
+// redirected judges the answer to a request that the rule redirects.
+func redirected(request gateway.Request, answer *probe.Answer) check.Finding {
+	location := answer.Header.Get("Location")
+	if answer.Status != request.Redirect.Status {
+		return because(WrongAnswer, "redirected with %d to %s, expected %d", answer.Status, location, request.Redirect.Status)
+	}
+	if differs := request.Redirect.Differs(request, location); differs != "" {
+		return because(WrongAnswer, "redirected with %d to %s, but %s", answer.Status, location, differs)
+	}
+	return holds("redirected with %d to %s", answer.Status, location)
+}
+
 // mayStart makes a request pending that nobody has answered, or only the implementation in the place of the backend, while a pod of the
 // backend may still be starting.
 func mayStart(problem check.Finding, answer *probe.Answer, request gateway.Request, s *Snapshot, now time.Time) check.Finding {
@@ -97,11 +107,11 @@ func mayStart(problem check.Finding, answer *probe.Answer, request gateway.Reque
 
 // ask sends a request. What it finds beside the answer says why it is not one of the rule's backend.
 func (p *Proof) ask(ctx context.Context, request gateway.Request) (*probe.Answer, check.Finding) {
-	answer, err := p.Prober.Get(ctx, request.Method, request.URL(), request.Header, request.Redirect == 0)
+	answer, err := p.Prober.Get(ctx, request.Method, request.URL(), request.Header, request.Redirect == nil)
 	switch {
 	case err != nil:
 		return nil, because(NoAnswer, "no answer: %v", err)
-	case request.Redirect != 0:
+	case request.Redirect != nil:
 	case p.Unrouted(answer) && p.ownBackend(request):
 		return answer, check.Finding{Verdict: check.Unknown, Found: fmt.Sprintf("%d, which %s gives for a request without a route, and its own pages for one that they do not know", answer.Status, p.Name)}
 	case p.Unrouted(answer):

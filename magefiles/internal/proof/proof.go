@@ -185,7 +185,14 @@ func (p *Proof) Requests(s *Snapshot) []Promise {
 		if !ours[request.Route] {
 			continue
 		}
-		all = append(all, p.promise(request, func(ctx context.Context) check.Finding { return p.prove(ctx, request, s) }))
+		all = append(all, p.promise(request, func(ctx context.Context) check.Finding {
+			finding := p.prove(ctx, request, s)
+			if other := request.Elsewhere; other != nil && !ours[other.Route] && finding.Verdict == check.Holds {
+				finding.Verdict = check.Warns
+				finding.Found += fmt.Sprintf("; requests for the match's own path go to %s, which is not in the manifests", other)
+			}
+			return finding
+		}))
 		if request.Unproven == "" && !slices.ContainsFunc(ports, func(other gateway.Request) bool { return other.Port == request.Port }) {
 			ports = append(ports, request)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -159,7 +160,7 @@ func TestEachWayInWhichARequestFailsHasItsCause(t *testing.T) {
 	both.Weighted = true
 	redirect, dash, unproven, direct := ask, ask, ask, ask
 	both.Enough = 10
-	redirect.Redirect = 301
+	redirect.Redirect = &gateway.Redirect{Status: 301}
 	api := ask
 	api.Backends, api.Path = []gateway.Backend{dashboard}, "/api"
 	dash.Backends = []gateway.Backend{dashboard}
@@ -199,7 +200,8 @@ func TestEachWayInWhichARequestFailsHasItsCause(t *testing.T) {
 		}, check.Holds, "", "2 of 2 pods"},
 		{"a path that the dashboard does not know", api, []*probe.Answer{notFound()}, nil, check.Unknown, "", "404, which Traefik gives"},
 		{"the dashboard's API", api, []*probe.Answer{plain}, nil, check.Holds, "", "200 text/plain"},
-		{"a redirect", redirect, []*probe.Answer{moved}, nil, check.Holds, "", "redirected with 301 to /new"},
+		{"a redirect", redirect, []*probe.Answer{{Status: 301, Header: http.Header{"Location": {"//shop.localhost:8080/"}}}}, nil, check.Holds, "", "redirected with 301 to //shop"},
+		{"a redirect to another place", redirect, []*probe.Answer{moved}, nil, check.Broken, WrongAnswer, "redirected with 301 to /new, but its path is not /"},
 		{"another redirect", redirect, []*probe.Answer{status(302)}, nil, check.Broken, WrongAnswer, "expected 301"},
 		{"a page", dash, []*probe.Answer{page("<html>")}, nil, check.Holds, "", "200 text/html"},
 		{"no page", dash, []*probe.Answer{plain}, nil, check.Broken, WrongAnswer, "expected 200 and the dashboard's page"},
@@ -589,4 +591,21 @@ func TestAServiceWithoutEndpointsShowsThoughOnlyTheOtherOnesPodsAnswer(t *testin
 			t.Errorf("%+v", r.Finding)
 		}
 	})
+}
+
+func TestARouteThatTakesAMatchsOwnPathAndIsNotInTheManifestsIsNamed(t *testing.T) {
+	w := whole(t)
+	stranger := route(t, "stranger", "cart")
+	stranger.Spec.Hostnames = []gatewayv1.Hostname{"shop.localhost"}
+	kind, path := gatewayv1.PathMatchExact, "/"
+	stranger.Spec.Rules[0].Matches = []gatewayv1.HTTPRouteMatch{{Path: &gatewayv1.HTTPPathMatch{Type: &kind, Value: &path}}}
+	w.snapshot.Routes = append(w.snapshot.Routes, attached(stranger))
+	r := w.verify(t)[shop+"kindgate-probe"]
+	if r.Verdict != check.Warns || !strings.HasSuffix(r.Found, "requests for the match's own path go to HTTPRoute/demo/stranger, rule 1, which is not in the manifests") {
+		t.Errorf("%+v", r.Finding)
+	}
+	w.proof.Routes = append(w.proof.Routes, stranger)
+	if r := w.verify(t)[shop+"kindgate-probe"]; r.Verdict != check.Holds {
+		t.Errorf("one of ours: %+v", r.Finding)
+	}
 }

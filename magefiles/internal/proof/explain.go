@@ -1,0 +1,106 @@
+package proof
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"kindgate/magefiles/internal/check"
+	"kindgate/magefiles/internal/gateway"
+)
+
+// An Explanation says which match takes a request, and why the others do not.
+type Explanation struct {
+	// Request is the one that is explained.
+	Request gateway.Request
+	// Winner takes it, by the implementation's order of precedence; nil where nothing does. Tied: another may as well.
+	Winner *gateway.Match
+	Tied   bool
+	// Losses are the other matches: first those that are for the request's host.
+	Losses []gateway.Loss
+	// Specified is the match that the specification gives the request to, nil where that is the winner.
+	Specified *gateway.Match
+	// Hops is what was found of its way through the cluster, as far as the first hop that is broken; none without a cluster.
+	Hops []check.Result
+}
+
+// Explain says what becomes of a request, of which Method, Header and the URL's parts count. s is the cluster's state, nil where there is
+// none: then the manifests alone decide, and nothing is sent. Nor is a request whose method may change something.
+func (p *Proof) Explain(ctx context.Context, request gateway.Request, s *Snapshot) Explanation {
+	routes, gateways := p.Routes, p.Gateways
+	if s != nil {
+		routes, gateways = p.served(s), p.known(s)
+	}
+	e := Explanation{Request: request}
+	e.Winner, e.Tied, e.Losses = gateway.Compile(routes, gateways, p.Order).Match(request)
+	slices.SortStableFunc(e.Losses, func(a, b gateway.Loss) int { return rankOf(a) - rankOf(b) })
+	if e.Winner == nil {
+		return e
+	}
+	specified, disputed, _ := gateway.Compile(routes, gateways, gateway.Order{}).Match(request)
+	if !disputed && specified.String() != e.Winner.String() {
+		e.Specified = specified
+	}
+	taken := e.Winner.Taking(request)
+	taken.Unproven = ""
+	if !slices.Contains([]string{"GET", "HEAD", "OPTIONS"}, request.Method) || s == nil {
+		return e
+	}
+	finding := p.prove(ctx, taken, s)
+	for _, hop := range p.Trace(taken, finding, s) {
+		e.Hops = append(e.Hops, check.Result{Check: hop, Finding: hop.Judge(ctx)})
+		if e.Hops[len(e.Hops)-1].Fails() {
+			break
+		}
+	}
+	return e
+}
+
+func rankOf(loss gateway.Loss) int {
+	if loss.Host {
+		return 0
+	}
+	return 1
+}
+
+// Asked returns the request for a URL, of a method and with header lines "Name: value". The error says what is wrong with them, or that no
+// listener's port is reached at the URL's.
+func (p *Proof) Asked(rawURL, method string, headers []string) (gateway.Request, error) {
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return gateway.Request{}, err
+	}
+	if u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
+		return gateway.Request{}, fmt.Errorf("%q is no URL of a request: it begins with http:// or https:// and a hostname", rawURL)
+	}
+	r := gateway.Request{Scheme: u.Scheme, Method: strings.ToUpper(method), Host: u.Hostname(), Path: cmp.Or(u.Path, "/"),
+		Query: map[string]string{}, Header: map[string]string{}}
+	for name, values := range u.Query() {
+		r.Query[name] = values[0]
+	}
+	for _, line := range headers {
+		name, value, ok := strings.Cut(line, ":")
+		if !ok {
+			return r, fmt.Errorf("%q is no header: write it as Name: value", line)
+		}
+		r.Header[strings.TrimSpace(name)] = strings.TrimSpace(value)
+	}
+	var reached []string
+	for _, door := range p.Doors {
+		port, ok := p.Place.Port(door.OnNode)
+		if !ok {
+			continue
+		}
+		if u.Port() == strconv.Itoa(port) || u.Port() == "" && door.Scheme == u.Scheme {
+			r.Listener, r.Port = door.EntryPoint, port
+			return r, nil
+		}
+		reached = append(reached, fmt.Sprintf("%s at %d", door.Scheme, port))
+	}
+	return r, fmt.Errorf("no listener is reached at port %s of this machine: %s",
+		cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme]), strings.Join(reached, ", "))
+}

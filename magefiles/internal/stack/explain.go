@@ -1,0 +1,139 @@
+package stack
+
+import (
+	"context"
+	"fmt"
+
+	"kindgate/magefiles/internal/cluster"
+	"kindgate/magefiles/internal/proof"
+	"kindgate/magefiles/internal/ui"
+)
+
+// mostLosses bounds the matches of which explain says why they do not take the request.
+const mostLosses = 20
+
+// Explain says which match takes a request and why the others do not; where the cluster is up, by its routes, and goes along the request's
+// hops. Its error is one of the arguments, that nothing takes the request, or that a hop is broken.
+func (s *Stack) Explain(ctx context.Context, url, method, header string) error {
+	if s.wrong != nil {
+		return s.wrong
+	}
+	var headers []string
+	if header != "" {
+		headers = []string{header}
+	}
+	request, err := s.proof.Asked(url, method, headers)
+	if err != nil {
+		return err
+	}
+	snapshot, source := s.live(ctx)
+	e := s.proof.Explain(ctx, request, snapshot)
+	s.ui.Print(request.String()+", by "+source, "")
+	s.ui.Object(explained(e, source))
+	if e.Winner == nil {
+		s.ui.Check(ui.Error, "no match", "takes the request: "+serving.Name+" answers 404", "")
+	} else {
+		s.ui.Check(winnerLevel(e), e.Winner.String(), winnerFound(e), "")
+	}
+	s.sayLosses(e)
+	return s.sayHops(e)
+}
+
+// live returns the cluster's state and what to call it; nil where it is not up, or there is no engine to ask.
+func (s *Stack) live(ctx context.Context) (*proof.Snapshot, string) {
+	observation, err := s.cluster.Observe(ctx)
+	if err != nil || observation.State != cluster.Ready {
+		return nil, "the manifests alone, as no cluster is up"
+	}
+	s.cluster.Attach(ctx)
+	snapshot, err := s.verification.snapshot(ctx)
+	if err != nil {
+		return nil, fmt.Sprintf("the manifests alone, as the cluster cannot be read: %v", err)
+	}
+	return snapshot, "the routes of cluster " + s.config.Cluster
+}
+
+func winnerLevel(e proof.Explanation) ui.Level {
+	if e.Tied || e.Specified != nil {
+		return ui.Warning
+	}
+	return ui.OK
+}
+
+// winnerFound says what the match that takes the request does with it.
+func winnerFound(e proof.Explanation) string {
+	taken := e.Winner.Taking(e.Request)
+	found := "takes it"
+	for i, backend := range taken.Backends {
+		found += []string{" to ", " or "}[min(i, 1)] + backend.String()
+	}
+	switch {
+	case taken.Redirect != nil:
+		found = fmt.Sprintf("takes it, and redirects with %d", taken.Redirect.Status)
+	case len(taken.Backends) == 0:
+		found = "takes it, and has no backend"
+	}
+	switch {
+	case e.Tied:
+		found += "; or another: chance decides, as two have the same priority"
+	case e.Specified != nil:
+		found += "; by the specification, " + e.Specified.String() + " would"
+	}
+	return found
+}
+
+func (s *Stack) sayLosses(e proof.Explanation) {
+	more := 0
+	for i, loss := range e.Losses {
+		if i >= mostLosses || !loss.Host && e.Winner != nil {
+			more++
+			continue
+		}
+		s.ui.Print(fmt.Sprintf("  %s does not: %s", loss.Match, loss.Why))
+	}
+	if more > 0 {
+		s.ui.Print(fmt.Sprintf("  and %d more do not", more))
+	}
+}
+
+func (s *Stack) sayHops(e proof.Explanation) error {
+	if len(e.Hops) > 0 {
+		s.ui.Print("", "Its way:")
+	}
+	for _, hop := range e.Hops {
+		hint := ""
+		if hop.Fails() {
+			hint = fmt.Sprintf("expected: %s\nlook at:  %s", hop.Expect, hop.Look)
+		}
+		s.ui.Check(level(hop.Finding), hop.String(), hop.Found, hint)
+	}
+	switch {
+	case e.Winner == nil:
+		return fmt.Errorf("no match takes %s", e.Request)
+	case len(e.Hops) > 0 && e.Hops[len(e.Hops)-1].Fails():
+		return fmt.Errorf("the request stops at %s", e.Hops[len(e.Hops)-1].String())
+	}
+	return nil
+}
+
+// explained is an explanation for machines.
+func explained(e proof.Explanation, source string) map[string]any {
+	object := map[string]any{"request": e.Request.String(), "source": source, "tied": e.Tied}
+	if e.Winner != nil {
+		object["takes"] = e.Winner.String()
+	}
+	if e.Specified != nil {
+		object["specified"] = e.Specified.String()
+	}
+	losses := []map[string]string{}
+	for _, loss := range e.Losses {
+		losses = append(losses, map[string]string{"match": loss.Match.String(), "why": loss.Why})
+	}
+	object["losses"] = losses
+	hops := []map[string]any{}
+	for _, hop := range e.Hops {
+		hops = append(hops, map[string]any{"hop": hop.String(), "verdict": hop.Verdict, "found": hop.Found})
+	}
+	object["hops"] = hops
+	return object
+}
