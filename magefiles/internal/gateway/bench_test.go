@@ -57,3 +57,16 @@ func BenchmarkConditionsOf200Routes(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkOverlapsOf1000RoutesBesideOneThatTakesEveryHost(b *testing.B) {
+	routes, gateways := manyRoutes(1000)
+	every := *routes[0].DeepCopy()
+	every.Name, every.Spec.Hostnames = "every", nil
+	table := Compile(append(routes, every), gateways, Order{})
+	asked := table.Requests(reach)
+	for b.Loop() {
+		if got, _ := table.Overlaps(asked, 200, reach); len(got) > 200 {
+			b.Fatal(len(got))
+		}
+	}
+}

@@ -7,8 +7,12 @@ import (
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 )
 
+// mostPairs bounds the pairs of matches that are looked at: each costs a look at all matches of the host.
+const mostPairs = 5000
+
 // Overlaps returns requests that two matches of different rules hold for, each for the match that the specification gives it to. asked are
-// the requests that are sent anyway. Of most only these are returned, and skipped is how many are left out. For reach see Requests.
+// the requests that are sent anyway. No more than most are returned, and skipped is how many pairs of matches that meet are left out. For
+// reach see Requests.
 func (t *Table) Overlaps(asked []Request, most int, reach func(listener int32) (int, bool)) (requests []Request, skipped int) {
 	type key struct {
 		match   string
@@ -21,38 +25,35 @@ func (t *Table) Overlaps(asked []Request, most int, reach func(listener int32) (
 	for _, r := range asked {
 		seen[keyOf(r)] = true
 	}
+	looked := 0
 	for i := range t.matches {
 		m := &t.matches[i]
 		for _, other := range t.on(m.host) {
 			if m.Route == other.Route && m.Rule == other.Rule || m.wildcard() == other.wildcard() && m.order <= other.order {
 				continue
 			}
-			r, ok := t.between(m, other)
-			if !ok {
+			r, ok := m.meets(other)
+			switch {
+			case !ok:
+				continue
+			case len(requests) == most || looked == mostPairs:
+				skipped++
 				continue
 			}
-			r = r.at(reach)
-			switch key := keyOf(r); {
-			case seen[key]:
-			case len(requests) == most:
-				skipped++
-				seen[key] = true
-			default:
+			looked++
+			r, ok = t.between(r)
+			if r = r.at(reach); ok && !seen[keyOf(r)] {
 				requests = append(requests, r)
-				seen[key] = true
+				seen[keyOf(r)] = true
 			}
 		}
 	}
 	return requests, skipped
 }
 
-// between returns a request that both matches hold for, as that of the match that the specification gives it to; false where there is none
-// that can be proven.
-func (t *Table) between(m, other *Match) (Request, bool) {
-	r, ok := m.meets(other)
-	if !ok {
-		return r, false
-	}
+// between returns a request that several matches hold for, as that of the match that the specification gives it to; false where that cannot
+// be proven.
+func (t *Table) between(r Request) (Request, bool) {
 	holding := t.holding(r)
 	specified, disputed := Order{}.first(holding)
 	winner, tied := t.by.first(holding)
@@ -81,6 +82,10 @@ func (m *Match) meets(other *Match) (Request, bool) {
 	if deeper(*other.Path.Value, *m.Path.Value) || *other.Path.Type == gatewayv1.PathMatchExact {
 		r.Path = *other.Path.Value
 	}
+	regular := *m.Path.Type == gatewayv1.PathMatchRegularExpression || *other.Path.Type == gatewayv1.PathMatchRegularExpression
+	if regular || !m.takesPath(*m.Path.Value, r.Path) || !other.takesPath(*other.Path.Value, r.Path) {
+		return r, false // most pairs, at no cost
+	}
 	if m.Method == "" {
 		r.Method = other.request.Method
 	}
@@ -93,8 +98,7 @@ func (m *Match) meets(other *Match) (Request, bool) {
 			return r, false
 		}
 	}
-	known := *m.Path.Type != gatewayv1.PathMatchRegularExpression && *other.Path.Type != gatewayv1.PathMatchRegularExpression
-	return r, known && m.differs(r) == "" && other.differs(r) == ""
+	return r, m.differs(r) == "" && other.differs(r) == ""
 }
 
 // deeper tells whether one prefix is below another.

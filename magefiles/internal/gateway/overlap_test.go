@@ -52,8 +52,8 @@ func TestForEachPairOfMatchesThatCanMeetThereIsTheRequestInWhichTheyDo(t *testin
 			if !slices.Equal(got, test.want) || skipped != 0 {
 				t.Errorf("%q, want %q; %d skipped", got, test.want, skipped)
 			}
-			if _, skipped := table.Overlaps(table.Requests(reach), 0, reach); skipped != len(test.want) {
-				t.Errorf("%d skipped where none may be sent", skipped)
+			if some, skipped := table.Overlaps(table.Requests(reach), 0, reach); len(some) != 0 || skipped < len(test.want) {
+				t.Errorf("%v, %d skipped where none may be sent", some, skipped)
 			}
 		})
 	}

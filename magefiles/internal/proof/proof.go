@@ -199,7 +199,7 @@ func (p *Proof) Requests(s *Snapshot) []Promise {
 	}
 	if skipped > 0 {
 		all = append(all, Promise{Check: check.Check{ID: check.ID{Kind: "Overlaps"}, Title: "overlapping matches", Judge: given(check.Finding{Verdict: check.Unknown,
-			Found: fmt.Sprintf("%d requests that two matches hold for are sent, and %d more are not", len(overlaps), skipped)})}})
+			Found: fmt.Sprintf("%d requests that two matches hold for are sent; %d pairs of matches that meet are left out", len(overlaps), skipped)})}})
 	}
 	host, free := gateway.Unrouted(routes, gateways)
 	for _, on := range ports {
