@@ -67,7 +67,7 @@ func (t *Table) between(r Request) (Request, bool) {
 			winner = t.rival(specified, holding)
 		}
 		sent.Unproven = t.unproven(specified, winner)
-	case winner != specified:
+	case winner.Route != specified.Route || winner.Rule != specified.Rule:
 		sent.Taker = t.taker(winner, specified)
 	}
 	return sent, true

@@ -91,3 +91,17 @@ func TestAMatchThatLosesAllItsRequestsByTheOrderSaysToWhich(t *testing.T) {
 		t.Errorf("%s: %+v", winner, losses)
 	}
 }
+
+func TestARuleDoesNotLoseARequestToItselfOnAnotherOfItsHosts(t *testing.T) {
+	spec := strings.Replace(on("a.x", "{}, {path: {value: /a}}"), "[a.x]", "['*.x', any.x]", 1)
+	if !strings.Contains(spec, "any.x") {
+		t.Fatal(spec)
+	}
+	table := Compile(append(routes(t, spec), routes(t, on("any.x", "{headers: [{name: h, value: v}]}"))...), gatewaysOf(t, web), longer)
+	overlaps, _ := table.Overlaps(nil, 10, reach)
+	for _, r := range append(table.Requests(reach), overlaps...) {
+		if r.Taker != nil && r.Taker.Route == r.Route && r.Taker.Rule == r.Rule {
+			t.Errorf("%s: taken by %s", r, r.Taker)
+		}
+	}
+}

@@ -153,6 +153,9 @@ func (t *Table) aim(m *Match) Request {
 		holding := t.holding(r)
 		winner, tied := t.by.first(holding)
 		specified, disputed := Order{}.first(holding)
+		if specified == m && winner.Route == m.Route && winner.Rule == m.Rule { // on another of the route's hosts
+			winner = m
+		}
 		switch {
 		case winner == m && !tied && (specified == m || disputed):
 			r.Elsewhere = elsewhere
