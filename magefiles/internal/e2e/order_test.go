@@ -87,8 +87,9 @@ func TestExplainGoesAlongTheHopsOrByTheManifestsAlone(t *testing.T) {
 		"takes it to Service/demo/whoami-v1", "HTTPRoute/demo/whoami-path, rule 2, match 1 does not: its path is PathPrefix /v2",
 		"the port on this machine", "the backend answers", "Service/demo/whoami-v1: 2 of 2 pods")
 	w.fails(t, []string{"no match", "its path is PathPrefix /v1, and upper and lower case differ", "no match takes "}, "explain", strings.Replace(url, "/v1", "/V1", 1))
-	w.env["DOCKER_HOST"] = "unix:///none"
-	t.Cleanup(func() { delete(w.env, "DOCKER_HOST") })
+	name := w.env["KINDGATE_CLUSTER"]
+	t.Cleanup(func() { w.env["KINDGATE_CLUSTER"] = name })
+	w.env["KINDGATE_CLUSTER"] = "kindgate-e2e-none"
 	contains(t, w.mage(t, "explain", url), "by the manifests alone", "takes it to Service/demo/whoami-v1")
 }
 
