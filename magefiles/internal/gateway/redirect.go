@@ -60,7 +60,7 @@ func (r *Redirect) Differs(request Request, location string) string {
 		return fmt.Sprintf("its scheme is not %s", scheme)
 	case !strings.EqualFold(to.Hostname(), host):
 		return fmt.Sprintf("its host is not %s", host)
-	case r.filter.Port != nil && cmp.Or(to.Port(), map[string]string{"http": "80", "https": "443"}[to.Scheme]) != fmt.Sprint(*r.filter.Port):
+	case r.filter.Port != nil && cmp.Or(to.Port(), DefaultPort(to.Scheme)) != fmt.Sprint(*r.filter.Port):
 		return fmt.Sprintf("its port is not %d", *r.filter.Port)
 	}
 	if path := r.path(request.Path); strings.TrimSuffix(to.Path, "/") != strings.TrimSuffix(path, "/") {

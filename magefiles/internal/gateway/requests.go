@@ -275,7 +275,7 @@ func plan(route *gatewayv1.HTTPRoute, on host, rule gatewayv1.HTTPRouteRule, mat
 		}
 		r.Enough = int((sum + slices.Min(weights) - 1) / slices.Min(weights))
 	}
-	if !slices.Contains([]string{"GET", "HEAD", "OPTIONS"}, r.Method) {
+	if !Safe(r.Method) {
 		r.Unproven = "a " + r.Method + " might change something in the application"
 	}
 	if len(rule.BackendRefs) > 0 && !slices.ContainsFunc(rule.BackendRefs, func(ref gatewayv1.HTTPBackendRef) bool { return weight(ref) > 0 }) {
@@ -286,6 +286,14 @@ func plan(route *gatewayv1.HTTPRoute, on host, rule gatewayv1.HTTPRouteRule, mat
 	}
 	c.request = r
 	return c
+}
+
+// Safe tells whether a request of a method may be sent without changing anything. See https://www.rfc-editor.org/rfc/rfc9110#section-9.2.1.
+func Safe(method string) bool { return slices.Contains([]string{"GET", "HEAD", "OPTIONS"}, method) }
+
+// DefaultPort returns the port of a URL without one, by its scheme; empty for one that is neither http nor https.
+func DefaultPort(scheme string) string {
+	return map[string]string{"http": "80", "https": "443"}[scheme]
 }
 
 // weight is a backendRef's share, 1 where it has none.

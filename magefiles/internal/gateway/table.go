@@ -115,6 +115,17 @@ func (t *Table) holding(r Request) []*Match {
 	return slices.DeleteFunc(t.on(r.Host), func(m *Match) bool { return m.differs(r) != "" })
 }
 
+// Sending returns the first match that has a backend for which is holds, and that backend; nil where none has.
+func (t *Table) Sending(is func(Backend) bool) (*Match, Backend) {
+	for i := range t.matches {
+		backends := t.matches[i].request.Backends
+		if at := slices.IndexFunc(backends, is); at >= 0 {
+			return &t.matches[i], backends[at]
+		}
+	}
+	return nil, Backend{}
+}
+
 // differs says why a match does not hold for a request; it is empty where it does.
 func (m *Match) differs(r Request) string {
 	switch {

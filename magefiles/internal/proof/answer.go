@@ -200,12 +200,9 @@ func (p *Proof) wrongPod(pod string, request gateway.Request, expected []string,
 		}
 	}
 	whose := ""
-	for _, other := range gateway.Compile(p.served(s), p.known(s), p.Order).Requests(p.reach) {
-		for _, backend := range other.Backends {
-			if whose == "" && slices.Contains(s.behind(backend).ready, pod) {
-				whose = fmt.Sprintf(" of %s (%s, rule %d)", backend, other.Route, other.Rule+1)
-			}
-		}
+	has := func(backend gateway.Backend) bool { return slices.Contains(s.behind(backend).ready, pod) }
+	if other, backend := gateway.Compile(p.served(s), p.known(s), p.Order).Sending(has); other != nil {
+		whose = fmt.Sprintf(" of %s (%s, rule %d)", backend, other.Route, other.Rule+1)
 	}
 	return because(WrongPod, "answered by pod %q%s, which is none of %s: %s", pod, whose, backends(request), strings.Join(expected, ", "))
 }

@@ -47,7 +47,7 @@ func (p *Proof) Explain(ctx context.Context, request gateway.Request, s *Snapsho
 	}
 	taken := e.Winner.Taking(request)
 	taken.Unproven = ""
-	if !slices.Contains([]string{"GET", "HEAD", "OPTIONS"}, request.Method) || s == nil {
+	if !gateway.Safe(request.Method) || s == nil {
 		return e
 	}
 	finding := p.prove(ctx, taken, s)
@@ -102,5 +102,5 @@ func (p *Proof) Asked(rawURL, method string, headers []string) (gateway.Request,
 		reached = append(reached, fmt.Sprintf("%s at %d", door.Scheme, port))
 	}
 	return r, fmt.Errorf("no listener is reached at port %s of this machine: %s",
-		cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme]), strings.Join(reached, ", "))
+		cmp.Or(u.Port(), gateway.DefaultPort(u.Scheme)), strings.Join(reached, ", "))
 }
