@@ -28,7 +28,7 @@ func object(t testing.TB, text string) map[string]any {
 // manifest is an object as Decode has it, from nowhere.
 func manifest(t testing.TB, text string) Object {
 	t.Helper()
-	return Object{&unstructured.Unstructured{Object: object(t, text)}, ""}
+	return Object{Unstructured: &unstructured.Unstructured{Object: object(t, text)}}
 }
 
 const deployment = `
@@ -188,7 +188,7 @@ func TestWhatIsSentHasNothingThatOnlyAServerWrites(t *testing.T) {
 	}
 	metadata["generation"], metadata["managedFields"], metadata["annotations"] = int64(3), []any{}, map[string]any{"mine": "kept"}
 	before, _ := json.Marshal(exported)
-	want, hash, err := wanted(Object{&unstructured.Unstructured{Object: exported}, ""}, nil)
+	want, hash, err := wanted(Object{Unstructured: &unstructured.Unstructured{Object: exported}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -203,7 +203,7 @@ func TestWhatIsSentHasNothingThatOnlyAServerWrites(t *testing.T) {
 		t.Errorf("%v", a)
 	}
 	metadata["annotations"] = map[string]any{"mine": "changed"}
-	if _, other, _ := wanted(Object{&unstructured.Unstructured{Object: exported}, ""}, nil); other == hash {
+	if _, other, _ := wanted(Object{Unstructured: &unstructured.Unstructured{Object: exported}}, nil); other == hash {
 		t.Error("a changed manifest has the same hash")
 	}
 }

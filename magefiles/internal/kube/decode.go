@@ -95,18 +95,18 @@ func (d document) objects(source string) ([]Object, error) {
 	place := d.place(source)
 	list, ok := decoded.(*unstructured.UnstructuredList)
 	if !ok {
-		object := Object{decoded.(*unstructured.Unstructured), place(d.node)}
+		object := Object{decoded.(*unstructured.Unstructured), place(d.node), newPart(d.node, place)}
 		return []Object{object}, check(object)
 	}
 	objects := make([]Object, len(list.Items))
 	problems := []error{checkList(list, place(d.node))}
-	nodes := field(d.node, "items")
+	_, nodes := child(d.node, "items")
 	for i := range list.Items {
 		node := d.node
 		if nodes != nil && i < len(nodes.Content) {
 			node = nodes.Content[i]
 		}
-		objects[i] = Object{&list.Items[i], place(node)}
+		objects[i] = Object{&list.Items[i], place(node), newPart(node, place)}
 		problems = append(problems, check(objects[i]))
 	}
 	return objects, errors.Join(problems...)

@@ -209,19 +209,6 @@ func keyName(key *goyaml.Node) string {
 	return key.Value
 }
 
-// field returns the value of a mapping's field, nil where it has none.
-func field(node *goyaml.Node, name string) *goyaml.Node {
-	if node == nil || node.Kind != goyaml.MappingNode {
-		return nil
-	}
-	for i := 0; i+1 < len(node.Content); i += 2 {
-		if node.Content[i].Value == name {
-			return node.Content[i+1]
-		}
-	}
-	return nil
-}
-
 var yamlLine = regexp.MustCompile(`^yaml: line (\d+): `)
 
 // atLine puts file:line in front of a parser's message: the line that it names, or else the document's own.

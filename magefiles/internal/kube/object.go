@@ -20,6 +20,8 @@ type Object struct {
 	*unstructured.Unstructured
 	// Source is where the object was read, as file:line; empty for objects from elsewhere.
 	Source string
+
+	written *part // where it is in its file; nil for objects from elsewhere
 }
 
 // Name returns the object's name as every message has it: Kind/namespace/name, or Kind/name where there is no namespace.

@@ -46,8 +46,8 @@ func TestWhatKeepsAnObjectFromGoingIsNamed(t *testing.T) {
 
 // A watch may show a pod for a while that was deleted for a new one: what it could not do says nothing of the new one.
 func TestAPodThatWasDeletedForBeingStuckIsNotJudgedAgain(t *testing.T) {
-	deployment := Object{&unstructured.Unstructured{Object: object(t, `{apiVersion: apps/v1, kind: Deployment, metadata: {name: d, namespace: ns},
-		spec: {replicas: 1, selector: {matchLabels: {app: d}}}}`)}, ""}
+	deployment := Object{Unstructured: &unstructured.Unstructured{Object: object(t, `{apiVersion: apps/v1, kind: Deployment, metadata: {name: d, namespace: ns},
+		spec: {replicas: 1, selector: {matchLabels: {app: d}}}}`)}}
 	stuck := &unstructured.Unstructured{Object: object(t, `{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: ns, uid: u, labels: {app: d}},
 		status: {containerStatuses: [{name: c, restartCount: 9, state: {waiting: {reason: CrashLoopBackOff}}, lastState: {terminated: {exitCode: 1}}}]}}`)}
 	w := &wait{objects: []Object{deployment}, beside: []bool{false}, looked: true, seen: map[source][]*unstructured.Unstructured{

@@ -145,7 +145,7 @@ func (s *Stack) AwaitTraefik(ctx context.Context) error {
 func awaitRollout(ctx context.Context, client *kube.Client, objects []kube.Object, inNamespace string, report func(string)) error {
 	for i := range objects {
 		if objects[i].GetNamespace() == "" {
-			objects[i] = kube.Object{Unstructured: objects[i].DeepCopy(), Source: objects[i].Source}
+			objects[i].Unstructured = objects[i].DeepCopy()
 			objects[i].SetNamespace(inNamespace)
 		}
 	}
