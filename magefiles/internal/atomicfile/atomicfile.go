@@ -122,7 +122,7 @@ func (d dirFS) ReadFile(name string) ([]byte, error) {
 }
 
 // Write replaces the content of the file at path, through a temporary file beside it and a rename. A file that is there keeps its mode
-// and, where the system lets us, its owner; a new one gets mode. A symbolic link stays: the file it leads to is replaced. A hard link of
+// and, where the system lets us, its owner and extended attributes; a new one gets mode. A symbolic link stays: the file it leads to is replaced. A hard link of
 // another name keeps the old content. The error is a *NotRegular where something else than a regular file is in the way, and
 // fs.ErrPermission where the file is read-only or this user may not write it; the path is then as it was.
 func Write(path string, content []byte, mode fs.FileMode) error {
@@ -226,6 +226,7 @@ func write(path string, content []byte, modeOf func(old fs.FileInfo) fs.FileMode
 	}
 	if old != nil {
 		keepOwner(temporary.Name(), old)
+		keepAttributes(path, temporary.Name())
 	}
 	if err := temporary.Sync(); err != nil {
 		return err

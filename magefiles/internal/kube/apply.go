@@ -7,7 +7,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
@@ -35,6 +37,11 @@ type Change struct {
 	Result result.Result
 	// Before are the field managers of an object that was there before kindgate applied it for the first time.
 	Before []string
+	// Altered says which field the cluster has otherwise than the manifest that was applied just now, as an admission webhook or policy has
+	// altered it; empty where there is none.
+	Altered string
+	// OnDelete: the object's pods are as it was before, and stay so until somebody deletes them: its update strategy is OnDelete.
+	OnDelete bool
 }
 
 // Apply makes the live objects what objects ask for, by server-side apply, definitions first and workloads last, and returns what
@@ -62,9 +69,7 @@ func (c *Client) applyAll(ctx context.Context, objects []Object, live []*unstruc
 	for tier := range tiers {
 		each(objects, func(i int, object Object) {
 			if tierOf(object) == tier {
-				var res result.Result
-				res, errs[i] = c.apply(ctx, object, live[i])
-				changes[i] = Change{object, res, before(live[i], res)}
+				changes[i], errs[i] = c.apply(ctx, object, live[i])
 			}
 		})
 		if tier == 0 && slices.ContainsFunc(changes, func(c Change) bool { return c.Result == result.Created }) {
@@ -100,38 +105,42 @@ func tierOf(o Object) int {
 	return 2
 }
 
-func (c *Client) apply(ctx context.Context, object Object, live *unstructured.Unstructured) (result.Result, error) {
+func (c *Client) apply(ctx context.Context, object Object, live *unstructured.Unstructured) (Change, error) {
 	if err := c.checkOwners(ctx, object); err != nil {
-		return "", object.failed(err)
+		return Change{}, object.failed(err)
 	}
-	res, err := c.applyOnce(ctx, object, live)
-	if err != nil {
-		return "", object.failed(c.replacing(object, err))
+	change := Change{Object: object}
+	if err := c.applyOnce(ctx, &change, live); err != nil {
+		return Change{}, object.failed(c.replacing(object, err))
 	}
-	return res, nil
+	change.Before = before(live, change.Result)
+	change.OnDelete = live != nil && change.Result != result.Unchanged && updatesOnDelete(object.Unstructured)
+	return change, nil
 }
 
-func (c *Client) applyOnce(ctx context.Context, object Object, live *unstructured.Unstructured) (result.Result, error) {
+func (c *Client) applyOnce(ctx context.Context, change *Change, live *unstructured.Unstructured) error {
+	object := change.Object
 	client, err := c.resource(ctx, object.GroupVersionKind(), object.GetNamespace())
 	if err != nil {
-		return "", err
+		return err
 	}
 	if live != nil && live.GetDeletionTimestamp() != nil {
 		if err := waitGone(ctx, client, live); err != nil {
-			return "", err
+			return err
 		}
 		live = nil
 	}
 	want, hash, err := wanted(object, live)
 	if err != nil {
-		return "", err
+		return err
 	}
 	if isAsWanted(live, want, hash) {
-		return result.Unchanged, nil
+		change.Result = result.Unchanged
+		return nil
 	}
 	data, err := want.MarshalJSON()
 	if err != nil {
-		return "", err
+		return err
 	}
 	force := c.options.TakeOver || live == nil || isOurs(live)
 	applied, err := client.Patch(ctx, want.GetName(), types.ApplyPatchType, data, metav1.PatchOptions{
@@ -139,18 +148,20 @@ func (c *Client) applyOnce(ctx context.Context, object Object, live *unstructure
 	})
 	switch {
 	case !force && apierrors.IsConflict(err):
-		return "", conflict(err)
+		return conflict(err)
 	case err != nil:
-		return "", err
+		return err
 	case live == nil:
-		return result.Created, nil
+		change.Result = result.Created
 	case applied.GetResourceVersion() == live.GetResourceVersion():
-		return result.Unchanged, nil
+		change.Result = result.Unchanged
 	case live.GetAnnotations()[manifestAnnotation] == hash:
-		return result.Repaired, nil
+		change.Result = result.Repaired
 	default:
-		return result.Updated, nil
+		change.Result = result.Updated
 	}
+	change.Altered = altered(normalized(want), applied.Object, "")
+	return nil
 }
 
 // isAsWanted tells whether applying what wanted returned would change nothing: the object was applied from this manifest, we own the
@@ -416,6 +427,32 @@ func within(want, live any) bool {
 		return true
 	}
 	return fmt.Sprint(want) == fmt.Sprint(live)
+}
+
+// altered says which field is set in want, and in live to something else; it is empty where there is none. A field or a list's item that is
+// missing does not count, nor does a list of another length: servers complete what they are given.
+func altered(want, live any, path string) string {
+	switch want := want.(type) {
+	case map[string]any:
+		have, _ := live.(map[string]any)
+		for _, key := range slices.Sorted(maps.Keys(want)) {
+			if found := altered(want[key], have[key], strings.TrimPrefix(path+"."+key, ".")); found != "" {
+				return found
+			}
+		}
+	case []any:
+		have, _ := live.([]any)
+		for i := 0; i < len(want) && len(have) == len(want); i++ {
+			if found := altered(want[i], have[i], fmt.Sprintf("%s[%d]", path, i)); found != "" {
+				return found
+			}
+		}
+	default:
+		if want != nil && live != nil && fmt.Sprint(want) != fmt.Sprint(live) {
+			return fmt.Sprintf("%s is %v, not %v", path, live, want)
+		}
+	}
+	return ""
 }
 
 func zero(value any) bool {

@@ -288,3 +288,19 @@ func TestAConflictNamesWhoHasSetWhat(t *testing.T) {
 		}
 	}
 }
+
+func TestAFieldThatTheServerAlteredIsNamedAndOneThatItAddedIsNot(t *testing.T) {
+	const want = "{spec: {replicas: 2, containers: [{image: a}], args: [x]}, metadata: {labels: {a: b}}}"
+	for live, expected := range map[string]string{
+		want: "",
+		"{spec: {replicas: 2, extra: 1, containers: [{image: a, pull: Always}], args: [x, y]}, metadata: {labels: {a: b, c: d}}}": "",
+		"{spec: {containers: [{image: a}], args: [x]}, metadata: {labels: {a: b}}}":                                               "",
+		"{spec: {replicas: 3, containers: [{image: a}], args: [x]}, metadata: {labels: {a: b}}}":                                  "spec.replicas is 3, not 2",
+		"{spec: {replicas: 2, containers: [{image: m/a}], args: [x]}, metadata: {labels: {a: b}}}":                                "spec.containers[0].image is m/a, not a",
+		"{spec: {replicas: 2, containers: [{image: a}], args: [x]}, metadata: {labels: {a: c}}}":                                  "metadata.labels.a is c, not b",
+	} {
+		if got := altered(object(t, want), object(t, live), ""); got != expected {
+			t.Errorf("%s: %q, expected %q", live, got, expected)
+		}
+	}
+}

@@ -38,6 +38,11 @@ func init() {
 func ReadDir(fsys fs.FS, dir string, skip func(path string) bool) ([]Object, error) {
 	var paths []string
 	err := fs.WalkDir(fsys, ".", func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.Type()&fs.ModeSymlink != 0 {
+			if info, err := fs.Stat(fsys, path); err == nil && info.IsDir() {
+				return fmt.Errorf("%s/%s is a link to a folder, whose files would be passed over: put them here, or take the link away", dir, path)
+			}
+		}
 		if err == nil && !entry.IsDir() && !skip(path) && slices.Contains([]string{".yaml", ".yml", ".json"}, strings.ToLower(filepath.Ext(path))) {
 			paths = append(paths, path)
 		}
@@ -162,7 +167,11 @@ func duplicates(objects []Object) error {
 	first := map[string]Object{}
 	var problems []error
 	for _, o := range objects {
-		key := o.groupKind().String() + "/" + cmp.Or(o.GetNamespace(), metav1.NamespaceDefault) + "/" + o.GetName()
+		namespace := cmp.Or(o.GetNamespace(), metav1.NamespaceDefault)
+		if ClusterScoped(o.groupKind()) {
+			namespace = ""
+		}
+		key := o.groupKind().String() + "/" + namespace + "/" + o.GetName()
 		if other, ok := first[key]; ok {
 			problems = append(problems, fmt.Errorf("%s: %s is already defined at %s", o.Source, o.Name(), other.Source))
 			continue

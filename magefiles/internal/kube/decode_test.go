@@ -1,6 +1,9 @@
 package kube
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -221,4 +224,22 @@ func FuzzDecode(f *testing.F) {
 		}
 		Images(objects)
 	})
+}
+
+func TestALinkToAFolderIsRefusedAsItsFilesWouldBePassedOver(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Symlink(t.TempDir(), filepath.Join(dir, "more")); err != nil {
+		t.Skip("this system has no links: ", err)
+	}
+	if _, err := ReadDir(os.DirFS(dir), "manifests", func(string) bool { return false }); err == nil || !strings.Contains(err.Error(), "manifests/more is a link to a folder") {
+		t.Error(err)
+	}
+}
+
+func TestAnObjectWithoutNamespacesIsTheSameInAnyOfThem(t *testing.T) {
+	const role = "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: r%s}\n---\n"
+	files := fstest.MapFS{"a.yaml": {Data: []byte(fmt.Sprintf(role, "") + fmt.Sprintf(role, ", namespace: demo"))}}
+	if _, err := ReadDir(files, "manifests", func(string) bool { return false }); err == nil || !strings.Contains(err.Error(), "is already defined at manifests/a.yaml:1") {
+		t.Error(err)
+	}
 }

@@ -86,19 +86,6 @@ func (c *Client) replacing(object Object, err error) error {
 	if len(fields) == 0 {
 		return err
 	}
-	namespace := ""
-	if object.GetNamespace() != "" {
-		namespace = " -n " + object.GetNamespace()
-	}
-	return fmt.Errorf("%s cannot be changed in what is there (%s). To replace it, delete it with all that goes with it, and run again: %s delete %s%s %s",
-		strings.Join(fields, ", "), metav1.StatusReasonInvalid, c.options.Kubectl, resourceName(object), namespace, object.GetName())
-}
-
-// resourceName is an object's kind as kubectl takes it.
-func resourceName(object Object) string {
-	name := strings.ToLower(object.GetKind())
-	if object.Custom() {
-		name += "." + object.GroupVersionKind().Group
-	}
-	return name
+	return fmt.Errorf("%s cannot be changed in what is there (%s). To replace it, delete it with all that goes with it, and run again: %s delete %s",
+		strings.Join(fields, ", "), metav1.StatusReasonInvalid, c.options.Kubectl, arguments(object.Unstructured))
 }

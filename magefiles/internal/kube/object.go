@@ -5,6 +5,7 @@ package kube
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -46,6 +47,42 @@ func (o Object) failed(err error) error {
 // Custom tells whether a CustomResourceDefinition defines the object's kind, as far as can be told from its group.
 func (o Object) Custom() bool {
 	return !clientscheme.Scheme.IsGroupRegistered(o.GroupVersionKind().Group)
+}
+
+// arguments name an object as kubectl takes it: "deployment -n demo web".
+func arguments(u *unstructured.Unstructured) string {
+	kind := strings.ToLower(u.GetKind())
+	if (Object{Unstructured: u}).Custom() {
+		kind += "." + u.GroupVersionKind().Group
+	}
+	if u.GetNamespace() != "" {
+		kind += " -n " + u.GetNamespace()
+	}
+	return kind + " " + u.GetName()
+}
+
+// clusterScoped are the kinds without namespaces that Kubernetes, its extensions and the Gateway API define, by their groups.
+var clusterScoped = map[string][]string{
+	"": {"Namespace", "Node", "PersistentVolume"},
+	"admissionregistration.k8s.io": {"MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding", "MutatingWebhookConfiguration",
+		"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding", "ValidatingWebhookConfiguration"},
+	"apiextensions.k8s.io":         {"CustomResourceDefinition"},
+	"apiregistration.k8s.io":       {"APIService"},
+	"certificates.k8s.io":          {"CertificateSigningRequest", "ClusterTrustBundle"},
+	"flowcontrol.apiserver.k8s.io": {"FlowSchema", "PriorityLevelConfiguration"},
+	"gateway.networking.k8s.io":    {"GatewayClass"},
+	"networking.k8s.io":            {"IngressClass", "IPAddress", "ServiceCIDR"},
+	"node.k8s.io":                  {"RuntimeClass"},
+	"rbac.authorization.k8s.io":    {"ClusterRole", "ClusterRoleBinding"},
+	"resource.k8s.io":              {"DeviceClass", "ResourceSlice"},
+	"scheduling.k8s.io":            {"PriorityClass"},
+	"storage.k8s.io":               {"CSIDriver", "CSINode", "StorageClass", "VolumeAttachment", "VolumeAttributesClass"},
+}
+
+// ClusterScoped tells whether objects of a kind are known to have no namespace. A namespace that one of them names is dropped by the API
+// server.
+func ClusterScoped(kind schema.GroupKind) bool {
+	return slices.Contains(clusterScoped[kind.Group], kind.Kind)
 }
 
 func (o Object) groupKind() schema.GroupKind { return o.GroupVersionKind().GroupKind() }

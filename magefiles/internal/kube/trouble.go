@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -13,10 +14,12 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/kubectl/pkg/polymorphichelpers"
 
 	"kindgate/magefiles/internal/limits"
@@ -125,19 +128,29 @@ func (s sight) stands(progress, now time.Time, patience time.Duration) bool {
 	return now.Sub(s.since) >= patience
 }
 
-// waitedFor tells whether an object is a workload that comes up by itself. One that is paused or suspended does not, nor does one that
-// is only rolled out as its pods are deleted. A CronJob has nothing to run yet.
+// readiness are the conditions that must be True for the API server to serve what an object defines. See
+// https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/ and
+// https://kubernetes.io/docs/tasks/extend-kubernetes/setup-extension-api-server/.
+var readiness = map[schema.GroupKind][]string{
+	{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}: {"NamesAccepted", "Established"},
+	{Group: "apiregistration.k8s.io", Kind: "APIService"}:             {"Available"},
+}
+
+// waitedFor tells whether an object is a workload that comes up by itself, or has the API server serve a kind. A workload that is paused or
+// suspended does not come up, nor does one that is only rolled out as its pods are deleted. A CronJob has nothing to run yet.
 func waitedFor(object *unstructured.Unstructured) bool {
 	set := func(fields ...string) bool {
 		value, _, _ := unstructured.NestedBool(object.Object, fields...)
 		return value
 	}
+	if len(readiness[object.GroupVersionKind().GroupKind()]) > 0 {
+		return true
+	}
 	switch object.GroupVersionKind().GroupKind() {
 	case appsv1.SchemeGroupVersion.WithKind("Deployment").GroupKind():
 		return !set("spec", "paused")
 	case appsv1.SchemeGroupVersion.WithKind("DaemonSet").GroupKind(), appsv1.SchemeGroupVersion.WithKind("StatefulSet").GroupKind():
-		strategy, _, _ := unstructured.NestedString(object.Object, "spec", "updateStrategy", "type")
-		return strategy != string(appsv1.OnDeleteStatefulSetStrategyType)
+		return !updatesOnDelete(object)
 	case batchv1.SchemeGroupVersion.WithKind("Job").GroupKind():
 		return !set("spec", "suspend")
 	case appsv1.SchemeGroupVersion.WithKind("ReplicaSet").GroupKind(), podKind.GroupKind():
@@ -146,9 +159,16 @@ func waitedFor(object *unstructured.Unstructured) bool {
 	return false
 }
 
+// updatesOnDelete tells whether a workload replaces its pods only as somebody deletes them. See
+// https://kubernetes.io/docs/tasks/manage-daemon/update-daemon-set/.
+func updatesOnDelete(object *unstructured.Unstructured) bool {
+	strategy, _, _ := unstructured.NestedString(object.Object, "spec", "updateStrategy", "type")
+	return strategy == string(appsv1.OnDeleteStatefulSetStrategyType)
+}
+
 // podsOf returns those of pods that belong to a live workload and are not being deleted.
 func podsOf(live *unstructured.Unstructured, pods []corev1.Pod) ([]corev1.Pod, error) {
-	if live == nil {
+	if live == nil || ClusterScoped(live.GroupVersionKind().GroupKind()) {
 		return nil, nil
 	}
 	belongs := func(pod *corev1.Pod) bool { return pod.Name == live.GetName() }
@@ -188,6 +208,8 @@ func look(object Object, live *unstructured.Unstructured, pods []corev1.Pod, now
 	switch {
 	case !waitedFor(live): // somebody has suspended it
 		s.done = true
+	case len(readiness[object.groupKind()]) > 0:
+		s.lookAtConditions(live)
 	case live.GetKind() == "Job":
 		err = s.lookAtJob(live, pods)
 	case live.GetKind() == "Pod":
@@ -215,8 +237,6 @@ func look(object Object, live *unstructured.Unstructured, pods []corev1.Pod, now
 	}
 	return s, nil
 }
-
-const ()
 
 // steady takes back that a workload is up when one of its containers, which nobody probes, may be about to crash.
 func (s *sight) steady(pods []corev1.Pod, now time.Time) {
@@ -293,6 +313,23 @@ func (s *sight) lookAtReplicas(live *unstructured.Unstructured) error {
 	s.done = set.Status.ObservedGeneration >= set.Generation && set.Status.ReadyReplicas >= wanted
 	s.waitingFor = fmt.Sprintf("%d of %d replicas to be ready", set.Status.ReadyReplicas, wanted)
 	return nil
+}
+
+// lookAtConditions judges an object that has the API server serve a kind. What serves an APIService may be another workload of the run.
+func (s *sight) lookAtConditions(live *unstructured.Unstructured) {
+	have := conditions(live)
+	for _, name := range readiness[s.object.groupKind()] {
+		condition := meta.FindStatusCondition(have, name)
+		switch {
+		case condition == nil || condition.Status == metav1.ConditionUnknown:
+			s.waitingFor = "it to be " + name
+		case condition.Status == metav1.ConditionFalse:
+			s.waitingFor = fmt.Sprintf("%s is False (%s): %s", name, condition.Reason, condition.Message)
+			s.trouble = &trouble{weight: mayPass, message: s.waitingFor, look: describe(live)}
+			return
+		}
+	}
+	s.done = s.waitingFor == ""
 }
 
 // lookAtJob judges a Job by its conditions and counts. One whose pods have failed again and again is tried for minutes more, up to its
@@ -383,9 +420,7 @@ func PodReady(pod *corev1.Pod) bool {
 	})
 }
 
-func describe(live *unstructured.Unstructured) string {
-	return fmt.Sprintf("describe %s -n %s %s", strings.ToLower(live.GetKind()), live.GetNamespace(), live.GetName())
-}
+func describe(live *unstructured.Unstructured) string { return "describe " + arguments(live) }
 
 func statuses(pod *corev1.Pod) []corev1.ContainerStatus {
 	return append(slices.Clone(pod.Status.InitContainerStatuses), pod.Status.ContainerStatuses...)
@@ -535,14 +570,21 @@ func unschedulable(pod *corev1.Pod) string {
 	return ""
 }
 
-// unhelpful is how the scheduler says of how many nodes that they would not take a pod even if others made room.
-var unhelpful = regexp.MustCompile(`(\d+) Preemption is not helpful for scheduling`)
+// unhelpful is how the scheduler says of how many nodes that they would not take a pod even if others made room, or that none of those on
+// it would have to; it does not look for them where the pod's class forbids it.
+var unhelpful = regexp.MustCompile(`(\d+) (?:Preemption is not helpful for scheduling|No preemption victims found for incoming pods?)`)
 
-// fitsNowhere tells from the scheduler's words whether none of the nodes will take a pod as it and they are now. A node that is not ready
-// yet may, and so may one on which others take the room.
+const neverPreempts = "preemption: not eligible due to preemptionPolicy=Never"
+
+// fitsNowhere tells from the scheduler's words whether none of the nodes will take a pod as long as it and they are as now, with the pods
+// that are on them. A node that is not ready yet may.
 func fitsNowhere(words string, nodes []corev1.Node) bool {
-	found := unhelpful.FindStringSubmatch(words)
-	return found != nil && found[1] == fmt.Sprint(len(nodes)) && !slices.ContainsFunc(nodes, func(node corev1.Node) bool {
+	without := 0
+	for _, found := range unhelpful.FindAllStringSubmatch(words, -1) {
+		n, _ := strconv.Atoi(found[1])
+		without += n
+	}
+	return (without == len(nodes) || strings.Contains(words, neverPreempts)) && len(nodes) > 0 && !slices.ContainsFunc(nodes, func(node corev1.Node) bool {
 		return node.Spec.Unschedulable || !slices.ContainsFunc(node.Status.Conditions, func(condition corev1.NodeCondition) bool {
 			return condition.Type == corev1.NodeReady && condition.Status == corev1.ConditionTrue
 		})

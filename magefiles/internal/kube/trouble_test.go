@@ -2,6 +2,7 @@ package kube
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -275,7 +276,12 @@ func TestASchedulersLastWordIsToldFromOneThatMayChange(t *testing.T) {
 		{never, []corev1.Node{ready, joining}, false},
 		{never, []corev1.Node{ready, cordoned}, false},
 		{never, []corev1.Node{ready, ready, ready}, false}, // one has joined since
-		{strings.ReplaceAll(never, "2 Preemption", "1 No preemption victims found for incoming pod, 1 Preemption"), []corev1.Node{ready, ready}, false},
+		{strings.ReplaceAll(never, "2 Preemption", "1 No preemption victims found for incoming pod, 1 Preemption"), []corev1.Node{ready, ready}, true},
+		{strings.ReplaceAll(never, "2 Preemption", "1 Preemption"), []corev1.Node{ready, ready}, false}, // on the other, pods would make room
+		{"0/1 nodes are available: 1 node(s) didn't have free ports for the requested pod ports. preemption: 0/1 nodes are available: " +
+			"1 No preemption victims found for incoming pods.", []corev1.Node{ready}, true},
+		{"0/1 nodes are available: 1 Insufficient cpu. preemption: not eligible due to preemptionPolicy=Never.", []corev1.Node{ready}, true},
+		{never, nil, false}, // they cannot be read
 		{"0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims.", []corev1.Node{ready}, false},
 	} {
 		if got := fitsNowhere(test.words, test.nodes); got != test.want {
@@ -320,6 +326,36 @@ func TestAClaimThatIsNotBoundIsSaidAsItsLastEventHasIt(t *testing.T) {
 		got := unbound(&unstructured.Unstructured{Object: test.claim}, test.events)
 		if (got != nil) != test.want || got != nil && (got.weight != mayPass || got.message != "PersistentVolumeClaim/ns/data: why") {
 			t.Errorf("%v: %+v", test.events, got)
+		}
+	}
+}
+
+func TestWhatDefinesAKindIsWaitedForUntilTheAPIServerServesIt(t *testing.T) {
+	const crd = "{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {name: as.example.com}, status: {conditions: [%s]}}"
+	const service = "{apiVersion: apiregistration.k8s.io/v1, kind: APIService, metadata: {name: v1.example.com}, status: {conditions: [%s]}}"
+	for _, test := range []struct {
+		object, conditions string
+		done               bool
+		waitingFor, look   string // look where it is in trouble
+	}{
+		{crd, "", false, "it to be Established", ""},
+		{crd, "{type: NamesAccepted, status: 'True'}, {type: Established, status: 'True'}", true, "", ""},
+		{crd, "{type: NamesAccepted, status: 'False', reason: KindConflict, message: 'kind A is taken'}, {type: Established, status: 'False'}", false,
+			"NamesAccepted is False (KindConflict): kind A is taken", "describe customresourcedefinition.apiextensions.k8s.io as.example.com"},
+		{service, "{type: Available, status: 'True'}", true, "", ""},
+		{service, "{type: Available, status: 'False', reason: ServiceNotFound, message: 'no service'}", false,
+			"Available is False (ServiceNotFound): no service", "describe apiservice.apiregistration.k8s.io v1.example.com"},
+	} {
+		live := &unstructured.Unstructured{Object: object(t, fmt.Sprintf(test.object, test.conditions))}
+		if !waitedFor(live) {
+			t.Fatal(live.GetKind() + " is not waited for")
+		}
+		s, err := look(Object{Unstructured: live}, live, nil, time.Now())
+		if err != nil || s.done != test.done || s.waitingFor != test.waitingFor || (s.trouble != nil) != (test.look != "") {
+			t.Errorf("%s %s: %+v, %v", live.GetKind(), test.conditions, s, err)
+		}
+		if s.trouble != nil && s.trouble.look != test.look {
+			t.Error(s.trouble.look)
 		}
 	}
 }

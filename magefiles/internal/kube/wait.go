@@ -87,7 +87,7 @@ func (c *Client) WaitEstablished(ctx context.Context, crds []Object) error {
 }
 
 // WaitReady waits until every workload among objects is up: a Deployment, DaemonSet, StatefulSet or ReplicaSet is rolled out, a Job has
-// completed, a Pod of its own is ready or has succeeded. It tells report what it waits for. Its error names every one that something keeps
+// completed, a Pod of its own is ready or has succeeded, and until the API server serves the kinds that some of them define. It tells report what it waits for. Its error names every one that something keeps
 // from it which does not pass by itself, with the cluster's own words and the last lines of a failed container's log. patience is how long
 // a sign of trouble must last before it counts: controllers correct themselves within seconds. What another workload among objects may
 // still bring is waited for. A pod that could not start before is deleted first, for a verdict on what is there now.
@@ -104,7 +104,10 @@ func (c *Client) waitReady(ctx context.Context, objects, beside []Object, patien
 		if waitedFor(object.Unstructured) {
 			w.objects = append(w.objects, object)
 			w.beside = append(w.beside, i >= len(objects))
-			sources[sourceOf(object)], sources[source{podKind, object.GetNamespace()}] = true, true
+			sources[sourceOf(object)] = true
+			if !ClusterScoped(object.groupKind()) {
+				sources[source{podKind, object.GetNamespace()}] = true
+			}
 		}
 	}
 	w.sources = len(sources)
@@ -345,11 +348,17 @@ func (c *Client) unscheduled(ctx context.Context, pod *corev1.Pod) (*trouble, er
 			return t, nil
 		}
 	}
-	if !fitsNowhere(words, c.nodes(ctx)) {
+	if !fitsNowhere(words, c.nodes(ctx)) || c.makingRoom(ctx) {
 		return nil, nil
 	}
 	return &trouble{weight: mayPass, message: fmt.Sprintf("Pod/%s/%s: %s", pod.Namespace, pod.Name, words),
 		look: fmt.Sprintf("describe pod -n %s %s", pod.Namespace, pod.Name)}, nil
+}
+
+// makingRoom tells whether a pod is being deleted, on whose node another may fit then.
+func (c *Client) makingRoom(ctx context.Context) bool {
+	pods, err := c.List(ctx, podKind, "")
+	return err != nil || slices.ContainsFunc(pods, func(pod unstructured.Unstructured) bool { return pod.GetDeletionTimestamp() != nil })
 }
 
 // failure is the error of workloads that something keeps from being up.

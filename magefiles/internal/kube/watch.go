@@ -103,8 +103,6 @@ func watchOnce(ctx context.Context, client dynamic.ResourceInterface, check func
 	}
 }
 
-const ()
-
 // takeAll waits for a change, but not for ever, and takes in all that come together with it. It returns false when there will be no
 // more.
 func takeAll(ctx context.Context, events <-chan watch.Event, objects map[string]*unstructured.Unstructured) (open bool, err error) {

@@ -19,7 +19,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"kindgate/magefiles/internal/limits"
-	"kindgate/magefiles/internal/result"
 )
 
 // ApplyInTurn is Apply for objects among which may be admission webhooks and what serves them. A webhook's configuration is applied when
@@ -137,7 +136,7 @@ func (t *turns) apply(ctx context.Context, group []int) {
 		}
 		t.running.Go(func() {
 			defer close(t.had[i])
-			t.changes[i].Result, t.errs[i] = t.client.retry(ctx, t.objects[i], errs[n], t.patience, t.report)
+			t.changes[i], t.errs[i] = t.client.retry(ctx, t.objects[i], errs[n], t.patience, t.report)
 		})
 	}
 }
@@ -148,12 +147,12 @@ func unanswered(err error) bool {
 }
 
 // retry applies an object again and again while a webhook does not answer, and returns its last refusal when it will not.
-func (c *Client) retry(ctx context.Context, object Object, refusal error, patience time.Duration, report func(string)) (result.Result, error) {
+func (c *Client) retry(ctx context.Context, object Object, refusal error, patience time.Duration, report func(string)) (Change, error) {
 	since := map[string]time.Time{} // when the webhook's state was seen first
 	for {
 		s, err := c.serving(ctx, object, refusal)
 		if err != nil {
-			return "", errors.Join(refusal, err)
+			return Change{}, errors.Join(refusal, err)
 		}
 		now := time.Now()
 		if since[s.waitingFor].IsZero() {
@@ -161,19 +160,19 @@ func (c *Client) retry(ctx context.Context, object Object, refusal error, patien
 		}
 		s.since = since[s.waitingFor]
 		if s.done && now.Sub(s.since) >= limits.KubeletRetry || s.trouble != nil && len(judge([]sight{s}, time.Time{}, now, patience).broken) > 0 {
-			return "", fmt.Errorf("%w\n  waited for %s", refusal, s.waitingFor)
+			return Change{}, fmt.Errorf("%w\n  waited for %s", refusal, s.waitingFor)
 		}
 		report("waiting for " + object.Name() + ": " + s.waitingFor)
 		if err := sleep(ctx, limits.LookAgain/2); err != nil {
-			return "", fmt.Errorf("%w while waiting for %s; last: %w", err, s.waitingFor, refusal)
+			return Change{}, fmt.Errorf("%w while waiting for %s; last: %w", err, s.waitingFor, refusal)
 		}
 		live, err := c.Get(ctx, object.GroupVersionKind(), object.GetNamespace(), object.GetName())
 		if err != nil && !unanswered(err) {
-			return "", object.failed(err)
+			return Change{}, object.failed(err)
 		}
-		res, err := c.apply(ctx, object, live)
+		change, err := c.apply(ctx, object, live)
 		if !unanswered(err) {
-			return res, err
+			return change, err
 		}
 		refusal = err
 	}

@@ -63,24 +63,25 @@ func Settle(ctx context.Context, take func(context.Context) (*Snapshot, error), 
 	started := time.Now()
 	held := map[check.ID]check.Finding{}
 	pause := limits.FirstPause
+	var last Round // that ctx has let come to its end
 	for n := 1; ; n++ {
-		s, err := take(ctx)
-		if err != nil {
-			return Round{}, err
-		}
 		whole := len(held) == 0
-		r := Round{Snapshot: s, Promises: promises(s)}
-		r.Findings = JudgeAll(ctx, r.Promises, held)
+		r, err := round(ctx, take, promises, held)
 		problems := r.Problems()
 		switch {
-		case len(problems) == 0 && whole:
+		case err == nil && len(problems) == 0 && whole:
 			return r, nil
+		case ctx.Err() != nil:
+			return last, last.ended(ctx)
+		case err != nil:
+			return Round{}, err
 		case len(problems) == 0:
 			clear(held)
 			continue
 		case n > 1 && giveUp(r, time.Since(started)):
 			return r, nil
 		}
+		last = r
 		for i, finding := range r.Findings {
 			if !finding.Fails() {
 				held[r.Promises[i].ID] = finding
@@ -90,10 +91,30 @@ func Settle(ctx context.Context, take func(context.Context) (*Snapshot, error), 
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
-			return r, fmt.Errorf("%w: %s", context.Cause(ctx), strings.Join(problems, "\n"))
+			return r, r.ended(ctx)
 		}
 		pause = min(2*pause, limits.LongestPause)
 	}
+}
+
+// round takes a snapshot, and judges the promises about it but for those that held has.
+func round(ctx context.Context, take func(context.Context) (*Snapshot, error), promises func(*Snapshot) []Promise,
+	held map[check.ID]check.Finding) (Round, error) {
+	s, err := take(ctx)
+	if err != nil {
+		return Round{}, err
+	}
+	r := Round{Snapshot: s, Promises: promises(s)}
+	r.Findings = JudgeAll(ctx, r.Promises, held)
+	return r, nil
+}
+
+// ended is the error of rounds that ctx has ended, this being the last that was whole.
+func (r Round) ended(ctx context.Context) error {
+	if problems := r.Problems(); len(problems) > 0 {
+		return fmt.Errorf("%w: %s", context.Cause(ctx), strings.Join(problems, "\n"))
+	}
+	return context.Cause(ctx)
 }
 
 // atOnce is how many promises are judged side by side.

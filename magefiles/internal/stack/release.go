@@ -160,7 +160,7 @@ func (r *helmRelease) install(ctx context.Context, report func(string)) (result.
 		return "", "", err
 	}
 	changes, err := client.Apply(ctx, []kube.Object{namespaceObject(serving.Namespace)})
-	sayBefore(r.note, changes)
+	sayChanges(r.note, changes)
 	if err != nil {
 		return "", "", err
 	}

@@ -99,7 +99,7 @@ func (s *Stack) CRDs(ctx context.Context) error {
 			return "", "", err
 		}
 		changes, err := client.ApplyTo(ctx, wanted, live)
-		sayBefore(s.ui.Note, changes)
+		sayChanges(s.ui.Note, changes)
 		if err != nil {
 			return "", "", err
 		}
@@ -144,7 +144,7 @@ func (s *Stack) AwaitTraefik(ctx context.Context) error {
 // awaitRollout waits for the workloads among objects. Those of a chart have the release's namespace where they name none.
 func awaitRollout(ctx context.Context, client *kube.Client, objects []kube.Object, inNamespace string, report func(string)) error {
 	for i := range objects {
-		if objects[i].GetNamespace() == "" {
+		if objects[i].GetNamespace() == "" && !kube.ClusterScoped(objects[i].GroupVersionKind().GroupKind()) {
 			objects[i].Unstructured = objects[i].DeepCopy()
 			objects[i].SetNamespace(inNamespace)
 		}
@@ -174,16 +174,23 @@ func (s *Stack) apply(ctx context.Context, objects []kube.Object, step *ui.Step)
 		return nil, err
 	}
 	changes, err := client.ApplyInTurn(ctx, objects, limits.BadSign, step.Report)
-	sayBefore(s.ui.Note, changes)
+	sayChanges(s.ui.Note, changes)
 	return changes, err
 }
 
-// sayBefore names the objects that kindgate has not made, and keeps from now on.
-func sayBefore(note func(string), changes []kube.Change) {
+// sayChanges tells what people may not expect of objects that were applied.
+func sayChanges(note func(string), changes []kube.Change) {
 	for _, change := range changes {
+		name := change.Object.Name()
 		if change.Before != nil {
 			note(fmt.Sprintf("%s was there before (%s); from now on it is kept as its manifest has it.",
-				change.Object.Name(), cmp.Or(strings.Join(change.Before, ", "), "written by nobody known")))
+				name, cmp.Or(strings.Join(change.Before, ", "), "written by nobody known")))
+		}
+		if change.Altered != "" {
+			note(fmt.Sprintf("%s is not as its manifest has it: %s. An admission webhook or policy of the cluster alters it.", name, change.Altered))
+		}
+		if change.OnDelete {
+			note(name + " is changed, and its pods are not: its updateStrategy is OnDelete, so each is replaced when somebody deletes it.")
 		}
 	}
 }

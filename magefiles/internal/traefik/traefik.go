@@ -28,6 +28,9 @@ import (
 	"kindgate/magefiles/internal/limits"
 )
 
+// Where a Helm may keep its releases, as HELM_DRIVER has it. See https://helm.sh/docs/topics/advanced/#storage-backends.
+const inSecrets, inConfigMaps = "secret", "configmap"
+
 // Deployed is the status of a release that was installed or upgraded to its end.
 const Deployed = string(release.StatusDeployed)
 
@@ -112,15 +115,16 @@ func (t *Traefik) Rendered(kubernetes string) (string, error) {
 	return rendered.Manifest, nil
 }
 
-// Stored returns the newest revision of the release, nil where there is none.
+// Stored returns the newest revision of the release, nil where there is none. One that somebody's Helm keeps in ConfigMaps
+// (HELM_DRIVER=configmap) is an error: ours would be a second of the same name.
 func (t *Traefik) Stored(cfg *rest.Config) (*Release, error) {
-	configuration, err := t.configuration(cfg)
+	configuration, err := t.configuration(cfg, inSecrets)
 	if err != nil {
 		return nil, err
 	}
 	last, err := configuration.Releases.Last(t.options.Release)
-	if errors.Is(err, driver.ErrReleaseNotFound) || errors.Is(err, driver.ErrNoDeployedReleases) {
-		return nil, nil
+	if isNone(err) {
+		return nil, t.checkElsewhere(cfg)
 	}
 	if err != nil {
 		return nil, t.explain("read", err)
@@ -130,6 +134,27 @@ func (t *Traefik) Stored(cfg *rest.Config) (*Release, error) {
 		r.ChartVersion, r.AppVersion = last.Chart.Metadata.Version, last.Chart.Metadata.AppVersion
 	}
 	return r, nil
+}
+
+func isNone(err error) bool {
+	return errors.Is(err, driver.ErrReleaseNotFound) || errors.Is(err, driver.ErrNoDeployedReleases)
+}
+
+// checkElsewhere returns an error for a release that is kept in ConfigMaps.
+func (t *Traefik) checkElsewhere(cfg *rest.Config) error {
+	configuration, err := t.configuration(cfg, inConfigMaps)
+	if err != nil {
+		return err
+	}
+	_, err = configuration.Releases.Last(t.options.Release)
+	switch {
+	case isNone(err):
+		return nil
+	case err != nil:
+		return t.explain("look for", err)
+	}
+	return t.explain("find", errors.New("it is kept in ConfigMaps, by a Helm with HELM_DRIVER=configmap, so kindgate has not installed it, "+
+		"and installs no second one of this name. Uninstall it there first"))
 }
 
 // UpToDate tells whether the stored release is deployed, from the chart and with the values that are wanted, and if not, why. A chart
@@ -186,7 +211,7 @@ func (t *Traefik) Reconcile(ctx context.Context, cfg *rest.Config, stored *Relea
 	if err != nil {
 		return nil, err
 	}
-	configuration, err := t.configuration(cfg)
+	configuration, err := t.configuration(cfg, inSecrets)
 	if err != nil {
 		return nil, err
 	}
@@ -228,13 +253,14 @@ func (t *Traefik) explain(verb string, err error) error {
 	return fmt.Errorf("%s Helm release %s/%s: %w", verb, t.options.Namespace, t.options.Release, err)
 }
 
-func (t *Traefik) configuration(cfg *rest.Config) (*action.Configuration, error) {
+// configuration is Helm's for releases that are kept by a driver of its.
+func (t *Traefik) configuration(cfg *rest.Config, storage string) (*action.Configuration, error) {
 	disco, err := discovery.NewDiscoveryClientForConfig(cfg)
 	if err != nil {
 		return nil, err
 	}
 	configuration := &action.Configuration{}
-	err = configuration.Init(&clientGetter{cfg, t.options.Namespace, memory.NewMemCacheClient(disco)}, t.options.Namespace, "secret", func(string, ...any) {})
+	err = configuration.Init(&clientGetter{cfg, t.options.Namespace, memory.NewMemCacheClient(disco)}, t.options.Namespace, storage, func(string, ...any) {})
 	if err != nil {
 		return nil, err
 	}
