@@ -196,6 +196,27 @@ func podsOf(live *unstructured.Unstructured, pods []corev1.Pod) ([]corev1.Pod, e
 	return own, nil
 }
 
+// revision is how a Deployment's controller numbers its templates, on itself and on the ReplicaSets that it makes of them. See
+// https://kubernetes.io/docs/reference/labels-annotations-taints/#deployment-kubernetes-io-revision.
+const revision = "deployment.kubernetes.io/revision"
+
+// ofRevision returns those of a Deployment's pods that are of its newest template, sets being its namespace's ReplicaSets.
+func ofRevision(live *unstructured.Unstructured, sets []unstructured.Unstructured, pods []corev1.Pod) []corev1.Pod {
+	newest := map[string]bool{}
+	for i := range sets {
+		newest[sets[i].GetName()] = metav1.IsControlledBy(&sets[i], live) && sets[i].GetAnnotations()[revision] == live.GetAnnotations()[revision]
+	}
+	return slices.DeleteFunc(slices.Clone(pods), func(pod corev1.Pod) bool { return !newest[ownerOf(&pod)] })
+}
+
+// ownerOf is the name of the controller that has made a pod, empty for a pod of its own.
+func ownerOf(pod *corev1.Pod) string {
+	if owner := metav1.GetControllerOf(pod); owner != nil {
+		return owner.Name
+	}
+	return ""
+}
+
 // look judges one workload as it is, nil where it is not there, with its pods.
 func look(object Object, live *unstructured.Unstructured, pods []corev1.Pod, now time.Time) (sight, error) {
 	s := sight{object: object, name: object.Name()}

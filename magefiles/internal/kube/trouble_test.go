@@ -10,6 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -357,5 +358,24 @@ func TestWhatDefinesAKindIsWaitedForUntilTheAPIServerServesIt(t *testing.T) {
 		if s.trouble != nil && s.trouble.look != test.look {
 			t.Error(s.trouble.look)
 		}
+	}
+}
+
+func TestThePodsOfADeploymentsFormerTemplateAreLeftOut(t *testing.T) {
+	owned := func(owner string) corev1.Pod {
+		p := *pod(t, "phase: Pending")
+		p.OwnerReferences = []metav1.OwnerReference{{Kind: "ReplicaSet", Name: owner, Controller: new(true)}}
+		return p
+	}
+	set := func(name, uid, number string) unstructured.Unstructured {
+		return unstructured.Unstructured{Object: object(t, fmt.Sprintf("{apiVersion: apps/v1, kind: ReplicaSet, metadata: {name: %s, namespace: ns, "+
+			"annotations: {deployment.kubernetes.io/revision: '%s'}, ownerReferences: [{kind: Deployment, name: d, uid: %s, controller: true}]}}", name, number, uid))}
+	}
+	live := &unstructured.Unstructured{Object: object(t, "{apiVersion: apps/v1, kind: Deployment, metadata: {name: d, namespace: ns, uid: u, "+
+		"annotations: {deployment.kubernetes.io/revision: '2'}}}")}
+	sets := []unstructured.Unstructured{set("old", "u", "1"), set("new", "u", "2"), set("other", "v", "2")}
+	got := ofRevision(live, sets, []corev1.Pod{owned("old"), owned("new"), owned("other"), *pod(t, "phase: Pending")})
+	if len(got) != 1 || ownerOf(&got[0]) != "new" {
+		t.Error(got)
 	}
 }

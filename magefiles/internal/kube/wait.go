@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -236,6 +237,9 @@ func (w *wait) sights(ctx context.Context, now time.Time) ([]sight, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", object.Name(), err)
 		}
+		if own, err = w.current(ctx, live, own); err != nil {
+			return nil, fmt.Errorf("%s: %w", object.Name(), err)
+		}
 		if !w.looked && live != nil {
 			if err := w.deleteStuck(ctx, live, own); err != nil {
 				return nil, fmt.Errorf("%s: %w", object.Name(), err)
@@ -256,6 +260,23 @@ func (w *wait) sights(ctx context.Context, now time.Time) ([]sight, error) {
 		sights = append(sights, s)
 	}
 	return sights, nil
+}
+
+// current leaves out the pods of a Deployment's former templates: it keeps some of them until new ones are ready, and what is wrong with them
+// says nothing of these.
+func (w *wait) current(ctx context.Context, live *unstructured.Unstructured, pods []corev1.Pod) ([]corev1.Pod, error) {
+	owners := map[string]bool{}
+	for i := range pods {
+		owners[ownerOf(&pods[i])] = true
+	}
+	if live == nil || live.GetKind() != "Deployment" || len(owners) < 2 {
+		return pods, nil
+	}
+	sets, err := w.client.List(ctx, appsv1.SchemeGroupVersion.WithKind("ReplicaSet"), live.GetNamespace())
+	if err != nil {
+		return nil, err
+	}
+	return ofRevision(live, sets, pods), nil
 }
 
 // deleteStuck deletes the pods of a controller that could not start before: what they lacked may be there now, and the kubelet would look
