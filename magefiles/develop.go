@@ -37,7 +37,7 @@ func Test(ctx context.Context) error {
 }
 
 // Bench measures up against kind create cluster, on a cluster of its own, and prints a table.
-func Bench(ctx context.Context) error { return after(ctx, (*stack.Stack).Bench) }
+func Bench(ctx context.Context) error { return after(ctx, kindgate().Trials.Bench) }
 
 // Soak damages a cluster of its own in many ways, and prints what up made of it. It takes about half an hour.
-func Soak(ctx context.Context) error { return after(ctx, (*stack.Stack).Soak) }
+func Soak(ctx context.Context) error { return after(ctx, kindgate().Trials.Soak) }

@@ -35,55 +35,55 @@ var Default = Up
 
 // Up brings up everything, and proves every route with real requests.
 func Up(ctx context.Context) error {
-	return after(ctx, func(s *stack.Stack, ctx context.Context) error {
-		if err := s.Verify(ctx); err != nil {
+	return after(ctx, func(ctx context.Context) error {
+		if err := kindgate().Routes.Verify(ctx); err != nil {
 			return err
 		}
-		s.Summary()
+		kindgate().Routes.Summary()
 		return nil
 	}, Routes, Hosts)
 }
 
 // Cluster creates the kind cluster, or starts it again, and adds its context to the kubeconfig.
-func Cluster(ctx context.Context) error { return after(ctx, (*stack.Stack).Cluster, begin) }
+func Cluster(ctx context.Context) error { return after(ctx, kindgate().Cluster.Await, begin) }
 
 // Crds installs the Gateway API's CustomResourceDefinitions.
 func Crds(ctx context.Context) error { return after(ctx, nil, define, Cluster) }
 
 // Traefik installs, upgrades or repairs Traefik's Helm release.
 func Traefik(ctx context.Context) error {
-	return after(ctx, (*stack.Stack).AwaitTraefik, install, Cluster)
+	return after(ctx, kindgate().Release.Await, install, Cluster)
 }
 
 // Apps applies the manifests that are not the Gateway API's: the applications.
-func Apps(ctx context.Context) error { return after(ctx, (*stack.Stack).AwaitApps, deploy, Cluster) }
+func Apps(ctx context.Context) error { return after(ctx, kindgate().Objects.AwaitApps, deploy, Cluster) }
 
 // Routes applies the manifests that are the Gateway API's, and waits until every route is served.
 func Routes(ctx context.Context) error {
-	return after(ctx, (*stack.Stack).AwaitRoutes, attach, Traefik, Apps)
+	return after(ctx, kindgate().Routes.Await, attach, Traefik, Apps)
 }
 
 // Hosts sees to it that the routes' hostnames lead to this machine.
-func Hosts(ctx context.Context) error { return after(ctx, (*stack.Stack).Hosts) }
+func Hosts(ctx context.Context) error { return after(ctx, kindgate().Names.Converge) }
 
 // Verify checks what is there, with real requests, and changes nothing.
-func Verify(ctx context.Context) error { return after(ctx, (*stack.Stack).Verify) }
+func Verify(ctx context.Context) error { return after(ctx, kindgate().Routes.Verify) }
 
 // Explain says which route takes a request, and why the others do not: explain URL [-method=GET] [-header="Name: value"].
 func Explain(ctx context.Context, url string, method, header *string) error {
-	return anyway(ctx, func(s *stack.Stack, ctx context.Context) error {
-		return s.Explain(ctx, url, valueOr(method, "GET"), valueOr(header, ""))
+	return anyway(ctx, func(ctx context.Context) error {
+		return kindgate().Routes.Explain(ctx, url, valueOr(method, "GET"), valueOr(header, ""))
 	})
 }
 
 // Status shows what there is, and changes nothing.
-func Status(ctx context.Context) error { return anyway(ctx, (*stack.Stack).Status) }
+func Status(ctx context.Context) error { return anyway(ctx, kindgate().Examiner.Status) }
 
 // Doctor looks at all that a run depends on before it runs, and changes nothing.
-func Doctor(ctx context.Context) error { return anyway(ctx, (*stack.Stack).Doctor) }
+func Doctor(ctx context.Context) error { return anyway(ctx, kindgate().Examiner.Doctor) }
 
 // Teardown deletes the cluster, its context in the kubeconfig, and the names in the hosts file.
-func Teardown(ctx context.Context) error { return anyway(ctx, (*stack.Stack).Teardown) }
+func Teardown(ctx context.Context) error { return anyway(ctx, kindgate().Teardown) }
 
 func valueOr(flag *string, otherwise string) string {
 	if flag == nil {
@@ -92,28 +92,25 @@ func valueOr(flag *string, otherwise string) string {
 	return *flag
 }
 
-func begin(ctx context.Context) error  { return after(ctx, (*stack.Stack).Begin) }
-func api(ctx context.Context) error    { return after(ctx, (*stack.Stack).API, begin) }
-func images(ctx context.Context) error { return after(ctx, (*stack.Stack).LoadImages, begin) }
-func define(ctx context.Context) error { return after(ctx, (*stack.Stack).CRDs, api) }
+func begin(ctx context.Context) error  { return after(ctx, kindgate().Cluster.Begin) }
+func api(ctx context.Context) error    { return after(ctx, kindgate().Cluster.API, begin) }
+func images(ctx context.Context) error { return after(ctx, kindgate().Cluster.LoadImages, begin) }
+func define(ctx context.Context) error { return after(ctx, kindgate().Objects.Define, api) }
 func install(ctx context.Context) error {
-	return after(ctx, (*stack.Stack).InstallTraefik, define, images)
+	return after(ctx, kindgate().Release.Install, define, images)
 }
-func deploy(ctx context.Context) error { return after(ctx, (*stack.Stack).ApplyApps, api, images) }
+func deploy(ctx context.Context) error { return after(ctx, kindgate().Objects.ApplyApps, api, images) }
 func attach(ctx context.Context) error {
-	return after(ctx, (*stack.Stack).ApplyRoutes, define, install, deploy)
+	return after(ctx, kindgate().Objects.ApplyRoutes, define, install, deploy)
 }
 
 // kindgate is this run: its configuration and files are read once, when the first target needs them.
-var kindgate = sync.OnceValues(func() (*stack.Stack, error) { return stack.New(os.Environ()) })
+var kindgate = sync.OnceValue(func() *stack.Stack { return stack.New(os.Environ()) })
 
 // after runs the dependencies side by side, and then the step. mage panics when a dependency fails, which would let a second dependant
 // of the same one go on (https://github.com/magefile/mage/issues/371): what is returned instead is what has failed so far, each once.
-func after(ctx context.Context, step func(*stack.Stack, context.Context) error, dependencies ...any) (err error) {
-	s, err := kindgate()
-	if err != nil {
-		return err
-	}
+func after(ctx context.Context, step func(context.Context) error, dependencies ...any) (err error) {
+	s := kindgate()
 	if err := s.Ready(); err != nil {
 		return err
 	}
@@ -129,14 +126,14 @@ func after(ctx context.Context, step func(*stack.Stack, context.Context) error, 
 	if step == nil {
 		return nil
 	}
-	return step(s, ctx)
+	return step(ctx)
 }
 
 // anyway is after for steps that stand alone and can do without some of the files.
-func anyway(ctx context.Context, step func(*stack.Stack, context.Context) error) error {
-	s, err := kindgate()
-	if err != nil {
+func anyway(ctx context.Context, step func(context.Context) error) error {
+	s := kindgate()
+	if err := s.Configured(); err != nil {
 		return err
 	}
-	return step(s, s.Context(ctx))
+	return step(s.Context(ctx))
 }

@@ -12,41 +12,34 @@ import (
 	"kindgate/magefiles/internal/doctor"
 	"kindgate/magefiles/internal/kube"
 	"kindgate/magefiles/internal/machine"
-	"kindgate/magefiles/internal/proof"
-	"kindgate/magefiles/internal/traefik"
 	"kindgate/magefiles/internal/ui"
 )
 
 // Doctor looks at all that a run depends on, before it runs, and changes nothing. Its error says how many things are in the way.
-func (s *Stack) Doctor(ctx context.Context) error {
+func (e *examiner) Doctor(ctx context.Context) error {
 	errorsFound := 0
-	for _, r := range doctor.Judge(s.examiner.facts(ctx)) {
+	for _, r := range doctor.Judge(e.facts(ctx)) {
 		if level(r.Finding) == ui.Error {
 			errorsFound++
 		}
-		s.ui.Check(level(r.Finding), r.String(), r.Found, r.Remedy)
+		e.ui.Check(level(r.Finding), r.String(), r.Found, r.Remedy)
 	}
 	if errorsFound > 0 {
-		return s.run.Failed("doctor", "", fmt.Errorf("%s: mend them before up", count(errorsFound, "error")))
+		return e.run.Failed("doctor", "", fmt.Errorf("%s: mend them before up", count(errorsFound, "error")))
 	}
 	return nil
 }
 
 // An examiner looks at all that a run depends on, and changes nothing.
 type examiner struct {
-	config  Config
-	files   error // what is wrong with them
-	cluster *cluster.Cluster
+	*session
 	names   *hostNames
-	proof   *proof.Proof
 	release *helmRelease
-	helm    func() *traefik.Traefik
-	kube    func() (*kube.Client, error)
 }
 
 // facts looks at all that a run depends on.
 func (e *examiner) facts(ctx context.Context) doctor.Facts {
-	f := doctor.Facts{Files: e.files, EngineCommand: e.cluster.EngineName()}
+	f := doctor.Facts{Files: e.wrong, EngineCommand: e.cluster.EngineName()}
 	info, err := e.cluster.Info(ctx)
 	if err != nil {
 		f.EngineError = err
@@ -137,7 +130,7 @@ func (e *examiner) checkFree(ctx context.Context, engine cluster.Info) error {
 // chartFacts renders the chart where it is at hand: doctor fetches nothing.
 func (e *examiner) chartFacts() doctor.Chart {
 	facts := doctor.Chart{Own: e.config.TraefikChart != "", Version: e.config.TraefikVersion, Tried: serving.TriedChart, Implementation: serving.Name,
-		BuiltAgainst: serving.GatewayAPI, ValuesFile: valuesPath, Unjudged: e.files != nil, Here: e.helm().AtHand()}
+		BuiltAgainst: serving.GatewayAPI, ValuesFile: valuesPath, Unjudged: e.wrong != nil, Here: e.helm().AtHand()}
 	if !facts.Unjudged && facts.Here {
 		facts.Err = advised(e.release.check())
 	}

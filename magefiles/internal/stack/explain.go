@@ -14,43 +14,43 @@ const mostLosses = 20
 
 // Explain says which match takes a request and why the others do not; where the cluster is up, by its routes, and goes along the request's
 // hops. Its error is one of the arguments, that nothing takes the request, or that a hop is broken.
-func (s *Stack) Explain(ctx context.Context, url, method, header string) error {
-	if s.wrong != nil {
-		return s.wrong
+func (v *verification) Explain(ctx context.Context, url, method, header string) error {
+	if v.wrong != nil {
+		return v.wrong
 	}
 	var headers []string
 	if header != "" {
 		headers = []string{header}
 	}
-	request, err := s.proof.Asked(url, method, headers)
+	request, err := v.proof.Asked(url, method, headers)
 	if err != nil {
 		return err
 	}
-	snapshot, source := s.live(ctx)
-	e := s.proof.Explain(ctx, request, snapshot)
-	s.ui.Print(request.String()+", by "+source, "")
-	s.ui.Object(explained(e, source))
+	snapshot, source := v.live(ctx)
+	e := v.proof.Explain(ctx, request, snapshot)
+	v.ui.Print(request.String()+", by "+source, "")
+	v.ui.Object(explained(e, source))
 	if e.Winner == nil {
-		s.ui.Check(ui.Error, "no match", "takes the request: "+serving.Name+" answers 404", "")
+		v.ui.Check(ui.Error, "no match", "takes the request: "+serving.Name+" answers 404", "")
 	} else {
-		s.ui.Check(winnerLevel(e), e.Winner.String(), winnerFound(e), "")
+		v.ui.Check(winnerLevel(e), e.Winner.String(), winnerFound(e), "")
 	}
-	s.sayLosses(e)
-	return s.sayHops(e)
+	v.sayLosses(e)
+	return v.sayHops(e)
 }
 
 // live returns the cluster's state and what to call it; nil where it is not up, or there is no engine to ask.
-func (s *Stack) live(ctx context.Context) (*proof.Snapshot, string) {
-	observation, err := s.cluster.Observe(ctx)
+func (v *verification) live(ctx context.Context) (*proof.Snapshot, string) {
+	observation, err := v.cluster.Observe(ctx)
 	if err != nil || observation.State != cluster.Ready {
 		return nil, "the manifests alone, as no cluster is up"
 	}
-	s.cluster.Attach(ctx)
-	snapshot, err := s.verification.snapshot(ctx)
+	v.cluster.Attach(ctx)
+	snapshot, err := v.snapshot(ctx)
 	if err != nil {
 		return nil, fmt.Sprintf("the manifests alone, as the cluster cannot be read: %v", err)
 	}
-	return snapshot, "the routes of cluster " + s.config.Cluster
+	return snapshot, "the routes of cluster " + v.config.Cluster
 }
 
 func winnerLevel(e proof.Explanation) ui.Level {
@@ -82,30 +82,30 @@ func winnerFound(e proof.Explanation) string {
 	return found
 }
 
-func (s *Stack) sayLosses(e proof.Explanation) {
+func (v *verification) sayLosses(e proof.Explanation) {
 	more := 0
 	for i, loss := range e.Losses {
 		if i >= mostLosses || !loss.Host && e.Winner != nil {
 			more++
 			continue
 		}
-		s.ui.Print(fmt.Sprintf("  %s does not: %s", loss.Match, loss.Why))
+		v.ui.Print(fmt.Sprintf("  %s does not: %s", loss.Match, loss.Why))
 	}
 	if more > 0 {
-		s.ui.Print(fmt.Sprintf("  and %d more do not", more))
+		v.ui.Print(fmt.Sprintf("  and %d more do not", more))
 	}
 }
 
-func (s *Stack) sayHops(e proof.Explanation) error {
+func (v *verification) sayHops(e proof.Explanation) error {
 	if len(e.Hops) > 0 {
-		s.ui.Print("", "Its way:")
+		v.ui.Print("", "Its way:")
 	}
 	for _, hop := range e.Hops {
 		hint := ""
 		if hop.Fails() {
 			hint = fmt.Sprintf("expected: %s\nlook at:  %s", hop.Expect, hop.Look)
 		}
-		s.ui.Check(level(hop.Finding), hop.String(), hop.Found, hint)
+		v.ui.Check(level(hop.Finding), hop.String(), hop.Found, hint)
 	}
 	switch {
 	case e.Winner == nil:

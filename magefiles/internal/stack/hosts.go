@@ -17,8 +17,8 @@ import (
 	"kindgate/magefiles/internal/atomicfile"
 	"kindgate/magefiles/internal/gateway"
 	"kindgate/magefiles/internal/hosts"
-	"kindgate/magefiles/internal/proof"
 	"kindgate/magefiles/internal/result"
+	"kindgate/magefiles/internal/ui"
 )
 
 // systemResolver asks as the system's programs do, the hosts file included.
@@ -29,11 +29,15 @@ const allNames = "all"
 
 // hostNames sees to it that the routes' hostnames lead to this machine.
 type hostNames struct {
-	file     hosts.File
-	all      bool // also those that are, or may be, somebody else's
-	proof    *proof.Proof
-	httpPort int
-	note     func(string)
+	*session
+	file hosts.File
+	all  bool // also those that are, or may be, somebody else's
+}
+
+// Converge sees to it that every hostname leads to this machine, as far as that harms nobody. Where the system's resolver does not know a
+// name, the hosts file must; a user who may not write it is told how.
+func (n *hostNames) Converge(ctx context.Context) error {
+	return n.run.Step("hosts", func(*ui.Step) (result.Result, string, error) { return n.converge(ctx) })
 }
 
 // look returns what is known of the routes' hostnames. The error is the hosts file's.
@@ -41,8 +45,8 @@ func (n *hostNames) look(ctx context.Context) ([]hosts.Name, error) {
 	return n.file.Look(ctx, systemResolver, gateway.Hostnames(n.proof.Routes, n.proof.Gateways))
 }
 
-// converge makes the file's block have the names that need it; lock is called before anything is written.
-func (n *hostNames) converge(ctx context.Context, lock func() error) (result.Result, string, error) {
+// converge makes the file's block have the names that need it.
+func (n *hostNames) converge(ctx context.Context) (result.Result, string, error) {
 	if atomicfile.IsNull(n.file.Path) {
 		return result.Unchanged, "not written: the hosts file is " + os.DevNull, nil
 	}
@@ -59,7 +63,7 @@ func (n *hostNames) converge(ctx context.Context, lock func() error) (result.Res
 	wanted, withheld := hosts.Choose(names, n.all)
 	n.sayWithheld(withheld)
 	if !slices.Equal(wanted, have) {
-		if err := lock(); err != nil {
+		if err := n.lock(); err != nil {
 			return "", "", err
 		}
 		return n.write(wanted, have)
@@ -95,7 +99,7 @@ func (n *hostNames) sayWithheld(names []hosts.Name) {
 	for _, name := range names {
 		text += fmt.Sprintf("  %s: %s\n", name.Name, name.Withheld())
 	}
-	n.note(text + n.withheldRemedy(names[0].Name))
+	n.ui.Note(text + n.withheldRemedy(names[0].Name))
 }
 
 func (n *hostNames) withheldRemedy(name string) string {
@@ -104,7 +108,7 @@ func (n *hostNames) withheldRemedy(name string) string {
 
 // curl is a command that reaches a name here, wherever it leads.
 func (n *hostNames) curl(name string) string {
-	request := gateway.Request{Scheme: "http", Host: name, Path: "/", Port: n.httpPort}
+	request := gateway.Request{Scheme: "http", Host: name, Path: "/", Port: n.config.HTTPPort}
 	for _, r := range n.proof.Planned() {
 		if r.Host == name {
 			request.Scheme, request.Path, request.Port = r.Scheme, r.Path, r.Port
@@ -120,7 +124,7 @@ func (n *hostNames) write(names, had []string) (result.Result, string, error) {
 	_, err := n.file.Set(names)
 	switch {
 	case mayNot(err):
-		n.note(fmt.Sprintf("%s may not be written by this user (%v).\nFor a browser or curl to find the names, run: %s",
+		n.ui.Note(fmt.Sprintf("%s may not be written by this user (%v).\nFor a browser or curl to find the names, run: %s",
 			n.file.Path, err, n.command(names, len(had) == 0)))
 		return result.Unchanged, "not written: no permission", nil
 	case err != nil:

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/client-go/rest"
 
 	"kindgate/magefiles/internal/check"
 	"kindgate/magefiles/internal/cluster"
@@ -18,26 +17,32 @@ import (
 	"kindgate/magefiles/internal/proof"
 	"kindgate/magefiles/internal/result"
 	"kindgate/magefiles/internal/traefik"
+	"kindgate/magefiles/internal/ui"
 )
 
 // A helmRelease is the implementation's Helm release: what its chart renders, and what is done until its data plane serves.
 type helmRelease struct {
-	helm        func() *traefik.Traefik
-	kube        func() (*kube.Client, error)
-	api         func(context.Context) (*rest.Config, error)
-	services    func(context.Context, func(string)) error // waits until pods can reach Services
-	mayTakeOver func() bool                               // whether a release without an owner may be changed
-	proof       *proof.Proof
-	inputs      inputs
-	kubernetes  string // the version for which the chart is rendered before a cluster can be asked
-	note        func(string)
-
+	*session
 	rendered func() ([]kube.Object, error) // what the chart renders, once
-	stored   *traefik.Release              // after install
+	stored   *traefik.Release              // after Install
 }
 
+// Install installs, upgrades or repairs the release. Await waits for what it runs.
+func (r *helmRelease) Install(ctx context.Context) error {
+	return r.run.Part("traefik", func(step *ui.Step) (result.Result, string, error) { return r.install(ctx, step.Report) })
+}
+
+// Await returns when Traefik's pod is ready on the node whose ports are this machine's, and these lead to it.
+func (r *helmRelease) Await(ctx context.Context) error {
+	return r.run.Step("traefik", func(step *ui.Step) (result.Result, string, error) { return r.await(ctx, step.Report) })
+}
+
+// mayTakeOver tells whether a release that kindgate has not installed may be changed. In the cluster of an earlier kindgate, one without an
+// owner is ours.
+func (r *helmRelease) mayTakeOver() bool { return r.config.Adopt || r.cluster.Earlier() }
+
 func (r *helmRelease) render() ([]kube.Object, error) {
-	manifest, err := r.helm().Rendered(r.kubernetes)
+	manifest, err := r.helm().Rendered(cluster.KubernetesVersion(r.config.NodeImage))
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +100,7 @@ func (r *helmRelease) checkUpgrade(ctx context.Context, client *kube.Client, sto
 	for _, o := range gone {
 		names = append(names, o.Name())
 	}
-	r.note("The upgrade of Helm release " + serving.Namespace + "/" + serving.Release + " removes " + strings.Join(names, ", ") + ".")
+	r.ui.Note("The upgrade of Helm release " + serving.Namespace + "/" + serving.Release + " removes " + strings.Join(names, ", ") + ".")
 	return nil
 }
 
@@ -113,7 +118,7 @@ func (r *helmRelease) sayTakenOver(ctx context.Context, client *kube.Client, obj
 		}
 	}
 	if len(names) > 0 {
-		r.note("There before Helm release " + serving.Namespace + "/" + serving.Release + ", and a part of it from now on: " + strings.Join(names, ", ") + ".")
+		r.ui.Note("There before Helm release " + serving.Namespace + "/" + serving.Release + ", and a part of it from now on: " + strings.Join(names, ", ") + ".")
 	}
 	return nil
 }
@@ -155,12 +160,12 @@ func (r *helmRelease) install(ctx context.Context, report func(string)) (result.
 	if err != nil {
 		return "", "", err
 	}
-	cfg, err := r.api(ctx)
+	cfg, err := r.cluster.API(ctx)
 	if err != nil {
 		return "", "", err
 	}
 	changes, err := client.Apply(ctx, []kube.Object{namespaceObject(serving.Namespace)})
-	sayChanges(r.note, changes)
+	sayChanges(r.ui.Note, changes)
 	if err != nil {
 		return "", "", err
 	}
@@ -192,7 +197,7 @@ func (r *helmRelease) install(ctx context.Context, report func(string)) (result.
 	if err := client.Delete(ctx, plan.remake); err != nil {
 		return "", "", err
 	}
-	if err := r.services(ctx, report); err != nil {
+	if err := r.cluster.Services(ctx, report); err != nil {
 		return "", "", err
 	}
 	report("installing the chart")
@@ -294,7 +299,7 @@ func (r *helmRelease) remake(ctx context.Context, objects []kube.Object, report 
 	if err != nil {
 		return err
 	}
-	cfg, err := r.api(ctx)
+	cfg, err := r.cluster.API(ctx)
 	if err != nil {
 		return err
 	}

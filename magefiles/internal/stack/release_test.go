@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"io"
 	"strings"
 	"testing"
 
@@ -8,6 +9,7 @@ import (
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"kindgate/magefiles/internal/kube"
+	"kindgate/magefiles/internal/ui"
 )
 
 func decoded(t *testing.T, documents ...string) []kube.Object {
@@ -71,7 +73,7 @@ func TestAWorkloadThatFitsNoNodeIsRefused(t *testing.T) {
 
 func TestAKindThatNothingDefinesIsRefusedWithTheValueThatAsksForIt(t *testing.T) {
 	absent := func(kube.Object) (bool, error) { return false, nil }
-	d := &helmRelease{inputs: inputs{values: map[string]any{"ingressRoute": map[string]any{"dashboard": map[string]any{"enabled": true}}}}}
+	d := &helmRelease{session: &session{inputs: inputs{values: map[string]any{"ingressRoute": map[string]any{"dashboard": map[string]any{"enabled": true}}}}}}
 	err := d.missingKinds(decoded(t, daemonSet, class, ingressRoute), absent)
 	if err == nil || !strings.Contains(err.Error(), "IngressRoute/traefik/dashboard cannot be applied") ||
 		!strings.Contains(err.Error(), "Take out the value ingressRoute,") || strings.Contains(err.Error(), "\n") {

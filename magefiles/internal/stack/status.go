@@ -28,34 +28,34 @@ type view struct {
 }
 
 // Status prints what there is, and changes nothing.
-func (s *Stack) Status(ctx context.Context) error {
-	v, err := s.look(ctx)
+func (e *examiner) Status(ctx context.Context) error {
+	v, err := e.look(ctx)
 	if err != nil {
-		return s.run.Failed("status", "", err)
+		return e.run.Failed("status", "", err)
 	}
 	rows := v.rows()
 	for _, r := range rows {
-		s.ui.Object(map[string]string{"what": r[0], "name": r[1], "state": r[2]})
+		e.ui.Object(map[string]string{"what": r[0], "name": r[1], "state": r[2]})
 	}
-	s.ui.Table(append([][]string{{"WHAT", "NAME", "STATE"}}, rows...))
+	e.ui.Table(append([][]string{{"WHAT", "NAME", "STATE"}}, rows...))
 	return nil
 }
 
 // look reads what status shows.
-func (s *Stack) look(ctx context.Context) (v view, err error) {
-	v.name = s.config.Cluster
-	if v.observation, err = s.cluster.Observe(ctx); err != nil || v.observation.State != cluster.Ready {
+func (e *examiner) look(ctx context.Context) (v view, err error) {
+	v.name = e.config.Cluster
+	if v.observation, err = e.cluster.Observe(ctx); err != nil || v.observation.State != cluster.Ready {
 		return v, err
 	}
-	s.cluster.Attach(ctx)
-	cfg, err := s.cluster.API(ctx)
+	e.cluster.Attach(ctx)
+	cfg, err := e.cluster.API(ctx)
 	if err != nil {
 		return v, err
 	}
-	if v.release, err = s.helm().Stored(cfg); err != nil {
+	if v.release, err = e.helm().Stored(cfg); err != nil {
 		return v, err
 	}
-	client, err := s.kube()
+	client, err := e.kube()
 	if err != nil {
 		return v, err
 	}
@@ -72,19 +72,19 @@ func (s *Stack) look(ctx context.Context) (v view, err error) {
 	if err != nil {
 		return v, err
 	}
-	ours := s.ownNamespaces()
+	ours := e.ownNamespaces()
 	v.pods = slices.DeleteFunc(slices.Clone(snapshot.Pods), func(pod corev1.Pod) bool { return !ours[pod.Namespace] })
 	if definition != nil {
-		v.promises = slices.DeleteFunc(append(s.proof.Conditions(snapshot), s.proof.Requests(snapshot)...), func(p proof.Promise) bool { return p.Control })
+		v.promises = slices.DeleteFunc(append(e.proof.Conditions(snapshot), e.proof.Requests(snapshot)...), func(p proof.Promise) bool { return p.Control })
 		v.findings = proof.JudgeAll(ctx, v.promises, nil)
 	}
 	return v, nil
 }
 
 // ownNamespaces are those of the manifests and of the implementation.
-func (s *Stack) ownNamespaces() map[string]bool {
+func (e *examiner) ownNamespaces() map[string]bool {
 	ours := map[string]bool{serving.Namespace: true}
-	for _, object := range s.inputs.apps {
+	for _, object := range e.inputs.apps {
 		ours[object.GetNamespace()] = true
 	}
 	return ours
@@ -129,19 +129,4 @@ func (v view) rows() [][]string {
 		rows = append(rows, []string{"pod", pod.Namespace + "/" + pod.Name, state})
 	}
 	return rows
-}
-
-// Summary ends a successful up: where to go, and what took how long.
-func (s *Stack) Summary() {
-	s.ui.Waterfall()
-	lines := []string{"", "Open:"}
-	for _, request := range s.proof.Planned() {
-		if request.Method == "GET" && len(request.Header) == 0 && request.Unproven == "" {
-			lines = append(lines, "  "+s.proof.Open(request))
-		}
-	}
-	if len(lines) > 22 {
-		lines = append(lines[:20], fmt.Sprintf("  and %d more: mage status", len(lines)-20))
-	}
-	s.ui.Print(lines...)
 }

@@ -32,6 +32,6 @@ func (s *Stack) Teardown(ctx context.Context) error {
 	if errors.As(clusterErr, new(*cluster.ForeignError)) {
 		return clusterErr // its names stay with it
 	}
-	hostsErr := s.run.Step("hosts", func(*ui.Step) (result.Result, string, error) { return s.names.remove() })
+	hostsErr := s.run.Step("hosts", func(*ui.Step) (result.Result, string, error) { return s.Names.remove() })
 	return errors.Join(clusterErr, hostsErr)
 }

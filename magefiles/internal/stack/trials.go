@@ -9,16 +9,23 @@ import (
 	"kindgate/magefiles/internal/cluster"
 	"kindgate/magefiles/internal/run"
 	"kindgate/magefiles/internal/trial"
+	"kindgate/magefiles/internal/ui"
 )
 
+// trials are measurements and long tests, each on a cluster of its own.
+type trials struct {
+	config Config
+	ui     *ui.UI
+}
+
 // Bench measures how long things take, on a cluster of its own, beside kind's own command.
-func (s *Stack) Bench(ctx context.Context) error { return s.try(ctx, trial.Bench) }
+func (t *trials) Bench(ctx context.Context) error { return t.try(ctx, trial.Bench) }
 
 // Soak damages a cluster of its own in many ways, and sees whether up comes through.
-func (s *Stack) Soak(ctx context.Context) error { return s.try(ctx, trial.Soak) }
+func (t *trials) Soak(ctx context.Context) error { return t.try(ctx, trial.Soak) }
 
 // try runs a trial without the time limit of a single run.
-func (s *Stack) try(single context.Context, trialOf func(context.Context, trial.Options) error) error {
+func (t *trials) try(single context.Context, trialOf func(context.Context, trial.Options) error) error {
 	binary, err := os.Executable()
 	if err != nil {
 		return err
@@ -32,16 +39,16 @@ func (s *Stack) try(single context.Context, trialOf func(context.Context, trial.
 	})
 	defer stop()
 	err = trialOf(ctx, trial.Options{
-		Binary: binary, Root: ".", Markdown: s.config.BenchFormat == "markdown", Restart: s.config.SoakRestart,
+		Binary: binary, Root: ".", Markdown: t.config.BenchFormat == "markdown", Restart: t.config.SoakRestart,
 		Kind: func(httpPort, httpsPort int) (cluster.Options, error) {
 			data, err := atomicfile.Read(clusterFile)
 			if err != nil {
 				return cluster.Options{}, err
 			}
 			config, err := cluster.ParseConfig(data, clusterFile, httpPort, httpsPort)
-			return cluster.Options{Config: config, NodeImage: s.config.NodeImage, Provider: s.config.Provider}, err
+			return cluster.Options{Config: config, NodeImage: t.config.NodeImage, Provider: t.config.Provider}, err
 		},
-		Print: s.ui.Print, Table: s.ui.Table,
+		Print: t.ui.Print, Table: t.ui.Table,
 	})
 	if ctx.Err() != nil {
 		return run.ErrInterrupted

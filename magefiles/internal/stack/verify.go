@@ -17,15 +17,45 @@ import (
 	"kindgate/magefiles/internal/kube"
 	"kindgate/magefiles/internal/limits"
 	"kindgate/magefiles/internal/proof"
+	"kindgate/magefiles/internal/result"
 	"kindgate/magefiles/internal/ui"
 )
 
 // A verification proves the routes: routes waits until they hold, verify says what does not.
 type verification struct {
-	proof *proof.Proof
+	*session
 	names *hostNames
-	kube  func() (*kube.Client, error)
-	ui    *ui.UI
+}
+
+// Await returns when every route is accepted and its requests are answered as they should be.
+func (v *verification) Await(ctx context.Context) error {
+	return v.run.Step("routes", func(step *ui.Step) (result.Result, string, error) {
+		return "", "", v.awaitServed(ctx, step.Report)
+	})
+}
+
+// Verify checks what is there, and changes nothing: the conditions, then real requests. Its error says how many checks failed; each is
+// printed with what was found and what to look at.
+func (v *verification) Verify(ctx context.Context) error {
+	step := v.ui.Begin("verify")
+	failed, total := 0, 0
+	err := v.attach(ctx)
+	if err == nil {
+		failed, total, err = v.verify(ctx, step.Report)
+	}
+	if err == nil && failed > 0 {
+		err = fmt.Errorf("%d of %s failed", failed, count(total, "check"))
+	}
+	err = v.run.Failed("verify", step.Phase(), err)
+	step.End("passed", count(total, "check"), err)
+	return err
+}
+
+// attach connects to the cluster as it is; one that is not up is an error.
+func (v *verification) attach(ctx context.Context) error {
+	v.cluster.Attach(ctx)
+	_, err := v.kube()
+	return err
 }
 
 // awaitServed returns when every condition holds and every request is answered as it should be, or when something that is wrong stays so.
@@ -165,4 +195,19 @@ func (v *verification) warnOfNames(ctx context.Context) {
 		hint += fmt.Sprintf("\n  and %d more: go tool mage doctor", more)
 	}
 	v.ui.Check(ui.Warning, "names", strings.Join(shown, ", "), hint)
+}
+
+// Summary ends a successful up: where to go, and what took how long.
+func (v *verification) Summary() {
+	v.ui.Waterfall()
+	lines := []string{"", "Open:"}
+	for _, request := range v.proof.Planned() {
+		if request.Method == "GET" && len(request.Header) == 0 && request.Unproven == "" {
+			lines = append(lines, "  "+v.proof.Open(request))
+		}
+	}
+	if len(lines) > 22 {
+		lines = append(lines[:20], fmt.Sprintf("  and %d more: mage status", len(lines)-20))
+	}
+	v.ui.Print(lines...)
 }

@@ -1,0 +1,81 @@
+package stack
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+	"sigs.k8s.io/kind/pkg/apis/config/v1alpha4"
+	"sigs.k8s.io/yaml"
+
+	"kindgate/magefiles/internal/atomicfile"
+	"kindgate/magefiles/internal/cluster"
+	"kindgate/magefiles/internal/crds"
+	"kindgate/magefiles/internal/kube"
+)
+
+// inputs are the files that a run depends on.
+type inputs struct {
+	kind       *v1alpha4.Cluster
+	apps       []kube.Object // every object that is not the Gateway API's
+	routes     []kube.Object // those that are
+	values     map[string]any
+	gateways   []gatewayv1.Gateway
+	httpRoutes []gatewayv1.HTTPRoute
+	classes    []string // the GatewayClasses that the Gateways name
+}
+
+func readInputs(config Config) (inputs, error) {
+	var in inputs
+	var problems []error
+	data, err := atomicfile.Read(clusterFile)
+	if err != nil {
+		return in, fmt.Errorf("%w\nkindgate runs in its own folder, where %s and %s/ are.", err, clusterFile, manifestsDir)
+	}
+	if data, err = kube.OneDocument(data, clusterFile); err == nil {
+		in.kind, err = cluster.ParseConfig(data, clusterFile, config.HTTPPort, config.HTTPSPort)
+	}
+	problems = append(problems, err)
+	objects, err := kube.ReadDir(atomicfile.DirFS(manifestsDir), manifestsDir, func(path string) bool { return path == valuesFile })
+	problems = append(problems, err)
+	for _, object := range objects {
+		if object.GroupVersionKind().Group == crds.Group {
+			if object.GetKind() != "GatewayClass" && object.GetNamespace() == "" {
+				object.SetNamespace("default") // as kubectl would
+			}
+			in.routes = append(in.routes, object)
+		} else {
+			in.apps = append(in.apps, object)
+		}
+	}
+	data, err = atomicfile.Read(filepath.FromSlash(valuesPath))
+	problems = append(problems, err)
+	data, err = kube.OneDocument(data, valuesPath)
+	problems = append(problems, err)
+	if err := yaml.Unmarshal(data, &in.values); err != nil {
+		problems = append(problems, fmt.Errorf("%s: %w", valuesPath, err))
+	}
+	in.gateways, err = ofKind[gatewayv1.Gateway](in.routes, "Gateway")
+	problems = append(problems, err)
+	in.httpRoutes, err = ofKind[gatewayv1.HTTPRoute](in.routes, "HTTPRoute")
+	problems = append(problems, err)
+	for _, gw := range in.gateways {
+		in.classes = append(in.classes, string(gw.Spec.GatewayClassName))
+	}
+	slices.Sort(in.classes)
+	in.classes = slices.Compact(in.classes)
+	return in, errors.Join(problems...)
+}
+
+func ofKind[T any](objects []kube.Object, kind string) ([]T, error) {
+	var raw []unstructured.Unstructured
+	for _, object := range objects {
+		if object.GetKind() == kind {
+			raw = append(raw, *object.Unstructured)
+		}
+	}
+	return kube.As[T](raw)
+}

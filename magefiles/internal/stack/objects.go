@@ -1,0 +1,174 @@
+package stack
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"kindgate/magefiles/internal/crds"
+	"kindgate/magefiles/internal/kube"
+	"kindgate/magefiles/internal/limits"
+	"kindgate/magefiles/internal/result"
+	"kindgate/magefiles/internal/ui"
+)
+
+// objectSteps hand objects over to the cluster: the Gateway API's definitions and the manifests. They wait for what becomes of the applications.
+type objectSteps struct {
+	*session
+	applied []kube.Change // by ApplyApps
+}
+
+// Define installs the Gateway API's definitions, unless the cluster has some that must not be replaced.
+func (s *objectSteps) Define(ctx context.Context) error {
+	return s.run.Step("crds", func(step *ui.Step) (result.Result, string, error) {
+		wanted, err := definitions(ctx)
+		if err != nil {
+			return "", "", err
+		}
+		client, err := s.kube()
+		if err != nil {
+			return "", "", err
+		}
+		live, err := client.Live(ctx, wanted)
+		if err != nil {
+			return "", "", err
+		}
+		if err := crds.CheckReplace(unstructureds(wanted), live); err != nil {
+			return "", "", err
+		}
+		changes, err := client.ApplyTo(ctx, wanted, live)
+		sayChanges(s.ui.Note, changes)
+		if err != nil {
+			return "", "", err
+		}
+		res, detail := summarize(changes)
+		if res != result.Unchanged {
+			err = client.WaitEstablished(ctx, wanted)
+		}
+		if bundle, ok := crds.BundleOf(wanted[0].Unstructured); ok && (res == result.Created || res == result.Unchanged) {
+			detail = "Gateway API " + bundle.String()
+		}
+		return res, detail, err
+	})
+}
+
+// definitions returns the Gateway API's, as they are installed.
+func definitions(ctx context.Context) ([]kube.Object, error) {
+	files, err := crds.Files(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return kube.ReadDir(files, "gateway-api", func(string) bool { return false })
+}
+
+func unstructureds(objects []kube.Object) []*unstructured.Unstructured {
+	all := make([]*unstructured.Unstructured, len(objects))
+	for i, object := range objects {
+		all[i] = object.Unstructured
+	}
+	return all
+}
+
+// awaitRollout waits for the workloads among objects. Those of a chart have the release's namespace where they name none.
+func awaitRollout(ctx context.Context, client *kube.Client, objects []kube.Object, inNamespace string, report func(string)) error {
+	for i := range objects {
+		if objects[i].GetNamespace() == "" && !kube.ClusterScoped(objects[i].GroupVersionKind().GroupKind()) {
+			objects[i].Unstructured = objects[i].DeepCopy()
+			objects[i].SetNamespace(inNamespace)
+		}
+	}
+	return client.WaitReady(ctx, objects, limits.BadSign, report)
+}
+
+// ApplyApps applies every object of the manifests that is not the Gateway API's. AwaitApps waits for what they run.
+func (s *objectSteps) ApplyApps(ctx context.Context) error {
+	return s.run.Part("apps", func(step *ui.Step) (result.Result, string, error) {
+		if err := s.cluster.Services(ctx, step.Report); err != nil {
+			return "", "", err
+		}
+		changes, err := s.apply(ctx, s.inputs.apps, step)
+		if err != nil {
+			return "", "", err
+		}
+		s.applied = changes
+		res, detail := summarize(changes)
+		return res, detail, nil
+	})
+}
+
+func (s *objectSteps) apply(ctx context.Context, objects []kube.Object, step *ui.Step) ([]kube.Change, error) {
+	client, err := s.kube()
+	if err != nil {
+		return nil, err
+	}
+	changes, err := client.ApplyInTurn(ctx, objects, limits.BadSign, step.Report)
+	sayChanges(s.ui.Note, changes)
+	return changes, err
+}
+
+// sayChanges tells what people may not expect of objects that were applied.
+func sayChanges(note func(string), changes []kube.Change) {
+	for _, change := range changes {
+		name := change.Object.Name()
+		if change.Before != nil {
+			note(fmt.Sprintf("%s was there before (%s); from now on it is kept as its manifest has it.",
+				name, cmp.Or(strings.Join(change.Before, ", "), "written by nobody known")))
+		}
+		if change.Altered != "" {
+			note(fmt.Sprintf("%s is not as its manifest has it: %s. An admission webhook or policy of the cluster alters it.", name, change.Altered))
+		}
+		if change.OnDelete {
+			note(name + " is changed, and its pods are not: its updateStrategy is OnDelete, so each is replaced when somebody deletes it.")
+		}
+	}
+}
+
+// AwaitApps returns when every workload of the manifests is up, and all that was created is still there.
+func (s *objectSteps) AwaitApps(ctx context.Context) error {
+	return s.run.Step("apps", func(step *ui.Step) (result.Result, string, error) {
+		client, err := s.kube()
+		if err != nil {
+			return "", "", err
+		}
+		if err := awaitRollout(ctx, client, slices.Clone(s.inputs.apps), "default", step.Report); err != nil {
+			return "", "", err
+		}
+		return "", "", client.StillThere(ctx, s.applied)
+	})
+}
+
+// ApplyRoutes applies every Gateway API object of the manifests. Await waits until they are served.
+func (s *objectSteps) ApplyRoutes(ctx context.Context) error {
+	return s.run.Part("routes", func(step *ui.Step) (result.Result, string, error) {
+		changes, err := s.apply(ctx, s.inputs.routes, step)
+		if err != nil {
+			return "", "", err
+		}
+		res, detail := summarize(changes)
+		return res, detail, nil
+	})
+}
+
+// summarize says in a few words which of the changes made a step more than unchanged.
+func summarize(changes []kube.Change) (result.Result, string) {
+	var results []result.Result
+	var names []string
+	for _, change := range changes {
+		results = append(results, change.Result)
+		if change.Result != result.Unchanged {
+			names = append(names, fmt.Sprintf("%s %s", change.Result, change.Object.Name()))
+		}
+	}
+	sum := result.Of(results...)
+	if sum == result.Created || sum == result.Unchanged {
+		return sum, count(len(changes), "object")
+	}
+	if more := len(names) - 3; more > 0 {
+		names = append(names[:3], fmt.Sprintf("and %d more", more))
+	}
+	return sum, strings.Join(names, ", ")
+}
