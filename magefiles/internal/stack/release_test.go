@@ -1,7 +1,6 @@
 package stack
 
 import (
-	"io"
 	"strings"
 	"testing"
 
@@ -9,7 +8,6 @@ import (
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"kindgate/magefiles/internal/kube"
-	"kindgate/magefiles/internal/ui"
 )
 
 func decoded(t *testing.T, documents ...string) []kube.Object {
@@ -109,7 +107,7 @@ func TestWhatAnUpgradeRemovesIsWhatTheNewRenderingHasNot(t *testing.T) {
 func TestAGatewayClassInUseIsNotTakenAway(t *testing.T) {
 	gone := decoded(t, service, class)
 	live := []unstructured.Unstructured{*decoded(t, gatewayOf)[0].Unstructured}
-	d := &helmRelease{}
+	d := &helmRelease{session: &session{}}
 	if err := d.judgeRemoval(gone, nil); err != nil {
 		t.Errorf("nobody names it: %v", err)
 	}
