@@ -5,20 +5,12 @@ package cluster
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/kind/pkg/apis/config/v1alpha4"
 	"sigs.k8s.io/kind/pkg/cluster"
-
-	"kindgate/magefiles/internal/machine"
 )
 
 // Options says which cluster is meant, and how it is made.
@@ -75,148 +67,47 @@ type Observation struct {
 
 // A Cluster is one kind cluster and the user's kubeconfig. New makes one.
 type Cluster struct {
-	options    Options
-	kubeconfig kubeconfig
-	engine     func() (engine, error)
-	making     *making
-	start      sync.Once
-	asking     sync.Mutex
-	info       *Info // what the engine said, nil until it has been asked
+	*look
+	making *making
+	start  sync.Once
 }
 
 // New touches nothing; the engine and the API server are asked when they are first needed.
 func New(options Options) *Cluster {
-	return &Cluster{
+	l := &look{
 		options:    options,
 		kubeconfig: newKubeconfig(options.Kubeconfig, options.Name),
-		engine:     sync.OnceValues(func() (engine, error) { return findEngine(options.Provider) }),
-		making:     &making{node: make(chan struct{}), api: make(chan struct{}), done: make(chan struct{}), failed: make(chan struct{})},
+		nodes: sync.OnceValues(func() (nodes, error) {
+			e, err := findEngine(options.Provider)
+			return nodes{e, options.Name}, err
+		}),
 	}
+	return &Cluster{look: l,
+		making: &making{look: l, node: make(chan struct{}), api: make(chan struct{}), done: make(chan struct{}), failed: make(chan struct{})}}
 }
 
-// NodeName returns the name of the control plane's node, which is also its container's.
-func (c *Cluster) NodeName() string { return c.options.Name + "-control-plane" }
+func (o Options) signature() signature { return signature{o.NodeImage, o.Config} }
 
-// Info asks the engine about itself. It fails where there is none, or none that answers, and says what to do.
-func (c *Cluster) Info(ctx context.Context) (Info, error) {
-	e, err := c.engine()
+// forHost is the configuration with what the host needs.
+func (o Options) forHost(info Info) *v1alpha4.Cluster {
+	config := o.Config.DeepCopy()
+	if info.CgroupVersion == "1" {
+		config.KubeadmConfigPatches = append(config.KubeadmConfigPatches, failCgroupV1)
+	}
+	return config
+}
+
+// ForKind returns kind's provider and the configuration as create gives it to kind, for those who want to do the same by kind alone.
+func (c *Cluster) ForKind() (*cluster.Provider, *v1alpha4.Cluster, error) {
+	n, err := c.nodes()
 	if err != nil {
-		return Info{}, err
+		return nil, nil, err
 	}
-	c.asking.Lock()
-	defer c.asking.Unlock()
-	if c.info == nil {
-		info, err := e.info(ctx)
-		if err != nil {
-			return Info{}, err
-		}
-		c.info = &info
-	}
-	return *c.info, nil
-}
-
-// Published returns the ports of this machine that the control plane's container publishes.
-func (c *Cluster) Published(ctx context.Context) (map[int]bool, error) {
-	e, err := c.engine()
+	info, err := c.Info(context.Background())
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return e.published(ctx, c.NodeName())
-}
-
-// PortHolder names who listens on a port of this machine, the container that publishes it or else the process; false for a free port.
-func (c *Cluster) PortHolder(ctx context.Context, port int) (string, bool) {
-	holder, taken := machine.PortHolder(ctx, port)
-	if !taken {
-		return "", false
-	}
-	if e, err := c.engine(); err == nil {
-		if out, _ := e.run(ctx, "ps", "--filter", fmt.Sprintf("publish=%d", port), "--format", "{{.Names}}"); strings.TrimSpace(out) != "" {
-			return "container " + strings.TrimSpace(out), true
-		}
-	}
-	return holder.String(), true
-}
-
-// Observe looks at the cluster. When all is well that is one request to the API server; else the engine is asked. An unreadable
-// kubeconfig is an error.
-func (c *Cluster) Observe(ctx context.Context) (Observation, error) {
-	client, entry, err := c.kubeconfig.find()
-	if err != nil {
-		return Observation{}, err
-	}
-	if client != nil {
-		if node := c.ask(ctx, client); madeBy(entry, node) {
-			return c.ready(node, client), nil
-		}
-	}
-	e, err := c.engine()
-	if err != nil {
-		return Observation{}, err
-	}
-	nodes, owner, err := c.ownedNodes(ctx, e)
-	switch {
-	case err != nil:
-		return Observation{}, err
-	case len(nodes) == 0:
-		return Observation{State: Absent}, nil
-	case owner == "":
-		return c.foreign(ctx, e, nodes)
-	}
-	if another := c.another(e, nodes, owner, entry); another != nil {
-		return Observation{State: Foreign, Foreign: another}, nil
-	}
-	if anyNot(nodes, "running") {
-		return Observation{State: Stopped, owner: owner}, nil
-	}
-	if raw, client, node := c.askNode(ctx, e); madeBy(owner, node) {
-		observation := c.ready(node, client)
-		observation.kubeconfig = raw
-		return observation, nil
-	}
-	return Observation{State: Running, owner: owner}, nil
-}
-
-func anyNot(nodes []container, state string) bool {
-	for _, node := range nodes {
-		if node.State != state {
-			return true
-		}
-	}
-	return false
-}
-
-func (c *Cluster) ready(node *corev1.Node, client *rest.Config) Observation {
-	observation := Observation{State: Ready, Node: node, REST: c.connect(client), owner: mark(node.Annotations[ownerAnnotation])}
-	if c.options.Config != nil {
-		observation.Differences = c.signature().differences(node.Annotations[madeFromAnnotation])
-	}
-	return observation
-}
-
-func (c *Cluster) connect(client *rest.Config) *rest.Config {
-	if c.options.Connect == nil {
-		return client
-	}
-	return c.options.Connect(client)
-}
-
-func (c *Cluster) signature() signature { return signature{c.options.NodeImage, c.options.Config} }
-
-func (c *Cluster) getNode(ctx context.Context, client *rest.Config) (*corev1.Node, error) {
-	clientset, err := kubernetes.NewForConfig(client)
-	if err != nil {
-		return nil, err
-	}
-	return clientset.CoreV1().Nodes().Get(ctx, c.NodeName(), metav1.GetOptions{})
-}
-
-// EngineName is the command of the container engine, docker where there is none.
-func (c *Cluster) EngineName() string {
-	if e, err := c.engine(); err == nil {
-		return string(e)
-	}
-	return "docker"
+	return n.kind(nil), c.options.forHost(info), nil
 }
 
 // Deleted says what Delete has removed, and what it has left.
@@ -228,27 +119,27 @@ type Deleted struct {
 
 // Delete removes the cluster's nodes and the user's context, and tells report so. A cluster that kindgate did not make is a ForeignError.
 func (c *Cluster) Delete(ctx context.Context, report func(string)) (Deleted, error) {
-	e, err := c.engine()
+	n, err := c.nodes()
 	if err != nil {
 		return Deleted{}, err
 	}
-	nodes, owner, err := c.ownedNodes(ctx, e)
+	found, owner, err := n.owned(ctx)
 	if err != nil {
 		return Deleted{}, err
 	}
-	if len(nodes) > 0 {
-		if err := c.checkOwner(ctx, e, nodes, owner); err != nil {
+	if len(found) > 0 {
+		if err := c.checkOwner(ctx, n, found, owner); err != nil {
 			return Deleted{}, err
 		}
 	}
-	written := c.writtenFor(e, owner)
-	if len(nodes) > 0 {
+	written := n.entries(owner)
+	if len(found) > 0 {
 		report("deleting the nodes")
-		if err := c.deleteNodes(ctx, e, owner); err != nil {
+		if err := n.delete(ctx, owner); err != nil {
 			return Deleted{}, err
 		}
 	}
-	deleted := Deleted{Nodes: len(nodes) > 0}
+	deleted := Deleted{Nodes: len(found) > 0}
 	deleted.Context, err = c.kubeconfig.remove(written)
 	if err != nil {
 		return deleted, fmt.Errorf("the context %s stays in the kubeconfig: %w", c.kubeconfig.context, err)
@@ -257,78 +148,4 @@ func (c *Cluster) Delete(ctx context.Context, report func(string)) (Deleted, err
 		deleted.Left = client.Host
 	}
 	return deleted, nil
-}
-
-// checkOwner returns a ForeignError for nodes that are not this user's to delete.
-func (c *Cluster) checkOwner(ctx context.Context, e engine, nodes []container, owner mark) error {
-	if owner != "" {
-		_, entry, err := c.kubeconfig.find()
-		if another := c.another(e, nodes, owner, entry); err == nil && another != nil {
-			return another
-		}
-		return nil // an unreadable kubeconfig knows of no other
-	}
-	observation, err := c.foreign(ctx, e, nodes)
-	if err != nil {
-		return err
-	}
-	if observation.State == Foreign && !c.mayDelete(observation.Foreign) {
-		return observation.Foreign
-	}
-	return nil
-}
-
-// mayDelete tells whether a cluster without a mark may be deleted.
-func (c *Cluster) mayDelete(foreign *ForeignError) bool { return c.options.Adopt && foreign.HalfMade }
-
-// writtenFor returns what is known of the entries that up wrote into the kubeconfig for the cluster.
-func (c *Cluster) writtenFor(e engine, owner mark) written {
-	w := written{owner: owner}
-	if raw, err := c.kindProvider(e, nil).KubeConfig(c.options.Name, false); err == nil {
-		w.entries, _ = clientcmd.Load([]byte(raw)) // a node that does not run has none: the mark tells then
-	}
-	return w
-}
-
-// deleteNodes has kind delete the nodes if all of them still have the given mark, with a kubeconfig of its own to clean up: the user's is
-// ours to edit. kind's call cannot be interrupted: when ctx ends, it is left to itself.
-func (c *Cluster) deleteNodes(ctx context.Context, e engine, owner mark) error {
-	nodes, now, err := c.ownedNodes(ctx, e)
-	if err != nil || len(nodes) == 0 {
-		return err
-	}
-	if now != owner {
-		return fmt.Errorf("cluster %s was replaced by another meanwhile, which is left as it is", c.options.Name)
-	}
-	scratch, err := os.MkdirTemp("", "kindgate-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(scratch)
-	for _, node := range nodes {
-		_, _ = e.exec(ctx, node.Name, quiesce) // a node that does not run has nothing to calm
-		if e == "podman" {
-			_, _ = e.run(ctx, "kill", node.Name) // its rm would first ask the node to stop, for 10 s; docker's kills
-		}
-	}
-	deleted := make(chan error, 1)
-	go func() { deleted <- c.kindProvider(e, nil).Delete(c.options.Name, filepath.Join(scratch, "kubeconfig")) }()
-	select {
-	case err = <-deleted:
-	case <-ctx.Done():
-	}
-	if ctx.Err() != nil {
-		return fmt.Errorf("%w while the nodes are being deleted", context.Cause(ctx))
-	}
-	return err
-}
-
-// quiesce keeps a node from starting containers, and waits for those that are being started. With cgroup v1, runc freezes a container
-// for a moment while it starts it; a node that is killed in that moment has processes that cannot die, and can never be removed.
-const quiesce = `systemctl stop kubelet 2>/dev/null
-n=0; while pgrep -x runc >/dev/null && [ $n -lt 40 ]; do n=$((n+1)); sleep 0.05; done
-for f in $(find /sys/fs/cgroup/freezer -name freezer.state 2>/dev/null); do [ "$(cat $f)" = THAWED ] || echo THAWED >$f; done`
-
-func (c *Cluster) kindProvider(e engine, report func(string)) *cluster.Provider {
-	return cluster.NewProvider(e.provider(), cluster.ProviderWithLogger(phases{report}))
 }

@@ -6,74 +6,49 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
-	"strconv"
 	"strings"
 	"sync"
 
-	"sigs.k8s.io/kind/pkg/apis/config/v1alpha4"
 	"sigs.k8s.io/kind/pkg/cluster"
 )
 
-// ForKind returns kind's provider and the configuration as create gives it to kind, for those who want to do the same by kind alone.
-func (c *Cluster) ForKind() (*cluster.Provider, *v1alpha4.Cluster, error) {
-	e, err := c.engine()
-	if err != nil {
-		return nil, nil, err
-	}
-	info, err := c.Info(context.Background())
-	if err != nil {
-		return nil, nil, err
-	}
-	return c.kindProvider(e, nil), c.config(info), nil
-}
-
-// config is the configuration with what the host needs.
-func (c *Cluster) config(info Info) *v1alpha4.Cluster {
-	config := c.options.Config.DeepCopy()
-	if info.CgroupVersion == "1" {
-		config.KubeadmConfigPatches = append(config.KubeadmConfigPatches, failCgroupV1)
-	}
-	return config
-}
-
 // create makes the cluster with kind. kind's call cannot be interrupted: when ctx ends, it is left to itself, and the next run finds
 // and remakes what it leaves.
-func (c *Cluster) create(ctx context.Context, report func(string)) error {
-	e, err := c.engine()
+func (m *making) create(ctx context.Context, report func(string)) error {
+	n, err := m.nodes()
 	if err != nil {
 		return err
 	}
-	info, err := c.Info(ctx)
+	info, err := m.Info(ctx)
 	if err != nil {
 		return err
 	}
-	if c.options.BeforeCreate != nil {
-		if err := c.options.BeforeCreate(ctx, info); err != nil {
+	if m.options.BeforeCreate != nil {
+		if err := m.options.BeforeCreate(ctx, info); err != nil {
 			return err
 		}
 	}
 	// The entries of a cluster that is gone would say that the one that is made now, should it stay half made, is somebody else's. What
 	// cannot be written is said at the end.
-	_, _ = c.kubeconfig.remove(written{})
-	_ = c.kubeconfig.setAside(c.options.Name)
+	_, _ = m.kubeconfig.remove(written{})
+	_ = m.kubeconfig.setAside(m.options.Name)
 	scratch, err := os.MkdirTemp("", "kindgate-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(scratch)
-	c.making.owner, c.making.madeFrom = newMark(c.options.Name), c.signature().String()
-	config := c.config(info)
+	m.owner, m.madeFrom = newMark(m.options.Name), m.options.signature().String()
+	config := m.options.forHost(info)
 	for i := range config.Nodes {
-		config.Nodes[i].ExtraMounts = append(config.Nodes[i].ExtraMounts, c.making.owner.mount())
+		config.Nodes[i].ExtraMounts = append(config.Nodes[i].ExtraMounts, m.owner.mount())
 	}
 	creation, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	created, nodesRun := make(chan error, 1), make(chan struct{})
 	go func() {
-		err := c.kindProvider(e, afterNodes(report, sync.OnceFunc(func() { close(nodesRun) }))).Create(c.options.Name,
+		err := n.kind(afterNodes(report, sync.OnceFunc(func() { close(nodesRun) }))).Create(m.options.Name,
 			cluster.CreateWithV1Alpha4Config(config),
-			cluster.CreateWithNodeImage(c.options.NodeImage),
+			cluster.CreateWithNodeImage(m.options.NodeImage),
 			cluster.CreateWithKubeconfigPath(filepath.Join(scratch, "kubeconfig")),
 			cluster.CreateWithRetain(true), // what a failure leaves is removed below, with more care
 		)
@@ -82,36 +57,36 @@ func (c *Cluster) create(ctx context.Context, report func(string)) error {
 		}
 		created <- err
 	}()
-	if err := c.followCreation(creation, e, nodesRun); err != nil {
+	if err := m.followCreation(creation, n, nodesRun); err != nil {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 		if failure := <-created; failure != nil {
-			err = c.explainCreate(ctx, e, failure) // kind has more to say than those who were waiting for it
+			err = m.explainCreate(ctx, n, failure) // kind has more to say than those who were waiting for it
 		}
-		return errors.Join(err, c.deleteFailed(ctx, e))
+		return errors.Join(err, m.deleteFailed(ctx, n))
 	}
 	select {
 	case err := <-created:
 		if err != nil {
-			return errors.Join(c.explainCreate(ctx, e, err), c.deleteFailed(ctx, e))
+			return errors.Join(m.explainCreate(ctx, n, err), m.deleteFailed(ctx, n))
 		}
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	if err := c.writeMadeFrom(ctx, e, c.making.madeFrom); err != nil {
+	if err := n.writeMadeFrom(ctx, m.madeFrom); err != nil {
 		return err
 	}
-	return c.complete(ctx, c.making.rest)
+	return m.complete(ctx, m.rest)
 }
 
 // deleteFailed removes what a failed creation has left, but not what has made it fail: nodes of the same name that are somebody else's.
-func (c *Cluster) deleteFailed(ctx context.Context, e engine) error {
-	_, owner, err := c.ownedNodes(ctx, e)
-	if err != nil || owner != c.making.owner {
+func (m *making) deleteFailed(ctx context.Context, n nodes) error {
+	_, owner, err := n.owned(ctx)
+	if err != nil || owner != m.owner {
 		return err
 	}
-	return c.deleteNodes(ctx, e, owner)
+	return n.delete(ctx, owner)
 }
 
 // afterNodes is report, which also calls run when kind announces the phase that follows the one in which it makes the nodes.
@@ -129,25 +104,25 @@ func afterNodes(report func(string), run func()) func(string) {
 }
 
 // followCreation announces the stages that kind's one call goes through.
-func (c *Cluster) followCreation(ctx context.Context, e engine, nodesRun chan struct{}) error {
+func (m *making) followCreation(ctx context.Context, n nodes, nodesRun chan struct{}) error {
 	select {
 	case <-nodesRun:
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	close(c.making.node)
-	if _, err := e.exec(ctx, c.NodeName(), `until [ -s /etc/kubernetes/admin.conf ]; do sleep 0.1; done`); err != nil {
+	close(m.node)
+	if _, err := n.exec(ctx, n.controlPlane(), `until [ -s /etc/kubernetes/admin.conf ]; do sleep 0.1; done`); err != nil {
 		return err
 	}
-	client, err := c.nodeClient(e)
+	client, err := m.nodeClient(n)
 	if err != nil {
 		return err
 	}
-	if _, err := c.waitAPI(ctx, e, client); err != nil {
+	if _, err := m.waitAPI(ctx, n, client); err != nil {
 		return err
 	}
-	c.making.rest = c.connect(client)
-	close(c.making.api)
+	m.rest = m.connect(client)
+	close(m.api)
 	return nil
 }
 
@@ -175,15 +150,15 @@ func (p *PortError) Error() string { return fmt.Sprintf("a host port is taken: %
 func (p *PortError) Unwrap() error { return p.Err }
 
 // explainCreate says what the user can do about an error of kind's.
-func (c *Cluster) explainCreate(ctx context.Context, e engine, err error) error {
+func (m *making) explainCreate(ctx context.Context, n nodes, err error) error {
 	message := err.Error()
 	switch {
 	case strings.Contains(message, "failed to pull image"), strings.Contains(message, "pull access denied"):
-		image := c.options.NodeImage
+		image := m.options.NodeImage
 		if image == "" {
 			image = "kind's default node image"
 		}
-		out, _ := e.run(ctx, "images", "--format", "{{.Repository}}:{{.Tag}}", "kindest/node") // only to help
+		out, _ := n.run(ctx, "images", "--format", "{{.Repository}}:{{.Tag}}", "kindest/node") // only to help
 		return &NodeImageError{Image: image, Have: strings.Fields(out), Err: errors.New(lastLine(err))}
 	}
 	return explainPort(err)
@@ -199,23 +174,6 @@ func explainPort(err error) error {
 	}
 	return err
 }
-
-// explainStart says who has the port of a node that is there and cannot be started.
-func (c *Cluster) explainStart(ctx context.Context, err error) error {
-	port := hostPort.FindStringSubmatch(err.Error())
-	if !portTaken(err) || port == nil {
-		return explainPort(err)
-	}
-	number, _ := strconv.Atoi(port[1])
-	holder, taken := c.PortHolder(ctx, number)
-	if !taken {
-		holder = "another program"
-	}
-	return fmt.Errorf("port %d, which the cluster was made with, is taken by %s: end it, and run up again, or teardown and up with another port", number, holder)
-}
-
-// hostPort is the first address of an engine's complaint.
-var hostPort = regexp.MustCompile(`(?:\d+\.){3}\d+:(\d+)`)
 
 func portTaken(err error) bool {
 	message := err.Error()

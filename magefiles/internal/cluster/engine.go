@@ -14,6 +14,8 @@ import (
 	"strings"
 
 	"sigs.k8s.io/kind/pkg/cluster"
+
+	"kindgate/magefiles/internal/machine"
 )
 
 // engine is the command line of the container engine that kind uses: docker, podman or nerdctl. Its calls are those that the three
@@ -150,41 +152,6 @@ func (e engine) info(ctx context.Context) (Info, error) {
 	return info, nil
 }
 
-// container is a node as the engine sees it.
-type container struct {
-	Name, State string
-	// loadBalancer: it is the one that kind puts before several control planes, which has no mark.
-	loadBalancer bool
-	mark         mark // empty until it is read, see ownedNodes
-}
-
-// nodes returns the containers of a kind cluster, running or not, control planes first.
-func (e engine) nodes(ctx context.Context, cluster string) ([]container, error) {
-	out, err := e.run(ctx, "ps", "--all", "--filter", "label=io.x-k8s.kind.cluster="+cluster, "--format", "{{.Names}}\t{{.Status}}")
-	if err != nil {
-		return nil, err
-	}
-	var nodes []container
-	for line := range strings.Lines(out) {
-		name, status, _ := strings.Cut(strings.TrimSpace(line), "\t")
-		node := container{Name: name, State: "stopped", loadBalancer: name == cluster+"-external-load-balancer"}
-		switch {
-		case strings.HasPrefix(status, "Removal"), strings.HasPrefix(status, "Dead"):
-			node.State = "removing"
-		case strings.Contains(status, "Paused"), strings.Contains(status, "paused"):
-			node.State = "paused"
-		case strings.HasPrefix(status, "Up"):
-			node.State = "running"
-		}
-		if strings.Contains(name, "-control-plane") {
-			nodes = append([]container{node}, nodes...)
-		} else {
-			nodes = append(nodes, node)
-		}
-	}
-	return nodes, nil
-}
-
 // exec runs a shell line in a node.
 func (e engine) exec(ctx context.Context, node, script string) (string, error) {
 	return e.run(ctx, "exec", node, "sh", "-c", script)
@@ -204,4 +171,18 @@ func (e engine) published(ctx context.Context, node string) (map[int]bool, error
 		}
 	}
 	return ports, nil
+}
+
+// portHolder names who listens on a port of this machine, the container that publishes it or else the process; false for a free port.
+func (e engine) portHolder(ctx context.Context, port int) (string, bool) {
+	holder, taken := machine.PortHolder(ctx, port)
+	if !taken {
+		return "", false
+	}
+	if e != "" {
+		if out, _ := e.run(ctx, "ps", "--filter", fmt.Sprintf("publish=%d", port), "--format", "{{.Names}}"); strings.TrimSpace(out) != "" {
+			return "container " + strings.TrimSpace(out), true
+		}
+	}
+	return holder.String(), true
 }

@@ -40,11 +40,11 @@ func normal(ref string) string {
 // and returns them. What the engine lacks, too, is left for the nodes to pull, and returned as left. progress is told of the bytes copied
 // and their total, which is the engine's estimate. The control plane's container must run; Kubernetes need not.
 func (c *Cluster) LoadImages(ctx context.Context, refs []string, progress func(copied, total int64)) (loaded, left []string, err error) {
-	e, err := c.engine()
+	n, err := c.nodes()
 	if err != nil {
 		return nil, nil, err
 	}
-	nodes, err := e.nodes(ctx, c.options.Name)
+	found, err := n.list(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -52,12 +52,12 @@ func (c *Cluster) LoadImages(ctx context.Context, refs []string, progress func(c
 	if err != nil {
 		return nil, nil, err
 	}
-	local, total := e.localImages(ctx, refs)
-	for _, node := range nodes {
+	local, total := n.localImages(ctx, refs)
+	for _, node := range found {
 		if node.loadBalancer {
 			continue
 		}
-		out, err := e.exec(ctx, node.Name, waitContainerd+`ctr -n k8s.io images list -q`)
+		out, err := n.exec(ctx, node.Name, waitContainerd+`ctr -n k8s.io images list -q`)
 		if err != nil {
 			return nil, nil, fmt.Errorf("images of node %s: %w", node.Name, err)
 		}
@@ -75,7 +75,7 @@ func (c *Cluster) LoadImages(ctx context.Context, refs []string, progress func(c
 		if len(lacking) == 0 {
 			continue
 		}
-		if err := e.copyImages(ctx, info, lacking, node.Name, func(copied int64) { progress(copied, total) }); err != nil {
+		if err := n.copyImages(ctx, info, lacking, node.Name, func(copied int64) { progress(copied, total) }); err != nil {
 			return nil, nil, fmt.Errorf("images into node %s: %w", node.Name, err)
 		}
 		loaded = append(loaded, lacking...)

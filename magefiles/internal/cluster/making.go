@@ -19,9 +19,10 @@ import (
 
 // making is the course of a cluster's creation: other steps begin as soon as the stage they need is reached.
 type making struct {
+	*look
 	node, api, done, failed chan struct{}
 	err                     error
-	kubeconfig              string // the administrator's, as kind gives it
+	administrator           string // the kubeconfig of the cluster, as kind gives it
 	rest                    *rest.Config
 	observation             Observation
 	owner                   mark   // of the nodes
@@ -35,7 +36,7 @@ type making struct {
 func (c *Cluster) Begin(ctx context.Context, report func(string)) {
 	c.start.Do(func() {
 		go func() {
-			if err := c.converge(ctx, report); err != nil {
+			if err := c.making.converge(ctx, report); err != nil {
 				c.making.err = err
 				close(c.making.failed)
 			}
@@ -100,7 +101,7 @@ func (c *Cluster) Services(ctx context.Context, report func(string)) error {
 		case <-ctx.Done():
 		}
 	}()
-	err = c.await(ctx, cfg, daemonSetResource, metav1.NamespaceSystem, "kube-proxy", func(set *unstructured.Unstructured) (string, bool) {
+	err = await(ctx, cfg, daemonSetResource, metav1.NamespaceSystem, "kube-proxy", func(set *unstructured.Unstructured) (string, bool) {
 		ready, _, _ := unstructured.NestedInt64(set.Object, "status", "numberReady")
 		return "kube-proxy", ready > 0
 	})
@@ -138,21 +139,20 @@ func (m *making) wait(ctx context.Context, stage chan struct{}) error {
 	}
 }
 
-func (c *Cluster) converge(ctx context.Context, report func(string)) error {
-	if err := c.awaitRemoval(ctx, report); err != nil {
+func (m *making) converge(ctx context.Context, report func(string)) error {
+	if err := m.awaitRemoval(ctx, report); err != nil {
 		return err
 	}
-	observation, err := c.Observe(ctx)
+	observation, err := m.Observe(ctx)
 	if err != nil {
 		return err
 	}
-	m := c.making
 	m.result, m.observation, m.owner = result.Unchanged, observation, observation.owner
 	switch observation.State {
 	case Ready:
 		m.rest = observation.REST
 		if observation.kubeconfig != "" {
-			c.restore(ctx, observation)
+			m.restore(ctx, observation)
 		}
 		close(m.node)
 		close(m.api)
@@ -160,126 +160,103 @@ func (c *Cluster) converge(ctx context.Context, report func(string)) error {
 		return nil
 	case Absent:
 		m.result = result.Created
-		return c.create(ctx, report)
+		return m.create(ctx, report)
 	case Foreign:
-		if !c.mayDelete(observation.Foreign) {
+		if !m.mayDelete(observation.Foreign) {
 			return observation.Foreign
 		}
-		return c.remake(ctx, report)
+		return m.remake(ctx, report)
 	}
-	e, err := c.engine()
+	n, err := m.nodes()
 	if err != nil {
 		return err
 	}
 	if observation.State == Stopped {
 		report("starting the node again")
 		m.result, m.detail = result.Repaired, "was stopped, started again"
-		left, err := c.startNodes(ctx, e)
+		left, err := n.start(ctx)
 		if err != nil {
 			return err
 		}
 		if !left {
 			m.result, m.detail = result.Created, ""
-			return c.create(ctx, report)
+			return m.create(ctx, report)
 		}
 	}
-	if whole, err := c.hasControlPlane(ctx, e); err != nil {
+	if whole, err := n.hasControlPlane(ctx); err != nil {
 		return err
 	} else if !whole {
-		return c.remake(ctx, report)
+		return m.remake(ctx, report)
 	}
-	m.madeFrom, err = c.madeFrom(ctx, e, m.owner)
+	m.madeFrom, err = m.madeOf(ctx, n, m.owner)
 	if err != nil {
 		return err
 	}
 	if m.madeFrom == "" {
-		return c.remake(ctx, report)
+		return m.remake(ctx, report)
 	}
-	if err := c.writeMadeFrom(ctx, e, m.madeFrom); err != nil {
+	if err := n.writeMadeFrom(ctx, m.madeFrom); err != nil {
 		return err
 	}
-	if err := c.resume(ctx, e, report); err != nil {
+	if err := m.resume(ctx, n, report); err != nil {
 		return err
 	}
-	return c.complete(ctx, m.rest)
-}
-
-// hasControlPlane tells whether the container with the cluster's data is there. It returns false where only workers are left; one that has
-// another name now is an error, and stays.
-func (c *Cluster) hasControlPlane(ctx context.Context, e engine) (bool, error) {
-	nodes, err := e.nodes(ctx, c.options.Name)
-	if err != nil {
-		return false, err
-	}
-	var others []string
-	for _, node := range nodes {
-		if node.Name == c.NodeName() {
-			return true, nil
-		}
-		if !node.loadBalancer && !strings.HasPrefix(node.Name, c.options.Name+"-worker") {
-			others = append(others, node.Name)
-		}
-	}
-	if len(others) > 0 {
-		return false, fmt.Errorf("container %s is not there, but %s: if it was renamed, give it its name back; else teardown and up make a new cluster",
-			c.NodeName(), strings.Join(others, ", "))
-	}
-	return false, nil
+	return m.complete(ctx, m.rest)
 }
 
 // restore puts back the records of a cluster that is ready: the user's context, and the file that says that it is complete. One that cannot
 // be written is no reason to stop: the Node says it too.
-func (c *Cluster) restore(ctx context.Context, observation Observation) {
-	c.putBack(observation.kubeconfig)
+func (m *making) restore(ctx context.Context, observation Observation) {
+	m.putBack(observation.kubeconfig)
 	if observation.owner == "" {
 		return // an earlier release left no mark, and no folder for the file
 	}
-	e, err := c.engine()
+	n, err := m.nodes()
 	if err == nil {
-		err = c.writeMadeFrom(ctx, e, observation.Node.Annotations[madeFromAnnotation])
+		err = n.writeMadeFrom(ctx, observation.Node.Annotations[madeFromAnnotation])
 	}
 	if err != nil {
-		c.making.detail = strings.Trim(c.making.detail+"; "+err.Error(), "; ")
+		m.detail = strings.Trim(m.detail+"; "+err.Error(), "; ")
 	}
 }
 
 // remake deletes a half-made cluster and makes it anew.
-func (c *Cluster) remake(ctx context.Context, report func(string)) error {
-	e, err := c.engine()
+func (m *making) remake(ctx context.Context, report func(string)) error {
+	n, err := m.nodes()
 	if err != nil {
 		return err
 	}
 	report("removing a cluster whose creation was interrupted")
-	if err := c.deleteNodes(ctx, e, c.making.owner); err != nil {
+	if err := n.delete(ctx, m.owner); err != nil {
 		return fmt.Errorf("delete the half-made cluster: %w", err)
 	}
-	c.making.result, c.making.detail = result.Repaired, "its creation had been interrupted: made anew"
-	return c.create(ctx, report)
+	m.result, m.detail = result.Repaired, "its creation had been interrupted: made anew"
+	return m.create(ctx, report)
 }
 
 // putBack writes the context of a cluster that is ready into the user's kubeconfig.
-func (c *Cluster) putBack(raw string) {
-	changed, err := c.putContext(raw)
-	switch m := c.making; {
+func (m *making) putBack(raw string) {
+	changed, err := m.putContext(raw)
+	switch {
 	case err != nil:
 		m.detail = err.Error()
 	case changed:
-		m.result, m.detail = result.Repaired, fmt.Sprintf("its context was not in %s: put back", c.kubeconfig.path)
+		m.result, m.detail = result.Repaired, fmt.Sprintf("its context was not in %s: put back", m.kubeconfig.path)
 	}
 }
 
 // awaitRemoval waits for nodes that are being removed, perhaps by a run that was ended a moment ago.
-func (c *Cluster) awaitRemoval(ctx context.Context, report func(string)) error {
-	if client, _, err := c.kubeconfig.find(); err != nil || client != nil {
+func (m *making) awaitRemoval(ctx context.Context, report func(string)) error {
+	if client, _, err := m.kubeconfig.find(); err != nil || client != nil {
 		return err // it was completed before: Observe asks the API server first
 	}
-	e, err := c.engine()
+	n, err := m.nodes()
 	if err != nil {
 		return err
 	}
-	return poll(ctx, fmt.Sprintf("the old nodes of cluster %s to be removed", c.options.Name), func() (bool, error) {
-		nodes, err := e.nodes(ctx, c.options.Name)
-		removing := slices.ContainsFunc(nodes, func(node container) bool { return node.State == "removing" })
+	return poll(ctx, fmt.Sprintf("the old nodes of cluster %s to be removed", m.options.Name), func() (bool, error) {
+		found, err := n.list(ctx)
+		removing := slices.ContainsFunc(found, func(node container) bool { return node.State == "removing" })
 		if removing {
 			report("waiting for the old nodes to be removed")
 		}
@@ -288,15 +265,14 @@ func (c *Cluster) awaitRemoval(ctx context.Context, report func(string)) error {
 }
 
 // complete does what is left when the API server answers: the user's context, the annotations that say so, and a node that is Ready.
-func (c *Cluster) complete(ctx context.Context, client *rest.Config) error {
-	m := c.making
-	changed, err := c.putContext(m.kubeconfig)
+func (m *making) complete(ctx context.Context, client *rest.Config) error {
+	changed, err := m.putContext(m.administrator)
 	said := ""
 	switch {
 	case err != nil:
 		said = err.Error()
 	case changed:
-		said = fmt.Sprintf("context %s in %s", c.kubeconfig.context, c.kubeconfig.path)
+		said = fmt.Sprintf("context %s in %s", m.kubeconfig.context, m.kubeconfig.path)
 	}
 	m.detail = strings.Trim(m.detail+"; "+said, "; ")
 	clientset, err := kubernetes.NewForConfig(client)
@@ -310,11 +286,11 @@ func (c *Cluster) complete(ctx context.Context, client *rest.Config) error {
 		if err != nil {
 			return err
 		}
-		if _, err := clientset.CoreV1().Nodes().Patch(ctx, c.NodeName(), types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
-			return fmt.Errorf("Node/%s: %w", c.NodeName(), err)
+		if _, err := clientset.CoreV1().Nodes().Patch(ctx, m.NodeName(), types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
+			return fmt.Errorf("Node/%s: %w", m.NodeName(), err)
 		}
 	}
-	if err := c.awaitReady(ctx, client); err != nil {
+	if err := awaitReady(ctx, client, m.NodeName()); err != nil {
 		return err
 	}
 	close(m.done)
@@ -322,15 +298,15 @@ func (c *Cluster) complete(ctx context.Context, client *rest.Config) error {
 }
 
 // putContext writes the user's kubeconfig. A file that may not be written is no reason to stop: the run itself does not need it.
-func (c *Cluster) putContext(raw string) (changed bool, err error) {
+func (m *making) putContext(raw string) (changed bool, err error) {
 	entries, err := clientcmd.Load([]byte(raw))
 	if err != nil {
 		return false, err
 	}
-	changed, err = c.kubeconfig.put(written{owner: c.making.owner, entries: entries})
+	changed, err = m.kubeconfig.put(written{owner: m.owner, entries: entries})
 	if err != nil {
-		c.making.unwritten = true
-		return false, fmt.Errorf("the context %s was not written (%w)", c.kubeconfig.context, err)
+		m.unwritten = true
+		return false, fmt.Errorf("the context %s was not written (%w)", m.kubeconfig.context, err)
 	}
 	return changed, nil
 }

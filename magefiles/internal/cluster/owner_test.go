@@ -12,8 +12,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// fakeEngine answers as a container engine does: lists gives the lines of each turn of ps, mounts those of inspect.
-func fakeEngine(t *testing.T, list, mounts string) engine {
+// fakeNodes answers as a container engine does: lists gives the lines of each turn of ps, mounts those of inspect.
+func fakeNodes(t *testing.T, list, mounts string) nodes {
 	t.Helper()
 	if runtime.GOOS == "windows" {
 		t.Skip("the engine's stand-in is a shell script")
@@ -23,37 +23,36 @@ func fakeEngine(t *testing.T, list, mounts string) engine {
 	if err := os.WriteFile(path, []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	return engine(path)
+	return nodes{engine(path), "k"}
 }
 
 func TestAClusterIsOursOnlyIfAllOfItsNodesHaveOneMark(t *testing.T) {
-	const nodes = "k-worker\tUp 2 minutes\nk-control-plane\tUp 2 minutes\nk-external-load-balancer\tUp 2 minutes\n"
+	const list = "k-worker\tUp 2 minutes\nk-control-plane\tUp 2 minutes\nk-external-load-balancer\tUp 2 minutes\n"
 	const a, b = "/AAAAAAAAAAAAAAAAAAAAAAAAAA", "/BBBBBBBBBBBBBBBBBBBBBBBBBB"
 	marked := func(m string) string { return "/var\t" + marksFolder + "/" + m + "\t/lib/modules\t\n" }
 	for name, test := range map[string]struct {
 		list, mounts string
 		want         mark
 	}{
-		"marked":                                {nodes, marked("k"+a) + marked("k"+a), "k" + a},
-		"not marked":                            {nodes, "/var\t\n/var\t\n", ""},
-		"a node of somebody":                    {nodes, marked("k"+a) + "/var\t\n", ""},
-		"of two clusters":                       {nodes, marked("k"+a) + marked("k"+b), ""},
-		"another's mark":                        {nodes, marked("other"+a) + marked("other"+a), ""},
-		"no identity":                           {nodes, marked("k/notes") + marked("k/notes"), ""},
+		"marked":                                {list, marked("k"+a) + marked("k"+a), "k" + a},
+		"not marked":                            {list, "/var\t\n/var\t\n", ""},
+		"a node of somebody":                    {list, marked("k"+a) + "/var\t\n", ""},
+		"of two clusters":                       {list, marked("k"+a) + marked("k"+b), ""},
+		"another's mark":                        {list, marked("other"+a) + marked("other"+a), ""},
+		"no identity":                           {list, marked("k/notes") + marked("k/notes"), ""},
 		"no cluster":                            {"", "", ""},
 		"a load balancer":                       {"k-external-load-balancer\tUp 2 minutes\n", "", ""},
 		"a stranger's container of a like name": {"k-control-plane\tUp\nmydb-external-load-balancer\tUp\n", marked("k"+a) + "/var\t\n", ""},
-		"no mounts at all":                      {nodes, "\n\n", ""},
+		"no mounts at all":                      {list, "\n\n", ""},
 	} {
-		c := New(Options{Name: "k", Kubeconfig: "/none"})
-		e := fakeEngine(t, test.list, "cat <<'END'\n"+test.mounts+"END\n")
-		found, owner, err := c.ownedNodes(t.Context(), e)
+		n := fakeNodes(t, test.list, "cat <<'END'\n"+test.mounts+"END\n")
+		found, owner, err := n.owned(t.Context())
 		if err != nil || owner != test.want || len(found) != strings.Count(test.list, "\n") {
 			t.Errorf("%s: %d nodes of %q: %v", name, len(found), owner, err)
 		}
 	}
-	broken := fakeEngine(t, nodes, "echo broken >&2; exit 1")
-	if _, _, err := New(Options{Name: "k", Kubeconfig: "/none"}).ownedNodes(t.Context(), broken); err == nil || !strings.Contains(err.Error(), "broken") {
+	broken := fakeNodes(t, list, "echo broken >&2; exit 1")
+	if _, _, err := broken.owned(t.Context()); err == nil || !strings.Contains(err.Error(), "broken") {
 		t.Error(err)
 	}
 }
@@ -62,12 +61,12 @@ func TestAClusterIsOursOnlyIfAllOfItsNodesHaveOneMark(t *testing.T) {
 func TestNodesOfAnotherClusterThanTheMeantOneAreNotDeleted(t *testing.T) {
 	c := New(Options{Name: "k", Kubeconfig: "/none"})
 	for _, mounts := range []string{"/var\t\n", marksFolder + "/k/other\t\n"} {
-		e := fakeEngine(t, "k-control-plane\tUp 2 minutes\n", "cat <<'END'\n"+mounts+"END\n")
-		if err := c.deleteNodes(t.Context(), e, "k/meant"); err == nil || !strings.Contains(err.Error(), "left as it is") {
+		n := fakeNodes(t, "k-control-plane\tUp 2 minutes\n", "cat <<'END'\n"+mounts+"END\n")
+		if err := n.delete(t.Context(), "k/meant"); err == nil || !strings.Contains(err.Error(), "left as it is") {
 			t.Error(err)
 		}
 		c.making.owner = "k/meant"
-		if err := c.deleteFailed(t.Context(), e); err != nil {
+		if err := c.making.deleteFailed(t.Context(), n); err != nil {
 			t.Errorf("what made a creation fail is no error of its clean-up: %v", err)
 		}
 	}
@@ -85,7 +84,7 @@ func TestAClusterIsOnlyRemadeForItsControlPlaneWhereNoContainerMayHaveItsData(t 
 		"k-worker\tUp\nmoved\tUp\n":                            {false, "k-control-plane is not there, but moved"},
 		"k-control-plane2\tUp\nk-external-load-balancer\tUp\n": {false, "k-control-plane is not there, but k-control-plane2"},
 	} {
-		there, err := New(Options{Name: "k", Kubeconfig: "/none"}).hasControlPlane(t.Context(), fakeEngine(t, list, ""))
+		there, err := fakeNodes(t, list, "").hasControlPlane(t.Context())
 		if there != want.there || (err != nil) != (want.words != "") || err != nil && !strings.Contains(err.Error(), want.words) {
 			t.Errorf("%q: %v, %v", list, there, err)
 		}

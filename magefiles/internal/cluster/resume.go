@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"time"
 
@@ -14,67 +13,40 @@ import (
 	"kindgate/magefiles/internal/result"
 )
 
-// startNodes starts what does not run. It returns false where no node is left: an engine lists a container while it makes it, but cannot
-// start it yet, and takes it back when the run that wanted it was killed.
-func (c *Cluster) startNodes(ctx context.Context, e engine) (left bool, err error) {
-	err = poll(ctx, fmt.Sprintf("the nodes of cluster %s to be there as a whole", c.options.Name), func() (bool, error) {
-		nodes, err := e.nodes(ctx, c.options.Name)
-		left = len(nodes) > 0
-		if err != nil {
-			return false, err
-		}
-		for _, node := range nodes {
-			verb := map[string]string{"paused": "unpause", "stopped": "start"}[node.State]
-			if verb == "" {
-				continue
-			}
-			_, err := e.run(ctx, verb, node.Name)
-			if isGone(err) {
-				return false, nil
-			}
-			if err != nil {
-				return false, c.explainStart(ctx, err)
-			}
-		}
-		return true, nil
-	})
-	return left, err
-}
-
 // resume connects to a complete cluster whose nodes run.
-func (c *Cluster) resume(ctx context.Context, e engine, report func(string)) error {
-	client, err := c.nodeClient(e)
+func (m *making) resume(ctx context.Context, n nodes, report func(string)) error {
+	client, err := m.nodeClient(n)
 	if err != nil {
 		return err
 	}
 	report("waiting for the API server")
-	clientset, err := c.waitAPI(ctx, e, client)
+	clientset, err := m.waitAPI(ctx, n, client)
 	if err != nil {
 		return err
 	}
-	node, err := clientset.CoreV1().Nodes().Get(ctx, c.NodeName(), metav1.GetOptions{})
+	node, err := clientset.CoreV1().Nodes().Get(ctx, n.controlPlane(), metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		report("having the kubelet register the node again")
-		_, _ = e.exec(ctx, c.NodeName(), "systemctl restart kubelet")
-		if err := c.awaitRegistered(ctx, c.connect(client)); err != nil {
+		_, _ = n.exec(ctx, n.controlPlane(), "systemctl restart kubelet")
+		if err := awaitRegistered(ctx, m.connect(client), n.controlPlane()); err != nil {
 			return err
 		}
-		node, err = clientset.CoreV1().Nodes().Get(ctx, c.NodeName(), metav1.GetOptions{})
+		node, err = clientset.CoreV1().Nodes().Get(ctx, n.controlPlane(), metav1.GetOptions{})
 	}
 	if err != nil {
 		return err
 	}
-	if started := time.Now(); c.making.result == result.Repaired {
+	if started := time.Now(); m.result == result.Repaired {
 		// What the API server says of pods is from before the stop until the kubelet has reported again.
 		report("waiting for the kubelet to report")
-		if err := c.awaitKubelet(ctx, c.connect(client), started); err != nil {
+		if err := awaitKubelet(ctx, m.connect(client), n.controlPlane(), started); err != nil {
 			return err
 		}
 	}
-	c.making.rest = c.connect(client)
-	c.making.observation = c.ready(node, client)
-	close(c.making.node)
-	close(c.making.api)
+	m.rest = m.connect(client)
+	m.observation = m.ready(node, client)
+	close(m.node)
+	close(m.api)
 	return nil
 }
 
@@ -84,11 +56,11 @@ func isGone(err error) bool {
 }
 
 // nodeClient reads the administrator's credentials from the node.
-func (c *Cluster) nodeClient(e engine) (*rest.Config, error) {
-	raw, err := c.kindProvider(e, nil).KubeConfig(c.options.Name, false)
+func (m *making) nodeClient(n nodes) (*rest.Config, error) {
+	raw, err := n.administrator()
 	if err != nil {
 		return nil, err
 	}
-	c.making.kubeconfig = raw
+	m.administrator = raw
 	return clientcmd.RESTConfigFromKubeConfig([]byte(raw))
 }

@@ -34,7 +34,7 @@ func poll(ctx context.Context, waitingFor string, ask func() (done bool, err err
 }
 
 // await waits until check is done with the named object of a resource.
-func (c *Cluster) await(ctx context.Context, cfg *rest.Config, resource schema.GroupVersionResource, namespace, name string,
+func await(ctx context.Context, cfg *rest.Config, resource schema.GroupVersionResource, namespace, name string,
 	check func(*unstructured.Unstructured) (waitingFor string, done bool)) error {
 	client, err := dynamic.NewForConfig(cfg)
 	if err != nil {
@@ -58,22 +58,22 @@ var (
 )
 
 // awaitRegistered waits until the control plane's node is registered.
-func (c *Cluster) awaitRegistered(ctx context.Context, cfg *rest.Config) error {
-	return c.await(ctx, cfg, nodeResource, "", c.NodeName(), func(*unstructured.Unstructured) (string, bool) { return "", true })
+func awaitRegistered(ctx context.Context, cfg *rest.Config, name string) error {
+	return await(ctx, cfg, nodeResource, "", name, func(*unstructured.Unstructured) (string, bool) { return "", true })
 }
 
 // awaitKubelet waits until the node's kubelet has renewed its lease, which it does every 10 s, and at its start.
-func (c *Cluster) awaitKubelet(ctx context.Context, cfg *rest.Config, since time.Time) error {
-	return c.await(ctx, cfg, leaseResource, corev1.NamespaceNodeLease, c.NodeName(), func(lease *unstructured.Unstructured) (string, bool) {
+func awaitKubelet(ctx context.Context, cfg *rest.Config, name string, since time.Time) error {
+	return await(ctx, cfg, leaseResource, corev1.NamespaceNodeLease, name, func(lease *unstructured.Unstructured) (string, bool) {
 		text, _, _ := unstructured.NestedString(lease.Object, "spec", "renewTime")
 		renewed, err := time.Parse(time.RFC3339, text)
-		return "the kubelet of " + c.NodeName() + " to report", err == nil && renewed.After(since.Add(-time.Second))
+		return "the kubelet of " + name + " to report", err == nil && renewed.After(since.Add(-time.Second))
 	})
 }
 
 // awaitReady waits until the control plane's node can take pods.
-func (c *Cluster) awaitReady(ctx context.Context, cfg *rest.Config) error {
-	return c.await(ctx, cfg, nodeResource, "", c.NodeName(), func(u *unstructured.Unstructured) (string, bool) {
+func awaitReady(ctx context.Context, cfg *rest.Config, name string) error {
+	return await(ctx, cfg, nodeResource, "", name, func(u *unstructured.Unstructured) (string, bool) {
 		var node corev1.Node
 		_ = runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, &node)
 		if condition := ReadyCondition(&node); condition != nil {
@@ -98,7 +98,7 @@ func ReadyCondition(node *corev1.Node) *corev1.NodeCondition {
 var errNoAdministrator = errors.New("the API server refuses its administrator: there is no ClusterRoleBinding/kubeadm:cluster-admins")
 
 // waitAPI waits until the API server answers an administrator, which a starting one does some time after it listens.
-func (c *Cluster) waitAPI(ctx context.Context, e engine, client *rest.Config) (*kubernetes.Clientset, error) {
+func (m *making) waitAPI(ctx context.Context, n nodes, client *rest.Config) (*kubernetes.Clientset, error) {
 	probe := rest.CopyConfig(client)
 	probe.QPS = -1
 	clientset, err := kubernetes.NewForConfig(probe)
@@ -107,7 +107,7 @@ func (c *Cluster) waitAPI(ctx context.Context, e engine, client *rest.Config) (*
 	}
 	last := errors.New("no answer yet")
 	var refused time.Time
-	err = poll(ctx, fmt.Sprintf("the API server of cluster %s", c.options.Name), func() (bool, error) {
+	err = poll(ctx, fmt.Sprintf("the API server of cluster %s", n.cluster), func() (bool, error) {
 		look, cancel := context.WithTimeout(ctx, limits.FirstAnswer)
 		defer cancel()
 		_, err := clientset.CoreV1().Namespaces().Get(look, metav1.NamespaceSystem, metav1.GetOptions{})
@@ -120,7 +120,7 @@ func (c *Cluster) waitAPI(ctx context.Context, e engine, client *rest.Config) (*
 		case refused.IsZero():
 			refused = time.Now()
 		case time.Since(refused) > limits.Refusing:
-			if kubeadm, err := e.exec(ctx, c.NodeName(), "pgrep -x kubeadm || true"); err == nil && kubeadm == "" {
+			if kubeadm, err := n.exec(ctx, n.controlPlane(), "pgrep -x kubeadm || true"); err == nil && kubeadm == "" {
 				return false, errNoAdministrator
 			}
 		}
@@ -128,11 +128,11 @@ func (c *Cluster) waitAPI(ctx context.Context, e engine, client *rest.Config) (*
 	})
 	if errors.Is(err, errNoAdministrator) {
 		return nil, fmt.Errorf("%w\nThis puts it back: %s exec %s kubectl --kubeconfig /etc/kubernetes/super-admin.conf create clusterrolebinding kubeadm:cluster-admins --clusterrole=cluster-admin --group=kubeadm:cluster-admins",
-			err, c.EngineName(), c.NodeName())
+			err, n.engine, n.controlPlane())
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w\nLook at: %s logs %s. If nothing in the cluster matters, teardown and up make a new one.",
-			err, last, c.EngineName(), c.NodeName())
+			err, last, n.engine, n.controlPlane())
 	}
-	return kubernetes.NewForConfig(c.connect(client))
+	return kubernetes.NewForConfig(m.connect(client))
 }
