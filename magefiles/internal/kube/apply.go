@@ -111,7 +111,7 @@ func (c *Client) apply(ctx context.Context, object Object, live *unstructured.Un
 	}
 	change := Change{Object: object}
 	if err := c.applyOnce(ctx, &change, live); err != nil {
-		return Change{}, object.failed(c.replacing(object, err))
+		return Change{}, object.failed(replacing(object, err, c.options.Kubectl))
 	}
 	change.Before = before(live, change.Result)
 	change.OnDelete = live != nil && change.Result != result.Unchanged && updatesOnDelete(object.Unstructured)

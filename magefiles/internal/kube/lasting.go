@@ -71,7 +71,7 @@ var immutable = []string{"immutable", "may not change fields other than", "for f
 
 // replacing adds to the refusal of a change what replaces the object. The refusal itself may have the field's whole value, such as a Job's
 // template: its fields say enough.
-func (c *Client) replacing(object Object, err error) error {
+func replacing(object Object, err error, kubectl string) error {
 	var status apierrors.APIStatus
 	if !apierrors.IsInvalid(err) || !errors.As(err, &status) || status.Status().Details == nil {
 		return err
@@ -87,5 +87,5 @@ func (c *Client) replacing(object Object, err error) error {
 		return err
 	}
 	return fmt.Errorf("%s cannot be changed in what is there (%s). To replace it, delete it with all that goes with it, and run again: %s delete %s",
-		strings.Join(fields, ", "), metav1.StatusReasonInvalid, c.options.Kubectl, arguments(object.Unstructured))
+		strings.Join(fields, ", "), metav1.StatusReasonInvalid, kubectl, arguments(object.Unstructured))
 }

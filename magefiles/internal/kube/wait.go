@@ -61,32 +61,6 @@ func conditions(live *unstructured.Unstructured) []metav1.Condition {
 	return status.Status.Conditions
 }
 
-// WaitEstablished waits until the API server serves the kinds that the given CustomResourceDefinitions define.
-func (c *Client) WaitEstablished(ctx context.Context, crds []Object) error {
-	names := map[string]bool{}
-	var kind schema.GroupVersionKind
-	for _, crd := range crds {
-		if crd.GetKind() == "CustomResourceDefinition" { // later releases bring admission policies along
-			names[crd.GetName()], kind = true, crd.GroupVersionKind()
-		}
-	}
-	if len(names) == 0 {
-		return nil
-	}
-	defer c.mapper.Reset()
-	return c.Until(ctx, kind, "", func(live []*unstructured.Unstructured) (string, bool, error) {
-		established := 0
-		for _, crd := range live {
-			if names[crd.GetName()] && slices.ContainsFunc(conditions(crd), func(condition metav1.Condition) bool {
-				return condition.Type == "Established" && condition.Status == metav1.ConditionTrue
-			}) {
-				established++
-			}
-		}
-		return fmt.Sprintf("%d of %d CustomResourceDefinitions to be established", established, len(names)), established == len(names), nil
-	})
-}
-
 // WaitReady waits until every workload among objects is up: a Deployment, DaemonSet, StatefulSet or ReplicaSet is rolled out, a Job has
 // completed, a Pod of its own is ready or has succeeded, and until the API server serves the kinds that some of them define. It tells report what it waits for. Its error names every one that something keeps
 // from it which does not pass by itself, with the cluster's own words and the last lines of a failed container's log. patience is how long
@@ -306,14 +280,14 @@ func (w *wait) ask(ctx context.Context, s *sight, live *unstructured.Unstructure
 	switch {
 	case s.done || s.trouble != nil && s.trouble.weight != gone && !s.late:
 	case live == nil && s.object.GetKind() == "Job":
-		events, err := w.client.eventsOf(ctx, s.object.GetNamespace(), "involvedObject.kind=Job,involvedObject.name="+s.object.GetName())
+		events, err := w.eventsOf(ctx, s.object.GetNamespace(), "involvedObject.kind=Job,involvedObject.name="+s.object.GetName())
 		if err != nil {
 			return err
 		}
 		s.jobGone(events)
 	case live == nil:
 	case lacksPods(live):
-		t, err := w.client.refusal(ctx, live)
+		t, err := w.refusal(ctx, live)
 		if err != nil {
 			return err
 		}
@@ -326,11 +300,11 @@ func (w *wait) ask(ctx context.Context, s *sight, live *unstructured.Unstructure
 			if PodReady(&pod) || now.Sub(pod.CreationTimestamp.Time) < limits.PodSlow {
 				continue
 			}
-			events, err := w.client.eventsOf(ctx, pod.Namespace, "involvedObject.uid="+string(pod.UID))
+			events, err := w.eventsOf(ctx, pod.Namespace, "involvedObject.uid="+string(pod.UID))
 			if err != nil {
 				return err
 			}
-			t, err := w.client.unscheduled(ctx, &pod)
+			t, err := w.unscheduled(ctx, &pod)
 			if err != nil {
 				return err
 			}
@@ -348,20 +322,20 @@ func (w *wait) ask(ctx context.Context, s *sight, live *unstructured.Unstructure
 
 // unscheduled returns what keeps the scheduler from giving a pod a node, where that does not pass by itself: a claim that cannot be bound,
 // or nodes none of which could take it.
-func (c *Client) unscheduled(ctx context.Context, pod *corev1.Pod) (*trouble, error) {
+func (w *wait) unscheduled(ctx context.Context, pod *corev1.Pod) (*trouble, error) {
 	words := unschedulable(pod)
 	if words == "" {
 		return nil, nil
 	}
 	for _, name := range claimsOf(pod) {
-		live, err := c.Get(ctx, corev1.SchemeGroupVersion.WithKind("PersistentVolumeClaim"), pod.Namespace, name)
+		live, err := w.client.Get(ctx, corev1.SchemeGroupVersion.WithKind("PersistentVolumeClaim"), pod.Namespace, name)
 		if err != nil {
 			return nil, err
 		}
 		if live == nil {
 			continue // the scheduler's words say so
 		}
-		events, err := c.eventsOf(ctx, pod.Namespace, "involvedObject.uid="+string(live.GetUID()))
+		events, err := w.eventsOf(ctx, pod.Namespace, "involvedObject.uid="+string(live.GetUID()))
 		if err != nil {
 			return nil, err
 		}
@@ -369,7 +343,7 @@ func (c *Client) unscheduled(ctx context.Context, pod *corev1.Pod) (*trouble, er
 			return t, nil
 		}
 	}
-	if !fitsNowhere(words, c.nodes(ctx)) || c.makingRoom(ctx) {
+	if !fitsNowhere(words, w.nodes(ctx)) || w.makingRoom(ctx) {
 		return nil, nil
 	}
 	return &trouble{weight: mayPass, message: fmt.Sprintf("Pod/%s/%s: %s", pod.Namespace, pod.Name, words),
@@ -377,8 +351,8 @@ func (c *Client) unscheduled(ctx context.Context, pod *corev1.Pod) (*trouble, er
 }
 
 // makingRoom tells whether a pod is being deleted, on whose node another may fit then.
-func (c *Client) makingRoom(ctx context.Context) bool {
-	pods, err := c.List(ctx, podKind, "")
+func (w *wait) makingRoom(ctx context.Context) bool {
+	pods, err := w.client.List(ctx, podKind, "")
 	return err != nil || slices.ContainsFunc(pods, func(pod unstructured.Unstructured) bool { return pod.GetDeletionTimestamp() != nil })
 }
 
@@ -388,7 +362,7 @@ func (w *wait) failure(ctx context.Context, broken []sight) error {
 	for i, s := range broken {
 		lines[i] = s.name + ": " + s.trouble.message
 		if image := s.trouble.image; image != nil && image.policy == corev1.PullAlways {
-			lines[i] += image.always(w.client.nodes(ctx))
+			lines[i] += image.always(w.nodes(ctx))
 		}
 		if s.object.GetKind() == "Job" && s.trouble.weight == certain {
 			lines[i] += fmt.Sprintf("; to have it run again, delete it: %s delete job -n %s %s", w.client.options.Kubectl, s.object.GetNamespace(), s.object.GetName())
@@ -397,15 +371,15 @@ func (w *wait) failure(ctx context.Context, broken []sight) error {
 			lines[i] += "; see " + w.client.options.Kubectl + " " + s.trouble.look
 		}
 		if s.trouble.log != nil {
-			lines[i] += w.client.lastLines(ctx, *s.trouble.log)
+			lines[i] += w.lastLines(ctx, *s.trouble.log)
 		}
 	}
 	return errors.New(strings.Join(lines, "\n"))
 }
 
 // nodes returns the cluster's nodes, or none where they cannot be read: they only add to a message.
-func (c *Client) nodes(ctx context.Context) []corev1.Node {
-	live, err := c.List(ctx, corev1.SchemeGroupVersion.WithKind("Node"), "")
+func (w *wait) nodes(ctx context.Context) []corev1.Node {
+	live, err := w.client.List(ctx, corev1.SchemeGroupVersion.WithKind("Node"), "")
 	if err != nil {
 		return nil
 	}
@@ -413,8 +387,8 @@ func (c *Client) nodes(ctx context.Context) []corev1.Node {
 	return nodes
 }
 
-func (c *Client) eventsOf(ctx context.Context, namespace, fields string) ([]corev1.Event, error) {
-	client, err := c.resource(ctx, eventKind, namespace)
+func (w *wait) eventsOf(ctx context.Context, namespace, fields string) ([]corev1.Event, error) {
+	client, err := w.client.resource(ctx, eventKind, namespace)
 	if err != nil {
 		return nil, err
 	}
@@ -427,12 +401,12 @@ func (c *Client) eventsOf(ctx context.Context, namespace, fields string) ([]core
 
 // refusal asks the API server, without making it, whether it takes one more pod of a workload that lacks some, and returns why not. A
 // controller's own word on it may be of before what was wrong was mended, as it pauses for longer after each refusal.
-func (c *Client) refusal(ctx context.Context, live *unstructured.Unstructured) (*trouble, error) {
+func (w *wait) refusal(ctx context.Context, live *unstructured.Unstructured) (*trouble, error) {
 	pod, err := podOf(live)
 	if err != nil {
 		return nil, err
 	}
-	client, err := c.resource(ctx, podKind, live.GetNamespace())
+	client, err := w.client.resource(ctx, podKind, live.GetNamespace())
 	if err != nil {
 		return nil, err
 	}
@@ -444,9 +418,9 @@ func (c *Client) refusal(ctx context.Context, live *unstructured.Unstructured) (
 const logLines, logBytes = 5, 2 << 10
 
 // lastLines returns the end of a container's log, indented for a message, or nothing where there is none.
-func (c *Client) lastLines(ctx context.Context, log container) string {
+func (w *wait) lastLines(ctx context.Context, log container) string {
 	lines, limit := int64(logLines), int64(logBytes)
-	text, err := c.core.Pods(log.namespace).GetLogs(log.pod, &corev1.PodLogOptions{
+	text, err := w.client.core.Pods(log.namespace).GetLogs(log.pod, &corev1.PodLogOptions{
 		Container: log.name, TailLines: &lines, LimitBytes: &limit}).DoRaw(ctx)
 	said := strings.TrimSpace(string(text))
 	if err != nil || said == "" {

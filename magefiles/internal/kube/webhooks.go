@@ -136,7 +136,7 @@ func (t *turns) apply(ctx context.Context, group []int) {
 		}
 		t.running.Go(func() {
 			defer close(t.had[i])
-			t.changes[i], t.errs[i] = t.client.retry(ctx, t.objects[i], errs[n], t.patience, t.report)
+			t.changes[i], t.errs[i] = t.retry(ctx, t.objects[i], errs[n])
 		})
 	}
 }
@@ -147,10 +147,10 @@ func unanswered(err error) bool {
 }
 
 // retry applies an object again and again while a webhook does not answer, and returns its last refusal when it will not.
-func (c *Client) retry(ctx context.Context, object Object, refusal error, patience time.Duration, report func(string)) (Change, error) {
+func (t *turns) retry(ctx context.Context, object Object, refusal error) (Change, error) {
 	since := map[string]time.Time{} // when the webhook's state was seen first
 	for {
-		s, err := c.serving(ctx, object, refusal)
+		s, err := t.serving(ctx, object, refusal)
 		if err != nil {
 			return Change{}, errors.Join(refusal, err)
 		}
@@ -159,18 +159,18 @@ func (c *Client) retry(ctx context.Context, object Object, refusal error, patien
 			since[s.waitingFor] = now
 		}
 		s.since = since[s.waitingFor]
-		if s.done && now.Sub(s.since) >= limits.KubeletRetry || s.trouble != nil && len(judge([]sight{s}, time.Time{}, now, patience).broken) > 0 {
+		if s.done && now.Sub(s.since) >= limits.KubeletRetry || s.trouble != nil && len(judge([]sight{s}, time.Time{}, now, t.patience).broken) > 0 {
 			return Change{}, fmt.Errorf("%w\n  waited for %s", refusal, s.waitingFor)
 		}
-		report("waiting for " + object.Name() + ": " + s.waitingFor)
+		t.report("waiting for " + object.Name() + ": " + s.waitingFor)
 		if err := sleep(ctx, limits.LookAgain/2); err != nil {
 			return Change{}, fmt.Errorf("%w while waiting for %s; last: %w", err, s.waitingFor, refusal)
 		}
-		live, err := c.Get(ctx, object.GroupVersionKind(), object.GetNamespace(), object.GetName())
+		live, err := t.client.Get(ctx, object.GroupVersionKind(), object.GetNamespace(), object.GetName())
 		if err != nil && !unanswered(err) {
 			return Change{}, object.failed(err)
 		}
-		change, err := c.apply(ctx, object, live)
+		change, err := t.client.apply(ctx, object, live)
 		if !unanswered(err) {
 			return change, err
 		}
@@ -182,18 +182,18 @@ func (c *Client) retry(ctx context.Context, object Object, refusal error, patien
 var serviceURL = regexp.MustCompile(`https://([a-z0-9-]+)\.([a-z0-9-]+)\.svc`)
 
 // serving looks at what serves the webhook that a refusal names.
-func (c *Client) serving(ctx context.Context, object Object, refusal error) (sight, error) {
+func (t *turns) serving(ctx context.Context, object Object, refusal error) (sight, error) {
 	s := sight{object: object, name: object.Name()}
 	found := serviceURL.FindStringSubmatch(refusal.Error())
 	if found == nil {
 		s.done, s.waitingFor = true, "its webhook, which is none of a Service in the cluster, to answer"
 		return s, nil
 	}
-	live, err := c.Get(ctx, corev1.SchemeGroupVersion.WithKind("Service"), found[2], found[1])
+	live, err := t.client.Get(ctx, corev1.SchemeGroupVersion.WithKind("Service"), found[2], found[1])
 	if err != nil {
 		return s, err
 	}
-	list, err := c.List(ctx, podKind, found[2])
+	list, err := t.client.List(ctx, podKind, found[2])
 	if err != nil {
 		return s, err
 	}

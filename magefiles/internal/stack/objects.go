@@ -47,7 +47,7 @@ func (s *objectSteps) Define(ctx context.Context) error {
 		}
 		res, detail := summarize(changes)
 		if res != result.Unchanged {
-			err = client.WaitEstablished(ctx, wanted)
+			err = client.WaitReady(ctx, wanted, limits.BadSign, step.Report)
 		}
 		if bundle, ok := crds.BundleOf(wanted[0].Unstructured); ok && (res == result.Created || res == result.Unchanged) {
 			detail = "Gateway API " + bundle.String()
