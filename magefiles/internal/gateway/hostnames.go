@@ -134,3 +134,7 @@ func covers(pattern, name string) bool {
 	}
 	return pattern == name
 }
+
+// Meet tells whether there is a host for which two hostnames both stand, an empty one for every host. See
+// https://gateway-api.sigs.k8s.io/reference/spec/#httproutespec on hostnames.
+func Meet(a, b string) bool { return a == "" || b == "" || covers(a, b) || covers(b, a) }
