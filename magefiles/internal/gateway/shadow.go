@@ -75,9 +75,10 @@ func (t *Table) shadowing(m *Match) (taker *Match, tied bool) {
 	return taker, tied
 }
 
-// includes tells whether a match holds for every request that another holds for; of regular expressions, only where they are the same.
+// includes tells whether a match holds for every request that another holds for; of regular expressions, only where they are the same. Listeners
+// with different hostnames may keep their requests apart, see https://gateway-api.sigs.k8s.io/reference/spec/#gatewayspec on listeners.
 func (m *Match) includes(other *Match) bool {
-	return m.request.Scheme == other.request.Scheme && m.request.Listener == other.request.Listener && m.includesHost(other.host) &&
+	return m.listens == other.listens && m.request.Scheme == other.request.Scheme && m.request.Listener == other.request.Listener && m.includesHost(other.host) &&
 		(m.Method == "" || m.Method == other.Method) && m.includesPath(other) && asksNoMore(m.Headers, other.Headers) && asksNoMoreOf(m.Params, other.Params)
 }
 

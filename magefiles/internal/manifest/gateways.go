@@ -57,9 +57,12 @@ func (f *folder) gateway(o kube.Object) []Problem {
 	class := classOf(o)
 	_, known := f.has(class)
 	ours := f.ours(o)
-	if !known && f.rendered && class.name != "" {
+	switch {
+	case known && !ours:
+		problems = append(problems, warning(o, "spec.gatewayClassName", f.classes(), "%s does not serve it: %s is of another controller", f.by.Name, class))
+	case !known && f.rendered && class.name != "":
 		problems = append(problems, wrong(o, "spec.gatewayClassName", f.classes(), "there is no %s in the manifests or the chart of %s", class, f.by.Name))
-		ours = true // whatever class it gets in this cluster
+		ours = true // with whatever class it gets
 	}
 	for _, l := range f.gateways[keyOf(o)] {
 		if ours {
@@ -98,7 +101,7 @@ func (f *folder) classes() string {
 			return "write gatewayClassName: " + k.name
 		}
 	}
-	return fmt.Sprintf("write a GatewayClass of this name with controllerName: %s", f.by.Controller)
+	return "name a GatewayClass with controllerName: " + f.by.Controller
 }
 
 // port judges a listener's port: the implementation listens at its entry points, and nowhere else.

@@ -88,8 +88,8 @@ func (f *folder) attach(o kube.Object, r *route) {
 	}
 	for i, host := range r.Hostnames {
 		if !slices.ContainsFunc(r.listeners, func(l *listener) bool { return gateway.Meet(l.hostname(), string(host)) }) {
-			r.problems = append(r.problems, warning(o, fmt.Sprintf("spec.hostnames[%d]", i), "write a hostname of one of them, or take it out",
-				"%s is none of the hostnames of its listeners: %s", host, listeners(r.listeners, saysHost)))
+			r.problems = append(r.problems, warning(o, fmt.Sprintf("spec.hostnames[%d]", i), "write a hostname that a listener is for, or take it out",
+				"no listener of its parents is for %s: %s", host, listeners(r.listeners, saysHost)))
 		}
 	}
 }

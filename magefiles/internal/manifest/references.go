@@ -23,6 +23,7 @@ func References(objects, provided []kube.Object, by *implementation.Implementati
 	f := newFolder(objects, provided, by, now)
 	var problems []Problem
 	for _, o := range objects {
+		problems = append(problems, dumped(o)...)
 		problems = append(problems, f.judge(o)...)
 	}
 	return problems
