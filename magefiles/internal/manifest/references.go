@@ -75,8 +75,8 @@ type folder struct {
 	byKind   map[string][]key // in the objects' order
 	grants   []gatewayv1beta1.ReferenceGrant
 	gateways map[key][]*listener
-	pods     map[string][]pod // by namespace
-	ports    []entryPoint     // of the implementation
+	pods     map[string][]*pod // by namespace
+	ports    []entryPoint      // of the implementation
 	routes   map[key]*route
 	// presented are the Secrets that listeners name.
 	presented map[key]bool
@@ -85,7 +85,7 @@ type folder struct {
 
 func newFolder(objects, provided []kube.Object, by *implementation.Implementation, now time.Time) *folder {
 	f := &folder{by: by, now: now, rendered: len(provided) > 0, byKey: map[key]kube.Object{}, byKind: map[string][]key{},
-		gateways: map[key][]*listener{}, pods: map[string][]pod{}, routes: map[key]*route{}, presented: map[key]bool{}, ports: entryPoints(provided)}
+		gateways: map[key][]*listener{}, pods: map[string][]*pod{}, routes: map[key]*route{}, presented: map[key]bool{}, ports: entryPoints(provided)}
 	for _, o := range provided {
 		if o.GetNamespace() == "" {
 			o = kube.Object{Unstructured: o.DeepCopy(), Source: o.Source}
@@ -101,7 +101,7 @@ func newFolder(objects, provided []kube.Object, by *implementation.Implementatio
 		}
 		f.byKey[k] = o
 		if pod, ok := podOf(o); ok {
-			f.pods[k.namespace] = append(f.pods[k.namespace], pod)
+			f.pods[k.namespace] = append(f.pods[k.namespace], &pod)
 		}
 	}
 	for _, o := range of(f.objects, gatewayv1.GroupName, "ReferenceGrant") {
@@ -159,7 +159,7 @@ func read[T any](o kube.Object) (*T, bool) {
 	return &typed, err == nil
 }
 
-// near tells whether one or two letters make one name of another: one of a short name.
+// near tells whether one or two slips make one name of another: one of a short name.
 func near(a, b string) bool {
 	most := 1
 	if min(len(a), len(b)) > 5 {
@@ -168,22 +168,23 @@ func near(a, b string) bool {
 	return a != b && max(len(a), len(b))-min(len(a), len(b)) <= most && distance(a, b) <= most
 }
 
-// distance returns how many letters must be inserted, removed or replaced to make one word of another (Levenshtein's distance).
+// distance returns how many slips make one word of another: a letter that is missing, too much, another one, or changed places with the next.
 func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0]++
-		for j := range len(b) {
-			replaced := diagonal
-			if a[i] != b[j] {
-				replaced++
+	width := len(b) + 1
+	d := make([]int, (len(a)+1)*width) // of the first i letters of a and the first j of b, at i*width+j
+	for at := range d {
+		i, j := at/width, at%width
+		switch {
+		case i == 0 || j == 0:
+			d[at] = i + j
+		case a[i-1] == b[j-1]:
+			d[at] = d[at-width-1]
+		default:
+			d[at] = 1 + min(d[at-width-1], d[at-width], d[at-1])
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				d[at] = min(d[at], 1+d[at-2*width-2])
 			}
-			diagonal, row[j+1] = row[j+1], min(replaced, row[j]+1, row[j+1]+1)
 		}
 	}
-	return row[len(b)]
+	return d[len(d)-1]
 }

@@ -109,9 +109,12 @@ func (f *folder) service(o kube.Object) []Problem {
 	}
 	want := maps.Clone(service.Spec.Selector)
 	maps.DeleteFunc(want, func(name, _ string) bool { return slices.Contains(given, name) })
-	pods := slices.DeleteFunc(slices.Clone(f.pods[keyOf(o).namespace]), func(p pod) bool {
-		return !labels.SelectorFromSet(want).Matches(labels.Set(p.labels))
-	})
+	var pods []*pod
+	for _, p := range f.pods[keyOf(o).namespace] {
+		if isSubset(want, p.labels) {
+			pods = append(pods, p)
+		}
+	}
 	if len(pods) == 0 {
 		return f.selectsNone(o, want)
 	}
@@ -120,6 +123,16 @@ func (f *folder) service(o kube.Object) []Problem {
 		problems = append(problems, targetPort(o, fmt.Sprintf("spec.ports[%d].targetPort", i), port, pods)...)
 	}
 	return problems
+}
+
+// isSubset tells whether all labels of a set are in another.
+func isSubset(set, of map[string]string) bool {
+	for name, value := range set {
+		if its, ok := of[name]; !ok || its != value {
+			return false
+		}
+	}
+	return true
 }
 
 // selectsNone warns of a Service that selects none of the folder's pods. Somebody else's may be meant: where objects of the namespace may make
@@ -165,7 +178,7 @@ func differing(want, have map[string]string) string {
 
 // targetPort judges a port by name, which some container of the pods must declare. A number need not be declared. See
 // https://kubernetes.io/docs/concepts/services-networking/service/#field-spec-ports.
-func targetPort(o kube.Object, field string, port corev1.ServicePort, pods []pod) []Problem {
+func targetPort(o kube.Object, field string, port corev1.ServicePort, pods []*pod) []Problem {
 	if port.TargetPort.Type != intstr.String || port.TargetPort.StrVal == "" {
 		return nil
 	}

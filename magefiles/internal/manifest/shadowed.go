@@ -59,9 +59,9 @@ func (f *folder) neverTaken(o kube.Object) []Problem {
 		if s.On != "" {
 			where = " for " + s.On
 		}
-		found, remedy := "it gets no request"+where, "take it out, or make it more specific than the other"
+		found, remedy := "this match gets no request"+where, "take it out, or make it more specific than the other"
 		if s.Tied {
-			found, remedy = "it may get no request"+where, "take one of the two out, or make it more specific than the other"
+			found, remedy = "this match may get no request"+where, "take one of the two out, or make it more specific than the other"
 		}
 		taker := f.byKey[key{gatewayv1.GroupName, "HTTPRoute", s.Taker.Route.Namespace, s.Taker.Route.Name}]
 		place := ""
