@@ -13,7 +13,7 @@ type Shadow struct {
 	Match, Taker *Match
 	// Tied: nothing gives either precedence, so that which of the two takes a request is the Gateway's choice.
 	Tied bool
-	// Why says what gives the taker precedence.
+	// Why says what gives the taker precedence, or that nothing does.
 	Why string
 	// On is a host for which it is so, with the scheme and the listener's port; empty where it is so on every host of the match.
 	On string
@@ -37,7 +37,11 @@ func (t *Table) Shadows() []Shadow {
 		shadowed[name]++
 		if _, ok := first[name]; !ok {
 			first[name] = len(shadows)
-			shadows = append(shadows, Shadow{Match: m, Taker: taker, Tied: tied, Why: t.by.ahead(taker, m), On: m.on()})
+			why := t.by.ahead(taker, m)
+			if tied {
+				why = t.unproven(m, taker)
+			}
+			shadows = append(shadows, Shadow{Match: m, Taker: taker, Tied: tied, Why: why, On: m.on()})
 		}
 	}
 	for name, i := range first {

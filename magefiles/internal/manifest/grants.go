@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -15,7 +16,7 @@ import (
 func (f *folder) permitted(o kube.Object, field string, to key) []Problem {
 	from := keyOf(o)
 	if from.namespace == to.namespace || slices.ContainsFunc(f.grants, func(g gatewayv1beta1.ReferenceGrant) bool {
-		return namespaceOf(g.Namespace) == to.namespace && grants(g.Spec, from, to)
+		return cmp.Or(g.Namespace, "default") == to.namespace && grants(g.Spec, from, to)
 	}) {
 		return nil
 	}
@@ -34,11 +35,4 @@ func grants(spec gatewayv1beta1.ReferenceGrantSpec, from, to key) bool {
 	}) && slices.ContainsFunc(spec.To, func(t gatewayv1beta1.ReferenceGrantTo) bool {
 		return t.Group == gatewayv1.Group(to.group) && t.Kind == gatewayv1.Kind(to.kind) && (t.Name == nil || *t.Name == "" || *t.Name == gatewayv1.ObjectName(to.name))
 	})
-}
-
-func namespaceOf(namespace string) string {
-	if namespace == "" {
-		return "default"
-	}
-	return namespace
 }

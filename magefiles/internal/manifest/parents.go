@@ -189,7 +189,8 @@ func (f *folder) steps(self key, r *route, ref gatewayv1.ParentReference) []step
 			return ref.SectionName == nil || *ref.SectionName == "" || *ref.SectionName == l.Name
 		},
 			func(gw key, all []*listener) (string, string) {
-				return fmt.Sprintf("%s has no listener %s: it has %s", gw, *ref.SectionName, listeners(all, saysNothing)), "write sectionName: " + nearest(string(*ref.SectionName), all)
+				return fmt.Sprintf("%s has no listener %s: it has %s", gw, *ref.SectionName, listeners(all, saysNothing)),
+					"write sectionName: " + nearest(string(*ref.SectionName), all)
 			}},
 		{".port", func(l *listener) bool { return ref.Port == nil || *ref.Port == l.Port },
 			func(gw key, all []*listener) (string, string) {
@@ -233,9 +234,10 @@ func saysKinds(l *listener) string {
 	return fmt.Sprintf("(protocol %s, allowedRoutes.kinds %s)", l.Protocol, strings.Join(kinds, ", "))
 }
 
-// nearest returns the name of the listener whose name is nearest to one that there is not.
+// nearest returns the name of the listener that is probably meant by one that there is not.
 func nearest(name string, all []*listener) string {
-	return string(slices.MinFunc(all, func(a, b *listener) int { return distance(string(a.Name), name) - distance(string(b.Name), name) }).Name)
+	at := slices.IndexFunc(all, func(l *listener) bool { return near(string(l.Name), name) })
+	return string(all[max(at, 0)].Name)
 }
 
 func takesKind(l *listener, kind string) bool {
@@ -269,25 +271,29 @@ func (f *folder) admits(l *listener, namespace string) string {
 		}
 		selector, err := metav1.LabelSelectorAsSelector(wanted)
 		if err == nil && !f.selects(selector, namespace) {
-			return fmt.Sprintf("(only from namespaces with %s)", selector)
+			return fmt.Sprintf("(only from namespaces with the labels %s, and it has %s)", selector, labels.FormatLabels(f.labelsOf(namespace)))
 		}
 	}
 	return ""
 }
 
-// selects tells whether a selector may select a namespace. Of one that is not in the folder, only the label is known that the API server
-// gives it, see https://kubernetes.io/docs/reference/labels-annotations-taints/#kubernetes-io-metadata-name.
+// selects tells whether a selector may select a namespace. Of one that is not in the folder, only one label is known.
 func (f *folder) selects(selector labels.Selector, namespace string) bool {
-	o, known := f.has(key{"", "Namespace", "", namespace})
-	have := labels.Set{}
-	if known {
-		have = labels.Merge(have, o.GetLabels())
-	}
-	have[corev1.LabelMetadataName] = namespace
+	_, known := f.has(key{"", "Namespace", "", namespace})
 	requirements, _ := selector.Requirements()
 	return !slices.ContainsFunc(requirements, func(r labels.Requirement) bool {
-		return (known || r.Key() == corev1.LabelMetadataName) && !r.Matches(have)
+		return (known || r.Key() == corev1.LabelMetadataName) && !r.Matches(f.labelsOf(namespace))
 	})
+}
+
+// labelsOf returns what is known of a namespace's labels: those that it has in the folder, and the one that the API server gives it. See
+// https://kubernetes.io/docs/reference/labels-annotations-taints/#kubernetes-io-metadata-name.
+func (f *folder) labelsOf(namespace string) labels.Set {
+	have := labels.Set{corev1.LabelMetadataName: namespace}
+	if o, ok := f.has(key{"", "Namespace", "", namespace}); ok {
+		have = labels.Merge(o.GetLabels(), have)
+	}
+	return have
 }
 
 func joined[T any](items []T) string {

@@ -165,26 +165,20 @@ func near(a, b string) bool {
 	if min(len(a), len(b)) > 5 {
 		most = 2
 	}
-	return a != b && max(len(a), len(b))-min(len(a), len(b)) <= most && distance(a, b) <= most
+	return a != b && within(most, a, b)
 }
 
-// distance returns how many slips make one word of another: a letter that is missing, too much, another one, or changed places with the next.
-func distance(a, b string) int {
-	width := len(b) + 1
-	d := make([]int, (len(a)+1)*width) // of the first i letters of a and the first j of b, at i*width+j
-	for at := range d {
-		i, j := at/width, at%width
-		switch {
-		case i == 0 || j == 0:
-			d[at] = i + j
-		case a[i-1] == b[j-1]:
-			d[at] = d[at-width-1]
-		default:
-			d[at] = 1 + min(d[at-width-1], d[at-width], d[at-1])
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				d[at] = min(d[at], 1+d[at-2*width-2])
-			}
-		}
+// within tells whether so many slips make one word of another: a letter that is missing, too much, another one, or changed places with the next.
+func within(slips int, a, b string) bool {
+	for a != "" && b != "" && a[0] == b[0] {
+		a, b = a[1:], b[1:]
 	}
-	return d[len(d)-1]
+	switch {
+	case a == "" || b == "":
+		return len(a)+len(b) <= slips
+	case slips == 0:
+		return false
+	}
+	swapped := len(a) > 1 && len(b) > 1 && a[0] == b[1] && a[1] == b[0]
+	return within(slips-1, a[1:], b[1:]) || within(slips-1, a[1:], b) || within(slips-1, a, b[1:]) || swapped && within(slips-1, a[2:], b[2:])
 }

@@ -163,14 +163,14 @@ func TestARoutesParentIsAListenerThatTakesIt(t *testing.T) {
 		{"only its own namespace", gatewayOf("{name: web, port: 8000, protocol: HTTP}") + httpRoute("r", toEdge),
 			"broken*takes routes from namespace demo: web (only from its own namespace infra)*from: All"},
 		{"a selector that the namespace does not meet", gatewayOf("{name: web, port: 8000, protocol: HTTP, "+from+"Selector, selector: {matchLabels: {tenant: 'yes'}}}}}") +
-			namespaceWith("demo", "") + httpRoute("r", toEdge), "broken*from namespace demo: web (only from namespaces with tenant=yes)"},
+			namespaceWith("demo", "") + httpRoute("r", toEdge), "broken*from namespace demo: web (only from namespaces with the labels tenant=yes, and it has kubernetes.io/metadata.name=demo)"},
 		{"a selector that it meets", gatewayOf("{name: web, port: 8000, protocol: HTTP, "+from+"Selector, selector: {matchLabels: {tenant: 'yes'}}}}}") +
 			namespaceWith("demo", "tenant: 'yes'") + httpRoute("r", toEdge), ""},
 		{"a selector by the name", gatewayOf("{name: web, port: 8000, protocol: HTTP, "+from+"Selector, selector: {matchLabels: {kubernetes.io/metadata.name: demo}}}}}") +
 			namespaceWith("demo", "") + httpRoute("r", toEdge), ""},
 		{"a namespace of which nothing is known", gatewayOf("{name: web, port: 8000, protocol: HTTP, "+from+"Selector, selector: {matchLabels: {tenant: 'yes'}}}}}") + httpRoute("r", toEdge), ""},
 		{"but its name", gatewayOf("{name: web, port: 8000, protocol: HTTP, "+from+"Selector, selector: {matchLabels: {kubernetes.io/metadata.name: other}}}}}") + httpRoute("r", toEdge),
-			"broken*only from namespaces with kubernetes.io/metadata.name=other"},
+			"broken*only from namespaces with the labels kubernetes.io/metadata.name=other"},
 		{"no selector", gatewayOf("{name: web, port: 8000, protocol: HTTP, "+from+"Selector}}}") + httpRoute("r", toEdge), "broken*(from: Selector, and no selector)"},
 		{"a selector that says nothing", gatewayOf("{name: web, port: 8000, protocol: HTTP, "+from+"Selector, selector: {matchExpressions: [{key: a, operator: Odd}]}}}}") + httpRoute("r", toEdge), ""},
 		{"hostnames that do not meet", gatewayOf("{name: web, port: 8000, protocol: HTTP, hostname: '*.x', "+from+"All}}}") + httpRoute("r", toEdge+", hostnames: [a.y, x]"),

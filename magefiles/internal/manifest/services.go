@@ -141,7 +141,8 @@ func (f *folder) selectsNone(o kube.Object, want map[string]string) []Problem {
 	namespace := keyOf(o).namespace
 	for _, p := range f.pods[namespace] {
 		if differs := differing(want, p.labels); differs != "" {
-			return []Problem{warning(o, "spec.selector", "write the labels of the pods that are meant", "it selects no pods of the manifests: %s", p.object.Name()+" has "+differs)}
+			return []Problem{warning(o, "spec.selector", "write the labels of the pods that are meant",
+				"it selects no pods of the manifests: %s has %s", p.object.Name(), differs)}
 		}
 	}
 	if slices.ContainsFunc(f.objects, func(other kube.Object) bool {

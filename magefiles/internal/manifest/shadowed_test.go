@@ -19,11 +19,13 @@ func TestAMatchThatGetsNoRequestIsNamedWithTheOneThatTakesThem(t *testing.T) {
 		want         []string
 	}{
 		{"two routes with the same match", edge + web + on("a", "a.x", root) + on("b", "a.x", root),
-			[]string{"warns*HTTPRoute/demo/b: spec.rules[0].matches[0]: this match may get no request: HTTPRoute/demo/a, rule 1, match 1 is the same: which of the two*(m.yaml:24); take one of the two out"}},
+			[]string{"warns*HTTPRoute/demo/b: spec.rules[0].matches[0]: this match may get no request: HTTPRoute/demo/a has the same match: which of the two*(m.yaml:24); take one of the two out"}},
 		{"a rule behind the same one", edge + web + on("a", "a.x", root+", "+below+", "+below),
 			[]string{"HTTPRoute/demo/a: spec.rules[2].matches[0]: this match gets no request: HTTPRoute/demo/a, rule 2, match 1 has precedence: Traefik gives it the priority*(m.yaml:24)"}},
 		{"a longer wildcard in Traefik's order", edge + web + on("wild", "'*.x', '*.a-long-name.x'", root) + on("host", "a.x", root),
 			[]string{"HTTPRoute/demo/host: spec.rules[0].matches[0]: this match gets no request: HTTPRoute/demo/wild"}},
+		{"a wildcard of the same priority", edge + web + on("wild", "'*.x'", root) + on("host", "a.x", root),
+			[]string{"HTTPRoute/demo/host: spec.rules[0].matches[0]: this match may get no request: Traefik gives HTTPRoute/demo/wild, rule 1, match 1 the same priority (5): which of the two takes the requests changes"}},
 		{"on one of two hosts", edge + web + on("a", "a.x", root) + on("b", "'a.x', b.x", root), []string{"this match may get no request for http://a.x at port 8000"}},
 		{"of a route that the listener does not take", gatewayOf("{name: web, port: 8000, protocol: HTTP}") + web + on("a", "a.x", root) + on("b", "a.x", root),
 			[]string{"HTTPRoute/demo/a: spec.parentRefs[0]", "HTTPRoute/demo/b: spec.parentRefs[0]"}},
