@@ -45,6 +45,7 @@ func Unrouted(routes []gatewayv1.HTTPRoute, gateways []gatewayv1.Gateway) (strin
 type host struct {
 	name, scheme string
 	listener     int32
+	listens      string // the hostname of the most specific of the listeners
 	through      []Entry
 }
 
@@ -75,6 +76,9 @@ func hosts(route *gatewayv1.HTTPRoute, gateways []gatewayv1.Gateway) []host {
 		if i < 0 {
 			found = append(found, host{name: name, scheme: scheme, listener: int32(listener.Port)})
 			i = len(found) - 1
+		}
+		if listener.Hostname != nil && (found[i].listens == "" || covers(found[i].listens, string(*listener.Hostname))) {
+			found[i].listens = string(*listener.Hostname)
 		}
 		found[i].enter(check.ID{Kind: key.Kind, Namespace: key.Namespace, Name: key.Name}, listener.Name)
 	}
@@ -134,3 +138,7 @@ func covers(pattern, name string) bool {
 	}
 	return pattern == name
 }
+
+// Meet tells whether there is a host for which two hostnames both stand, an empty one for every host. See
+// https://gateway-api.sigs.k8s.io/reference/spec/#httproutespec on hostnames.
+func Meet(a, b string) bool { return a == "" || b == "" || covers(a, b) || covers(b, a) }

@@ -216,7 +216,7 @@ func RouteID(route *gatewayv1.HTTPRoute) check.ID {
 
 // plan returns a match of a rule on a host, with the request that asks for it.
 func plan(route *gatewayv1.HTTPRoute, on host, rule gatewayv1.HTTPRouteRule, match gatewayv1.HTTPRouteMatch) Match {
-	c := Match{Route: RouteID(route), host: on.name, Headers: match.Headers, Params: match.QueryParams}
+	c := Match{Route: RouteID(route), host: on.name, listens: on.listens, Headers: match.Headers, Params: match.QueryParams}
 	if match.Path != nil {
 		c.Path = *match.Path
 	}

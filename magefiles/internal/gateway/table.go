@@ -36,6 +36,7 @@ type Match struct {
 
 	request Request // one that asks for it
 	host    string  // as the route has it
+	listens string  // the listener's
 	order   int
 }
 

@@ -1,0 +1,184 @@
+package manifest
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+	gatewayv1beta1 "sigs.k8s.io/gateway-api/apis/v1beta1"
+
+	"kindgate/magefiles/internal/check"
+	"kindgate/magefiles/internal/gateway"
+	"kindgate/magefiles/internal/implementation"
+	"kindgate/magefiles/internal/kube"
+)
+
+// References returns what is wrong with what the objects of a folder name in each other, in the objects' order: parents, backends, selectors,
+// certificates, and rules that never get a request. provided is what the implementation's chart renders; where it is empty, nothing is judged
+// that depends on it. An object that is in neither may be in the cluster: that it is missing is only said where that is certain, or where
+// another one seems to be meant. What cannot be read as its kind is passed over, as its schema says more. now is the time for certificates.
+func References(objects, provided []kube.Object, by *implementation.Implementation, now time.Time) []Problem {
+	f := newFolder(objects, provided, by, now)
+	var problems []Problem
+	for _, o := range objects {
+		problems = append(problems, dumped(o)...)
+		problems = append(problems, f.judge(o)...)
+	}
+	return problems
+}
+
+func (f *folder) judge(o kube.Object) []Problem {
+	gvk := o.GroupVersionKind()
+	switch {
+	case gvk.Group == gatewayv1.GroupName && gvk.Kind == "Gateway":
+		return f.gateway(o)
+	case gvk.Group == gatewayv1.GroupName && protocols[gvk.Kind] != nil:
+		return f.route(o)
+	case gvk.Group == "" && gvk.Kind == "Service":
+		return f.service(o)
+	case gvk.Group == "" && gvk.Kind == "Secret":
+		return f.certificate(o)
+	}
+	return f.workload(o)
+}
+
+// A key names an object in the folder, of whatever version.
+type key struct{ group, kind, namespace, name string }
+
+func (k key) String() string {
+	return check.ID{Kind: k.kind, Namespace: k.namespace, Name: k.name}.String()
+}
+
+// keyOf returns an object's key: an object without a namespace is applied to the default one.
+func keyOf(o kube.Object) key {
+	gvk := o.GroupVersionKind()
+	return key{gvk.Group, gvk.Kind, cmp.Or(o.GetNamespace(), "default"), o.GetName()}.scoped()
+}
+
+// scoped returns the key without the namespace of a kind that has none.
+func (k key) scoped() key {
+	if k.kind == "GatewayClass" || k.kind == "Namespace" {
+		k.namespace = ""
+	}
+	return k
+}
+
+// A folder is the objects that can be named.
+type folder struct {
+	by       *implementation.Implementation
+	now      time.Time
+	rendered bool // what the chart provides is known
+	objects  []kube.Object
+	byKey    map[key]kube.Object
+	byKind   map[string][]key // in the objects' order
+	grants   []gatewayv1beta1.ReferenceGrant
+	gateways map[key][]*listener
+	pods     map[string][]*pod // by namespace
+	ports    []entryPoint      // of the implementation
+	routes   map[key]*route
+	// presented are the Secrets that listeners name.
+	presented map[key]bool
+	shadows   map[check.ID][]gateway.Shadow
+}
+
+func newFolder(objects, provided []kube.Object, by *implementation.Implementation, now time.Time) *folder {
+	f := &folder{by: by, now: now, rendered: len(provided) > 0, byKey: map[key]kube.Object{}, byKind: map[string][]key{},
+		gateways: map[key][]*listener{}, pods: map[string][]*pod{}, routes: map[key]*route{}, presented: map[key]bool{}, ports: entryPoints(provided)}
+	for _, o := range provided {
+		if o.GetNamespace() == "" {
+			o = kube.Object{Unstructured: o.DeepCopy(), Source: o.Source}
+			o.SetNamespace(by.Namespace) // as Helm does
+		}
+		f.objects = append(f.objects, o)
+	}
+	f.objects = append(f.objects, objects...)
+	for _, o := range f.objects {
+		k := keyOf(o)
+		if _, ok := f.byKey[k]; !ok {
+			f.byKind[k.kind] = append(f.byKind[k.kind], k)
+		}
+		f.byKey[k] = o
+		if pod, ok := podOf(o); ok {
+			f.pods[k.namespace] = append(f.pods[k.namespace], &pod)
+		}
+	}
+	for _, o := range of(f.objects, gatewayv1.GroupName, "ReferenceGrant") {
+		if grant, ok := read[gatewayv1beta1.ReferenceGrant](o); ok {
+			f.grants = append(f.grants, *grant)
+		}
+	}
+	for _, o := range of(f.objects, gatewayv1.GroupName, "Gateway") {
+		f.gateways[keyOf(o)] = listenersOf(o)
+		for _, l := range f.gateways[keyOf(o)] {
+			_, secrets := secretsOf(l)
+			for _, secret := range secrets {
+				f.presented[secret] = true
+			}
+		}
+	}
+	f.attachRoutes()
+	f.shadows = f.shadowed()
+	return f
+}
+
+// has returns an object of the folder or the chart.
+func (f *folder) has(k key) (kube.Object, bool) {
+	o, ok := f.byKey[k]
+	return o, ok
+}
+
+// meant returns the object that is probably meant by the key of one that is not there: of that name in another namespace, or of nearly that
+// name in its own.
+func (f *folder) meant(k key) (key, bool) {
+	all := f.byKind[k.kind]
+	for _, is := range []func(key) bool{
+		func(o key) bool { return o.group == k.group && o.name == k.name },
+		func(o key) bool { return o.group == k.group && o.namespace == k.namespace && near(o.name, k.name) },
+	} {
+		if i := slices.IndexFunc(all, is); i >= 0 {
+			return all[i], true
+		}
+	}
+	return key{}, false
+}
+
+// write says what to write where an object is named, to name the one that is meant.
+func (k key) write(meant key) string {
+	if k.namespace != meant.namespace {
+		return "write namespace: " + meant.namespace
+	}
+	return "write name: " + meant.name
+}
+
+// read returns an object as a Go type of its kind, and false where it is none.
+func read[T any](o kube.Object) (*T, bool) {
+	var typed T
+	err := runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, &typed)
+	return &typed, err == nil
+}
+
+// near tells whether one or two slips make one name of another: one of a short name.
+func near(a, b string) bool {
+	most := 1
+	if min(len(a), len(b)) > 5 {
+		most = 2
+	}
+	return a != b && within(most, a, b)
+}
+
+// within tells whether so many slips make one word of another: a letter that is missing, too much, another one, or changed places with the next.
+func within(slips int, a, b string) bool {
+	for a != "" && b != "" && a[0] == b[0] {
+		a, b = a[1:], b[1:]
+	}
+	switch {
+	case a == "" || b == "":
+		return len(a)+len(b) <= slips
+	case slips == 0:
+		return false
+	}
+	swapped := len(a) > 1 && len(b) > 1 && a[0] == b[1] && a[1] == b[0]
+	return within(slips-1, a[1:], b[1:]) || within(slips-1, a[1:], b) || within(slips-1, a, b[1:]) || swapped && within(slips-1, a[2:], b[2:])
+}

@@ -1,0 +1,78 @@
+package manifest
+
+import (
+	"fmt"
+
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"kindgate/magefiles/internal/check"
+	"kindgate/magefiles/internal/gateway"
+	"kindgate/magefiles/internal/kube"
+)
+
+// shadowed returns the matches that get no request, by their route, of the HTTPRoutes on the implementation's Gateways: each only on the
+// listeners that take it.
+func (f *folder) shadowed() map[check.ID][]gateway.Shadow {
+	var routes []gatewayv1.HTTPRoute
+	var gateways []gatewayv1.Gateway
+	for _, o := range of(f.objects, gatewayv1.GroupName, "HTTPRoute") {
+		r, ok := read[gatewayv1.HTTPRoute](o)
+		if !ok {
+			continue
+		}
+		r.Namespace, r.Spec.ParentRefs = keyOf(o).namespace, f.sections(keyOf(o))
+		routes = append(routes, *r)
+	}
+	for _, o := range of(f.objects, gatewayv1.GroupName, "Gateway") {
+		if gw, ok := read[gatewayv1.Gateway](o); ok {
+			gw.Namespace = keyOf(o).namespace
+			gateways = append(gateways, *gw)
+		}
+	}
+	shadows := map[check.ID][]gateway.Shadow{}
+	for _, s := range gateway.Compile(routes, gateways, f.by.Order).Shadows() {
+		shadows[s.Match.Route] = append(shadows[s.Match.Route], s)
+	}
+	return shadows
+}
+
+// sections returns a parentRef for each listener of the implementation's Gateways that takes a route.
+func (f *folder) sections(k key) []gatewayv1.ParentReference {
+	var refs []gatewayv1.ParentReference
+	for _, l := range f.routes[k].listeners {
+		if f.ours(l.gateway) {
+			namespace := gatewayv1.Namespace(keyOf(l.gateway).namespace)
+			refs = append(refs, gatewayv1.ParentReference{Namespace: &namespace, Name: gatewayv1.ObjectName(l.gateway.GetName()), SectionName: &l.Name})
+		}
+	}
+	return refs
+}
+
+// neverTaken warns of a route's matches that get no request.
+func (f *folder) neverTaken(o kube.Object) []Problem {
+	if o.GetKind() != "HTTPRoute" {
+		return nil
+	}
+	var problems []Problem
+	for _, s := range f.shadows[check.ID{Kind: "HTTPRoute", Namespace: keyOf(o).namespace, Name: o.GetName()}] {
+		where := ""
+		if s.On != "" {
+			where = " for " + s.On
+		}
+		found, remedy := "this match gets no request"+where, "take it out, or make it more specific than the other"
+		if s.Tied {
+			found, remedy = "this match may get no request"+where, "take one of the two out, or make it more specific than the other"
+		}
+		taker := f.byKey[key{gatewayv1.GroupName, "HTTPRoute", s.Taker.Route.Namespace, s.Taker.Route.Name}]
+		place := ""
+		if at := taker.At(matchField(s.Taker)); at != "" {
+			place = " (" + at + ")"
+		}
+		problems = append(problems, warning(o, matchField(s.Match), remedy, "%s: %s%s", found, s.Why, place))
+	}
+	return problems
+}
+
+func matchField(m *gateway.Match) string {
+	return fmt.Sprintf("spec.rules[%d].matches[%d]", m.Rule, m.Index)
+}
