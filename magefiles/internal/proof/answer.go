@@ -3,6 +3,7 @@ package proof
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -28,6 +29,12 @@ const (
 	WrongPod check.Cause = "wrong-pod"
 	// Precedence: another route's pod answered, which the implementation gives precedence, where the specification gives it to this one.
 	Precedence check.Cause = "precedence"
+	// Unsupported: the rule uses a feature that the implementation does not have.
+	Unsupported check.Cause = "unsupported"
+	// Filtered: what reached the backend, or came back, is not what the rule's filters make of it.
+	Filtered check.Cause = "filtered"
+	// RedirectLoop: redirects lead back to where they began.
+	RedirectLoop check.Cause = "redirect-loop"
 	// PodMissing: a backend has no ready pod, or one of its pods does not answer.
 	PodMissing check.Cause = "pod-missing"
 	// NotLed: the node's port does not lead to the pod that is to answer there.
@@ -40,19 +47,27 @@ func because(cause check.Cause, format string, args ...any) check.Finding {
 	return check.Finding{Verdict: check.Broken, Cause: cause, Found: fmt.Sprintf(format, args...)}
 }
 
-// prove sends a request and judges who answers it.
+// prove sends a request and judges who answers it, and whether it comes to what its rule promises.
 func (p *Proof) prove(ctx context.Context, request gateway.Request, s *Snapshot) check.Finding {
 	if request.Unproven != "" {
-		return check.Finding{Verdict: check.Unknown, Found: "not proven: " + request.Unproven}
+		return p.lacking(request, nil, check.Finding{Verdict: check.Unknown, Found: "not proven: " + request.Unproven}, s)
 	}
 	answer, problem := p.ask(ctx, request)
+	return p.lacking(request, answer, filtered(request, answer, p.judge(ctx, request, answer, problem, s)), s)
+}
+
+// judge says whether the answer to a request is one of its rule's backend or redirect. problem is what ask found.
+func (p *Proof) judge(ctx context.Context, request gateway.Request, answer *probe.Answer, problem check.Finding, s *Snapshot) check.Finding {
 	switch {
 	case problem.Verdict == check.Unknown:
 		return problem
 	case problem.Fails():
 		return mayStart(problem, answer, request, s, time.Now())
 	case request.Redirect != nil:
-		return redirected(request, answer)
+		if finding := redirected(request, answer); finding.Fails() {
+			return finding
+		}
+		return p.follow(ctx, request, answer.Header.Get("Location"), s)
 	case answer.Field("Hostname") == "" && request.Taker != nil:
 		return check.Finding{Verdict: check.Unknown, Found: fmt.Sprintf("%d, and whose answer that is cannot be seen: %s may have taken the request, as %s",
 			answer.Status, request.Taker, request.Taker.Why)}
@@ -79,6 +94,9 @@ func (s *Snapshot) dead(request gateway.Request) *gateway.Backend {
 // redirected judges the answer to a request that the rule redirects.
 func redirected(request gateway.Request, answer *probe.Answer) check.Finding {
 	location := answer.Header.Get("Location")
+	if location == "" {
+		return because(WrongAnswer, "%d %s instead of a redirect with %d", answer.Status, http.StatusText(answer.Status), request.Redirect.Status)
+	}
 	if answer.Status != request.Redirect.Status {
 		return because(WrongAnswer, "redirected with %d to %s, expected %d", answer.Status, location, request.Redirect.Status)
 	}
@@ -107,7 +125,9 @@ func mayStart(problem check.Finding, answer *probe.Answer, request gateway.Reque
 
 // ask sends a request. What it finds beside the answer says why it is not one of the rule's backend.
 func (p *Proof) ask(ctx context.Context, request gateway.Request) (*probe.Answer, check.Finding) {
-	answer, err := p.Prober.Get(ctx, request.Method, request.URL(), request.Header, request.Redirect == nil)
+	header := maps.Clone(request.Header)
+	maps.Copy(header, request.Carries)
+	answer, err := p.Prober.Get(ctx, request.Method, request.URL(), header, request.Redirect == nil)
 	switch {
 	case err != nil:
 		return nil, because(NoAnswer, "no answer: %v", err)
@@ -201,7 +221,7 @@ func (p *Proof) wrongPod(pod string, request gateway.Request, expected []string,
 	}
 	whose := ""
 	has := func(backend gateway.Backend) bool { return slices.Contains(s.behind(backend).ready, pod) }
-	if other, backend := gateway.Compile(p.served(s), p.known(s), p.Order).Sending(has); other != nil {
+	if other, backend := p.table(s).Sending(has); other != nil {
 		whose = fmt.Sprintf(" of %s (%s, rule %d)", backend, other.Route, other.Rule+1)
 	}
 	return because(WrongPod, "answered by pod %q%s, which is none of %s: %s", pod, whose, backends(request), strings.Join(expected, ", "))
