@@ -49,7 +49,7 @@ type Arrival struct {
 func (f *Filters) OnRequest() string {
 	switch {
 	case f.rewrite != nil && f.request != nil:
-		return "URLRewrite and RequestHeaderModifier"
+		return "URLRewrite, RequestHeaderModifier"
 	case f.rewrite != nil:
 		return "URLRewrite"
 	case f.request != nil:
@@ -91,25 +91,44 @@ func (f *Filters) AnswerDiffers(header map[string][]string) string {
 	return ""
 }
 
-// Hidden are the headers whose change cannot be seen at the backend: those that HTTP and gateways set themselves, and those that a filter removes and
-// that the request does not have.
-func (f *Filters) Hidden(sent Request) []string {
-	if f.request == nil {
-		return nil
-	}
-	var hidden []string
-	for _, header := range append(slices.Clone(f.request.Set), f.request.Add...) {
-		if setByOthers(string(header.Name)) {
-			hidden = append(hidden, string(header.Name))
-		}
-	}
-	for _, name := range f.request.Remove {
+// Unseen are the headers of which nobody can tell what the filters made: those that HTTP and gateways set themselves, those that a filter
+// names in two ways, and those that it takes out of a request which does not have them.
+func (f *Filters) Unseen(sent Request) []string {
+	unseen := append(unjudged(f.request), unjudged(f.response)...)
+	for _, name := range f.removes() {
 		_, asked := headerOf(sent, name)
-		if _, carried := sent.Carries[name]; setByOthers(name) || !asked && !carried {
-			hidden = append(hidden, name)
+		if _, carried := sent.Carries[name]; !asked && !carried {
+			unseen = append(unseen, name)
 		}
 	}
-	return hidden
+	slices.Sort(unseen)
+	return slices.Compact(unseen)
+}
+
+// unjudged are the headers that a filter names and that are not judged.
+func unjudged(filter *gatewayv1.HTTPHeaderFilter) []string {
+	var names []string
+	for name, times := range namedBy(filter) {
+		if times > 1 || setByOthers(name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// namedBy says how often a filter names a header.
+func namedBy(filter *gatewayv1.HTTPHeaderFilter) map[string]int {
+	named := map[string]int{}
+	if filter == nil {
+		return named
+	}
+	for _, header := range append(slices.Clone(filter.Set), filter.Add...) {
+		named[canonical(string(header.Name))]++
+	}
+	for _, name := range filter.Remove {
+		named[canonical(name)]++
+	}
+	return named
 }
 
 // removes are the headers that a request may carry for the filter to remove.
@@ -117,21 +136,16 @@ func (f *Filters) removes() []string {
 	if f == nil || f.request == nil {
 		return nil
 	}
-	return slices.DeleteFunc(slices.Clone(f.request.Remove), setByOthers)
+	named := namedBy(f.request)
+	return slices.DeleteFunc(slices.Clone(f.request.Remove), func(name string) bool { return setByOthers(name) || named[canonical(name)] > 1 })
 }
 
-// headersDiffer says in what a header is not what a filter makes of it. What it says of a header in two ways is not judged.
+// headersDiffer says in what a header is not what a filter makes of it, as far as it is judged.
 func headersDiffer(filter *gatewayv1.HTTPHeaderFilter, got map[string][]string) string {
 	if filter == nil {
 		return ""
 	}
-	named := map[string]int{}
-	for _, header := range append(slices.Clone(filter.Set), filter.Add...) {
-		named[canonical(string(header.Name))]++
-	}
-	for _, name := range filter.Remove {
-		named[canonical(name)]++
-	}
+	named := namedBy(filter)
 	values := func(name string) ([]string, bool) {
 		return listed(got[canonical(name)]...), named[canonical(name)] == 1 && !setByOthers(name)
 	}

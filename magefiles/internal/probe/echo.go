@@ -27,7 +27,7 @@ func (a *Answer) Echo() *Echo {
 	if !found || !whole || !strings.HasPrefix(head, "Hostname: ") && !strings.HasPrefix(head, "Name: ") {
 		return nil
 	}
-	got, err := http.ReadRequest(bufio.NewReader(strings.NewReader(request)))
+	got, err := http.ReadRequest(bufio.NewReader(strings.NewReader(request + "\n")))
 	if err != nil {
 		return nil
 	}

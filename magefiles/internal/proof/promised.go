@@ -1,6 +1,7 @@
 package proof
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -45,29 +46,25 @@ func filtered(request gateway.Request, answer *probe.Answer, finding check.Findi
 	if f == nil || finding.Verdict != check.Holds || request.Redirect != nil {
 		return finding
 	}
-	if differs := f.AnswerDiffers(answer.Header); differs != "" {
+	differs, seen := f.AnswerDiffers(answer.Header), []string{f.OnAnswer()}
+	echo := answer.Echo()
+	hidden := f.OnRequest() != "" && (echo == nil || answer.URL != request.URL())
+	if f.OnRequest() != "" && !hidden {
+		differs = cmp.Or(f.RequestDiffers(request, gateway.Arrival{Path: echo.Path, Host: echo.Host, Header: echo.Header}), differs)
+		seen = append(seen, f.OnRequest())
+	}
+	if differs != "" {
 		return because(Filtered, "%s", differs)
 	}
-	var seen []string
-	if f.OnAnswer() != "" {
-		seen = append(seen, f.OnAnswer())
-	}
-	unseen := ""
-	if echo := answer.Echo(); f.OnRequest() != "" && (echo == nil || answer.URL != request.URL()) {
-		unseen = fmt.Sprintf("; what %s made of the request cannot be seen", f.OnRequest())
-	} else if f.OnRequest() != "" {
-		if differs := f.RequestDiffers(request, gateway.Arrival{Path: echo.Path, Host: echo.Host, Header: echo.Header}); differs != "" {
-			return because(Filtered, "%s", differs)
+	if seen = slices.DeleteFunc(seen, func(name string) bool { return name == "" }); len(seen) > 0 {
+		finding.Found += fmt.Sprintf("; %s as the rule says", strings.Join(seen, " and "))
+		if unseen := f.Unseen(request); len(unseen) > 0 && !hidden {
+			finding.Found += ", but what becomes of " + strings.Join(unseen, ", ") + " cannot be seen"
 		}
-		if hidden := f.Hidden(request); len(hidden) > 0 {
-			unseen = fmt.Sprintf("; what RequestHeaderModifier made of %s cannot be seen", strings.Join(hidden, ", "))
-		}
-		seen = slices.Insert(seen, 0, f.OnRequest())
 	}
-	if len(seen) > 0 {
-		finding.Found += fmt.Sprintf("; %s as the rule says", strings.Join(seen, ", "))
+	if hidden {
+		finding.Found += fmt.Sprintf("; what %s made of the request cannot be seen", f.OnRequest())
 	}
-	finding.Found += unseen
 	return finding
 }
 
