@@ -34,6 +34,8 @@ type Request struct {
 	// shares are kept evenly.
 	Weighted bool
 	Enough   int
+	// Weights are the Services', in the order of Backends.
+	Weights []int32
 	// Redirect is the rule's, nil where it has none.
 	Redirect *Redirect
 	// Filters are the rule's that change the request or its answer, nil where it has none.
@@ -295,6 +297,7 @@ func plan(route *gatewayv1.HTTPRoute, on host, rule gatewayv1.HTTPRouteRule, ind
 		r.Backends = append(r.Backends, backend)
 		weights = append(weights, weight(ref))
 	}
+	r.Weights = weights
 	r.Weighted = len(slices.Compact(slices.Clone(weights))) > 1
 	if len(weights) > 0 {
 		sum := int32(0)
