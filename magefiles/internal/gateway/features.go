@@ -3,6 +3,7 @@ package gateway
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 	"sigs.k8s.io/gateway-api/pkg/features"
@@ -90,10 +91,10 @@ func featuresOf(rule *gatewayv1.HTTPRouteRule, index int) (uses []Use) {
 		}
 	}
 	if timeouts := rule.Timeouts; timeouts != nil {
-		if timeouts.Request != nil {
+		if limits(timeouts.Request) {
 			use(Timeouts, "", []features.FeatureName{features.SupportHTTPRouteRequestTimeout}, "timeouts.request")
 		}
-		if timeouts.BackendRequest != nil {
+		if limits(timeouts.BackendRequest) {
 			use(Timeouts, "", []features.FeatureName{features.SupportHTTPRouteBackendTimeout}, "timeouts.backendRequest")
 		}
 	}
@@ -104,6 +105,15 @@ func featuresOf(rule *gatewayv1.HTTPRouteRule, index int) (uses []Use) {
 		use(Sessions, "", nil, "sessionPersistence")
 	}
 	return uses
+}
+
+// limits tells whether a timeout is one: zero means none. See https://gateway-api.sigs.k8s.io/reference/spec/#httproutetimeouts.
+func limits(timeout *gatewayv1.Duration) bool {
+	if timeout == nil {
+		return false
+	}
+	duration, err := time.ParseDuration(string(*timeout))
+	return err != nil || duration > 0
 }
 
 // filterOf names a filter, and for an extension the kind of its object.

@@ -27,6 +27,8 @@ func TestEachFeatureThatARuleUsesIsFoundWithItsFieldAndItsName(t *testing.T) {
 		{"filters: [{type: RequestHeaderModifier, requestHeaderModifier: {remove: [X]}}]", []string{"the filter RequestHeaderModifier|spec.rules[1].filters[0]|[]"}},
 		{"timeouts: {request: 1s, backendRequest: 1s}", []string{"timeouts|spec.rules[1].timeouts.request|[HTTPRouteRequestTimeout]",
 			"timeouts|spec.rules[1].timeouts.backendRequest|[HTTPRouteBackendTimeout]"}},
+		{"timeouts: {request: 0s}", nil},
+		{"timeouts: {}", nil},
 		{"retry: {attempts: 2}, sessionPersistence: {sessionName: s}", []string{"retries|spec.rules[1].retry|[]", "persistent sessions|spec.rules[1].sessionPersistence|[]"}},
 		{"backendRefs: [{name: a, port: 80, filters: [{type: RequestHeaderModifier}, {type: URLRewrite}]}, {group: example.com, kind: Thing, name: b}]", []string{
 			"filters of backendRefs|spec.rules[1].backendRefs[0].filters[0]|[HTTPRouteBackendRequestHeaderModification]", "filters of backendRefs|spec.rules[1].backendRefs[0].filters[1]|[]",

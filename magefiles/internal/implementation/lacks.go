@@ -38,7 +38,8 @@ func (i *Implementation) Lacking(uses []gateway.Use, supported []features.Featur
 	var all []Lack
 	for _, use := range uses {
 		outcome, remedy := i.Lacks(use)
-		if outcome == "" || len(use.Names) > 0 && !slices.ContainsFunc(use.Names, func(name features.FeatureName) bool { return !slices.Contains(supported, name) }) {
+		lacks := func(name features.FeatureName) bool { return !slices.Contains(supported, name) }
+		if outcome == "" || len(use.Names) > 0 && !slices.ContainsFunc(use.Names, lacks) {
 			continue
 		}
 		all = append(all, Lack{use, outcome, i.says(use, outcome), remedy})

@@ -46,9 +46,13 @@ func filtered(request gateway.Request, answer *probe.Answer, finding check.Findi
 	if f == nil || finding.Verdict != check.Holds || request.Redirect != nil {
 		return finding
 	}
+	if answer.URL != request.URL() { // which another rule may have answered
+		finding.Found += "; what the rule's filters do cannot be seen, as the application redirects to " + answer.URL
+		return finding
+	}
 	differs, seen := f.AnswerDiffers(answer.Header), []string{f.OnAnswer()}
 	echo := answer.Echo()
-	hidden := f.OnRequest() != "" && (echo == nil || answer.URL != request.URL())
+	hidden := f.OnRequest() != "" && echo == nil
 	if f.OnRequest() != "" && !hidden {
 		differs = cmp.Or(f.RequestDiffers(request, gateway.Arrival{Path: echo.Path, Host: echo.Host, Header: echo.Header}), differs)
 		seen = append(seen, f.OnRequest())

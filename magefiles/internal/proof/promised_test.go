@@ -132,6 +132,17 @@ func TestWhatTheFiltersOfARuleMakeOfARequestIsProvenWhereTheApplicationRepeatsIt
 	}
 }
 
+func TestOfAnAnswerFromWhereTheApplicationRedirectsTheFiltersAreNotJudged(t *testing.T) {
+	w := whole(t)
+	w.ruled(t, "{filters: [{type: ResponseHeaderModifier, responseHeaderModifier: {set: [{name: X-A, value: a}]}}], "+toShop+"}")
+	request := w.proof.Planned()[0]
+	answer := &probe.Answer{Status: 200, URL: request.URL() + "login"}
+	got := filtered(request, answer, holds("200"))
+	if got.Verdict != check.Holds || !strings.Contains(got.Found, "cannot be seen, as the application redirects to "+answer.URL) {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestAHeaderThatARuleRemovesIsSent(t *testing.T) {
 	w := whole(t)
 	w.ruled(t, "{filters: [{type: RequestHeaderModifier, requestHeaderModifier: {remove: [X-Gone]}}], "+toShop+"}")

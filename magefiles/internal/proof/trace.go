@@ -77,7 +77,8 @@ func (p *Proof) promised(request gateway.Request, finding check.Finding) (check.
 	case finding.Cause == Filtered:
 		hop.Title, hop.Expect = "the rule's filters", "what the filters of "+rule+" say"
 	case finding.Cause == RedirectLoop:
-		hop.Title, hop.Expect = "where the redirect leads", "a backend in the end: attach a redirect from one listener to another only to the first, by the parentRef's sectionName"
+		hop.Title = "where the redirect leads"
+		hop.Expect = "a backend in the end: attach a redirect from one listener to another only to the first, by the parentRef's sectionName"
 	case finding.Cause == WrongAnswer && request.Redirect != nil:
 		hop.Title, hop.Expect = "the redirect", "as "+rule+" has it"
 	default:
