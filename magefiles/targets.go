@@ -56,7 +56,9 @@ func Traefik(ctx context.Context) error {
 }
 
 // Apps applies the manifests that are not the Gateway API's: the applications.
-func Apps(ctx context.Context) error { return after(ctx, kindgate().Objects.AwaitApps, deploy, Cluster) }
+func Apps(ctx context.Context) error {
+	return after(ctx, kindgate().Objects.AwaitApps, deploy, Cluster)
+}
 
 // Routes applies the manifests that are the Gateway API's, and waits until every route is served.
 func Routes(ctx context.Context) error {

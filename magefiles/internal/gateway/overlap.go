@@ -42,7 +42,7 @@ func (t *Table) Overlaps(asked []Request, most int, reach func(listener int32) (
 			}
 			looked++
 			r, ok = t.between(r)
-			if r = r.at(reach); ok && !seen[keyOf(r)] {
+			if r = t.carrying(r).at(reach); ok && !seen[keyOf(r)] {
 				requests = append(requests, r)
 				seen[keyOf(r)] = true
 			}

@@ -63,21 +63,21 @@ func (r *Redirect) Differs(request Request, location string) string {
 	case r.filter.Port != nil && cmp.Or(to.Port(), DefaultPort(to.Scheme)) != fmt.Sprint(*r.filter.Port):
 		return fmt.Sprintf("its port is not %d", *r.filter.Port)
 	}
-	if path := r.path(request.Path); strings.TrimSuffix(to.Path, "/") != strings.TrimSuffix(path, "/") {
+	if path := replaced(r.filter.Path, r.prefix, request.Path); strings.TrimSuffix(to.Path, "/") != strings.TrimSuffix(path, "/") {
 		return fmt.Sprintf("its path is not %s", path)
 	}
 	return ""
 }
 
-// path returns the path to which a request for another is redirected.
-func (r *Redirect) path(of string) string {
-	switch modifier := r.filter.Path; {
+// replaced returns what a modifier makes of a path, of which it may replace the match's prefix.
+func replaced(modifier *gatewayv1.HTTPPathModifier, prefix, path string) string {
+	switch {
 	case modifier == nil:
-		return of
+		return path
 	case modifier.ReplaceFullPath != nil:
 		return *modifier.ReplaceFullPath
 	case modifier.ReplacePrefixMatch != nil:
-		return cmp.Or(strings.TrimSuffix(*modifier.ReplacePrefixMatch, "/")+strings.TrimPrefix(of, strings.TrimSuffix(r.prefix, "/")), "/")
+		return cmp.Or(strings.TrimSuffix(*modifier.ReplacePrefixMatch, "/")+strings.TrimPrefix(path, strings.TrimSuffix(prefix, "/")), "/")
 	}
-	return of
+	return path
 }

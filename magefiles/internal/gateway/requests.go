@@ -3,6 +3,7 @@ package gateway
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -25,14 +26,22 @@ type Request struct {
 	Port     int
 	// Query and Header are those that the match asks for, by name.
 	Query, Header map[string]string
+	// Carries are headers that the request has besides, for the rule's filters to remove.
+	Carries map[string]string
 	// Backends are the Services one of which must answer; none where the rule answers itself, or names something else than Services.
 	Backends []Backend
 	// Weighted: the Services get unequal shares, so that some requests need not meet all of them. Enough is how many meet each of them, if the
 	// shares are kept evenly.
 	Weighted bool
 	Enough   int
+	// Weights are the Services', in the order of Backends.
+	Weights []int32
 	// Redirect is the rule's, nil where it has none.
 	Redirect *Redirect
+	// Filters are the rule's that change the request or its answer, nil where it has none.
+	Filters *Filters
+	// Uses are the features that the rule uses, and this match of it.
+	Uses []Use
 	// Elsewhere is the match that takes requests for the match's own path, where this one is for a path below it; nil elsewhere.
 	Elsewhere *Taker
 	// Through are the Gateways that take the request.
@@ -118,9 +127,30 @@ func keys(m map[string]string) func(func(string) bool) {
 func (t *Table) Requests(reach func(listener int32) (int, bool)) []Request {
 	requests := make([]Request, len(t.matches))
 	for i := range t.matches {
-		requests[i] = t.aim(&t.matches[i]).at(reach)
+		requests[i] = t.carrying(t.aim(&t.matches[i])).at(reach)
 	}
 	return requests
+}
+
+// carrying returns a request with a value for each header that the rule's filters remove, as far as the same match takes it then.
+func (t *Table) carrying(r Request) Request {
+	if r.Unproven != "" || len(r.Filters.removes()) == 0 {
+		return r
+	}
+	with := r
+	with.Header, r.Carries = maps.Clone(r.Header), map[string]string{}
+	winner := t.Takes(r)
+	for _, name := range r.Filters.removes() {
+		if _, has := headerOf(with, name); has {
+			continue
+		}
+		if with.Header[name] = "kindgate-probe"; t.Takes(with) == winner {
+			r.Carries[name] = with.Header[name]
+		} else {
+			delete(with.Header, name)
+		}
+	}
+	return r
 }
 
 // at returns the request with the port of this machine that leads to its listener's.
@@ -215,8 +245,8 @@ func RouteID(route *gatewayv1.HTTPRoute) check.ID {
 }
 
 // plan returns a match of a rule on a host, with the request that asks for it.
-func plan(route *gatewayv1.HTTPRoute, on host, rule gatewayv1.HTTPRouteRule, match gatewayv1.HTTPRouteMatch) Match {
-	c := Match{Route: RouteID(route), host: on.name, listens: on.listens, Headers: match.Headers, Params: match.QueryParams}
+func plan(route *gatewayv1.HTTPRoute, on host, rule gatewayv1.HTTPRouteRule, index int, match gatewayv1.HTTPRouteMatch) Match {
+	c := Match{Route: RouteID(route), Rule: index, host: on.name, listens: on.listens, Headers: match.Headers, Params: match.QueryParams}
 	if match.Path != nil {
 		c.Path = *match.Path
 	}
@@ -251,7 +281,7 @@ func plan(route *gatewayv1.HTTPRoute, on host, rule gatewayv1.HTTPRouteRule, mat
 			r.Unproven = "it matches a query parameter by a regular expression"
 		}
 	}
-	r.Redirect = redirectOf(rule, c.Path)
+	r.Redirect, r.Filters = redirectOf(rule, c.Path), filtersOf(rule, c.Rule, c.Path)
 	var weights []int32
 	for _, ref := range rule.BackendRefs {
 		if weight(ref) == 0 || ref.Kind != nil && *ref.Kind != "Service" {
@@ -267,6 +297,7 @@ func plan(route *gatewayv1.HTTPRoute, on host, rule gatewayv1.HTTPRouteRule, mat
 		r.Backends = append(r.Backends, backend)
 		weights = append(weights, weight(ref))
 	}
+	r.Weights = weights
 	r.Weighted = len(slices.Compact(slices.Clone(weights))) > 1
 	if len(weights) > 0 {
 		sum := int32(0)

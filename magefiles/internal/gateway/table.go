@@ -56,15 +56,16 @@ func Compile(routes []gatewayv1.HTTPRoute, gateways []gatewayv1.Gateway, by Orde
 		}
 		for _, host := range on {
 			for r, rule := range rules {
+				uses := featuresOf(&rules[r], r)
 				matches := rule.Matches
 				if len(matches) == 0 {
 					matches = []gatewayv1.HTTPRouteMatch{{}}
 				}
 				for j, match := range matches {
-					m := plan(&routes[i], host, rule, match)
-					m.Rule, m.Index, m.order = r, j, len(t.matches)
+					m := plan(&routes[i], host, rule, r, match)
+					m.Index, m.order = j, len(t.matches)
 					m.Rules, m.Longest = len(rules), longest(on, host)
-					m.request.Rule, m.request.Match = r, j
+					m.request.Rule, m.request.Match, m.request.Uses = r, j, usedBy(uses, j)
 					t.matches = append(t.matches, m)
 				}
 			}
@@ -79,6 +80,11 @@ func Compile(routes []gatewayv1.HTTPRoute, gateways []gatewayv1.Gateway, by Orde
 		}
 	}
 	return t
+}
+
+// usedBy returns those of a rule's uses that are the whole rule's or one match's.
+func usedBy(uses []Use, match int) []Use {
+	return slices.DeleteFunc(slices.Clone(uses), func(use Use) bool { return use.Match >= 0 && use.Match != match })
 }
 
 // on returns the matches that may take requests for a host.
@@ -109,6 +115,12 @@ func (t *Table) Match(r Request) (winner *Match, tied bool, losses []Loss) {
 		losses = append(losses, Loss{m, why, m.takesHost(r.Host)})
 	}
 	return winner, tied, losses
+}
+
+// Takes returns the match that takes a request by the table's order, nil where none does.
+func (t *Table) Takes(r Request) *Match {
+	winner, _ := t.by.first(t.holding(r))
+	return winner
 }
 
 // holding returns the matches that hold for a request.

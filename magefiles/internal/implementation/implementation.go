@@ -29,6 +29,9 @@ type Implementation struct {
 	Unrouted func(*probe.Answer) bool
 	// Order is the order in which its matches have precedence.
 	Order gateway.Order
+	// Lacks says what it does with a rule that uses a feature it does not have, and what to write instead; the outcome is empty for one that it
+	// has.
+	Lacks func(gateway.Use) (outcome Outcome, remedy string)
 	// Ping is the header of a request that it answers itself, whatever routes there are, and Pong tells whether it has.
 	Ping map[string]string
 	Pong func(*probe.Answer) bool

@@ -2,6 +2,7 @@ package implementation
 
 import (
 	"net/http"
+	"strings"
 
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
@@ -18,6 +19,7 @@ var Traefik = &Implementation{
 	Doors:    []Door{{"http", 8000, 80}, {"https", 8443, 443}},
 	Unrouted: goesNotFound,
 	Order:    gateway.Order{Name: "Traefik", Priority: priority},
+	Lacks:    lacks,
 	// See https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1: Go's HTTP library refuses what it does not know before any route is looked at.
 	Ping: map[string]string{"Expect": "an answer"},
 	Pong: func(a *probe.Answer) bool { return a.Status == http.StatusExpectationFailed },
@@ -41,6 +43,36 @@ func priority(m *gateway.Match) int {
 		method = 1000
 	}
 	return m.Longest + path + method + 100*len(m.Headers) + 10*len(m.Params) + m.Rules - m.Rule
+}
+
+// lacks has what Traefik 3.6.12 does not do, each measured. All conditions of such routes are True, but for those of a backendRef of another
+// kind. See https://github.com/traefik/traefik/issues/11902 for the timeouts.
+func lacks(use gateway.Use) (Outcome, string) {
+	switch use.Feature {
+	case gateway.Timeouts, gateway.Retries, gateway.Sessions:
+		return Ignored, "remove the field: it has no effect"
+	case gateway.BackendFilters:
+		return Ignored, "write the filter into the rule's filters: it then holds for all backends of the rule"
+	case gateway.HostChange:
+		return Ignored, "change the host by the filter URLRewrite, with a hostname"
+	case gateway.HostMatch:
+		return Unmet, "write the name into the route's hostnames"
+	case gateway.BackendKind:
+		if strings.HasPrefix(use.Of, "traefik.io/") {
+			return "", "" // the condition ResolvedRefs says whether there is such a one
+		}
+		return Refused, "name a Service"
+	}
+	switch of, kind, _ := strings.Cut(use.Of, " "); gatewayv1.HTTPRouteFilterType(of) {
+	case gatewayv1.HTTPRouteFilterRequestHeaderModifier, gatewayv1.HTTPRouteFilterResponseHeaderModifier,
+		gatewayv1.HTTPRouteFilterRequestRedirect, gatewayv1.HTTPRouteFilterURLRewrite:
+		return "", ""
+	case gatewayv1.HTTPRouteFilterExtensionRef:
+		if kind == "traefik.io/Middleware" {
+			return Optional, "remove the filter, or enable Traefik's provider kubernetesCRD in its values and install its CRDs"
+		}
+	}
+	return Refused, "remove the filter"
 }
 
 // goesNotFound recognises the 404 of Go's HTTP library, which Traefik gives.

@@ -3,6 +3,7 @@ package proof
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -28,6 +29,12 @@ const (
 	WrongPod check.Cause = "wrong-pod"
 	// Precedence: another route's pod answered, which the implementation gives precedence, where the specification gives it to this one.
 	Precedence check.Cause = "precedence"
+	// Unsupported: the rule uses a feature that the implementation does not have.
+	Unsupported check.Cause = "unsupported"
+	// Filtered: what reached the backend, or came back, is not what the rule's filters make of it.
+	Filtered check.Cause = "filtered"
+	// RedirectLoop: redirects lead back to where they began.
+	RedirectLoop check.Cause = "redirect-loop"
 	// PodMissing: a backend has no ready pod, or one of its pods does not answer.
 	PodMissing check.Cause = "pod-missing"
 	// NotLed: the node's port does not lead to the pod that is to answer there.
@@ -40,36 +47,46 @@ func because(cause check.Cause, format string, args ...any) check.Finding {
 	return check.Finding{Verdict: check.Broken, Cause: cause, Found: fmt.Sprintf(format, args...)}
 }
 
-// prove sends a request and judges who answers it.
+// prove sends a request and judges who answers it, and whether it comes to what its rule promises.
 func (p *Proof) prove(ctx context.Context, request gateway.Request, s *Snapshot) check.Finding {
 	if request.Unproven != "" {
-		return check.Finding{Verdict: check.Unknown, Found: "not proven: " + request.Unproven}
+		return p.lacking(request, nil, check.Finding{Verdict: check.Unknown, Found: "not proven: " + request.Unproven}, s)
 	}
 	answer, problem := p.ask(ctx, request)
+	return p.lacking(request, answer, filtered(request, answer, p.judge(ctx, request, answer, problem, s)), s)
+}
+
+// judge says whether the answer to a request is one of its rule's backend or redirect. problem is what ask found.
+func (p *Proof) judge(ctx context.Context, request gateway.Request, answer *probe.Answer, problem check.Finding, s *Snapshot) check.Finding {
 	switch {
 	case problem.Verdict == check.Unknown:
 		return problem
-	case problem.Fails():
+	case problem.Fails() && (problem.Cause != ServerError || len(request.Backends) < 2):
 		return mayStart(problem, answer, request, s, time.Now())
 	case request.Redirect != nil:
-		return redirected(request, answer)
+		if finding := redirected(request, answer); finding.Fails() {
+			return finding
+		}
+		return p.follow(ctx, request, answer.Header.Get("Location"), s)
 	case answer.Field("Hostname") == "" && request.Taker != nil:
 		return check.Finding{Verdict: check.Unknown, Found: fmt.Sprintf("%d, and whose answer that is cannot be seen: %s may have taken the request, as %s",
 			answer.Status, request.Taker, request.Taker.Why)}
-	case answer.Field("Hostname") == "" && s.dead(request) != nil:
-		return because(PodMissing, "%s has no ready pod, and yet a share of the requests", s.dead(request))
+	case s.dead(request, answer) != nil:
+		return because(PodMissing, "%s has no ready pod, and yet a share of the requests", s.dead(request, answer))
+	case len(request.Backends) > 1:
+		return p.proveShares(ctx, request, answer, problem, s)
 	case answer.Field("Hostname") == "":
-		return holds("%s", strings.TrimSpace(fmt.Sprintf("%d %s", answer.Status, answer.Header.Get("Content-Type"))))
+		return holds("%s", saidOf(answer))
 	}
 	return p.provePods(ctx, request, answer, s)
 }
 
 // dead returns one of a rule's several Services that has no endpoint, nil where none is known to have none: an answer to one request does
-// not show it.
-func (s *Snapshot) dead(request gateway.Request) *gateway.Backend {
+// not show it. Where the answer names a pod, all Services are taken to have pods.
+func (s *Snapshot) dead(request gateway.Request, answer *probe.Answer) *gateway.Backend {
 	for i := range request.Backends {
 		behind := s.behind(request.Backends[i])
-		if len(request.Backends) > 1 && behind.listed && len(behind.ready)+behind.others == 0 {
+		if len(request.Backends) > 1 && (behind.listed || nameIn(answer) != "") && len(behind.ready)+behind.others == 0 {
 			return &request.Backends[i]
 		}
 	}
@@ -79,6 +96,9 @@ func (s *Snapshot) dead(request gateway.Request) *gateway.Backend {
 // redirected judges the answer to a request that the rule redirects.
 func redirected(request gateway.Request, answer *probe.Answer) check.Finding {
 	location := answer.Header.Get("Location")
+	if location == "" {
+		return because(WrongAnswer, "%d %s instead of a redirect with %d", answer.Status, http.StatusText(answer.Status), request.Redirect.Status)
+	}
 	if answer.Status != request.Redirect.Status {
 		return because(WrongAnswer, "redirected with %d to %s, expected %d", answer.Status, location, request.Redirect.Status)
 	}
@@ -107,7 +127,9 @@ func mayStart(problem check.Finding, answer *probe.Answer, request gateway.Reque
 
 // ask sends a request. What it finds beside the answer says why it is not one of the rule's backend.
 func (p *Proof) ask(ctx context.Context, request gateway.Request) (*probe.Answer, check.Finding) {
-	answer, err := p.Prober.Get(ctx, request.Method, request.URL(), request.Header, request.Redirect == nil)
+	header := maps.Clone(request.Header)
+	maps.Copy(header, request.Carries)
+	answer, err := p.Prober.Get(ctx, request.Method, request.URL(), header, request.Redirect == nil)
 	switch {
 	case err != nil:
 		return nil, because(NoAnswer, "no answer: %v", err)
@@ -148,26 +170,18 @@ func (p *Proof) Open(request gateway.Request) string {
 // enoughRequests is how many must do to see every pod of a Service once.
 func enoughRequests(pods int) int { return max(20, 2*pods) }
 
-// mostRequests bounds those to Services with unequal shares.
-const mostRequests = 50
-
-// provePods goes on with an application that says which pod it is, as whoami does: each must be one of the rule's Services', and all of
+// provePods goes on with an application that says which pod it is, as whoami does: each must be one of the rule's Service's, and all of
 // these must be seen. Traefik takes them in turn, so as many requests again show whether it still sends some to a pod that is gone.
 func (p *Proof) provePods(ctx context.Context, request gateway.Request, answer *probe.Answer, s *Snapshot) check.Finding {
-	var expected []string
-	for _, backend := range request.Backends {
-		behind := s.behind(backend)
-		if behind.others > 0 {
-			return holds("%s: answered by %q; not all of its endpoints are pods, so whose name that is is not known", backend, answer.Field("Hostname"))
-		}
-		ready := behind.ready
-		if len(ready) == 0 {
-			return because(PodMissing, "%s has no ready pod, and yet a share of the requests", backend)
-		}
-		expected = append(expected, ready...)
-	}
-	if !slices.ContainsFunc([]string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"}, func(header string) bool { return answer.Field(header) != "" }) {
-		return because(Stranger, "the request arrived without any header X-Forwarded-For, -Host or -Proto: it did not come through %s", p.Name)
+	pods, known := s.podsOf(request)
+	expected := slices.Concat(pods...)
+	switch {
+	case !known:
+		return holds("%s: answered by %q; not all of its endpoints are pods, so whose name that is is not known", backends(request), answer.Field("Hostname"))
+	case len(expected) == 0:
+		return because(PodMissing, "%s has no ready pod, and yet a share of the requests", backends(request))
+	case !p.passed(answer):
+		return p.notPassed()
 	}
 	seen := map[string]bool{}
 	for sent := 1; ; sent++ {
@@ -176,10 +190,10 @@ func (p *Proof) provePods(ctx context.Context, request gateway.Request, answer *
 			return p.wrongPod(pod, request, expected, s)
 		}
 		seen[pod] = true
-		if request.Weighted && sent >= min(2*request.Enough, mostRequests) || !request.Weighted && len(seen) == len(expected) && sent >= 2*len(expected) {
+		switch {
+		case len(seen) == len(expected) && sent >= 2*len(expected):
 			return holds("%s: %d of %d pods in %d requests", backends(request), len(seen), len(expected), sent)
-		}
-		if !request.Weighted && sent == enoughRequests(len(expected)) {
+		case sent == enoughRequests(len(expected)):
 			return because(PodMissing, "%s: only %d of %d pods answered %d requests", backends(request), len(seen), len(expected), sent)
 		}
 		var problem check.Finding
@@ -188,6 +202,15 @@ func (p *Proof) provePods(ctx context.Context, request gateway.Request, answer *
 			return problem
 		}
 	}
+}
+
+// passed tells whether an application that repeats the request's headers got it through a gateway.
+func (p *Proof) passed(answer *probe.Answer) bool {
+	return slices.ContainsFunc([]string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"}, func(header string) bool { return answer.Field(header) != "" })
+}
+
+func (p *Proof) notPassed() check.Finding {
+	return because(Stranger, "the request arrived without any header X-Forwarded-For, -Host or -Proto: it did not come through %s", p.Name)
 }
 
 // wrongPod is the finding about a request that a pod has answered which is none of its rule's: it says whose it is, where a route names it.
@@ -201,7 +224,7 @@ func (p *Proof) wrongPod(pod string, request gateway.Request, expected []string,
 	}
 	whose := ""
 	has := func(backend gateway.Backend) bool { return slices.Contains(s.behind(backend).ready, pod) }
-	if other, backend := gateway.Compile(p.served(s), p.known(s), p.Order).Sending(has); other != nil {
+	if other, backend := p.table(s).Sending(has); other != nil {
 		whose = fmt.Sprintf(" of %s (%s, rule %d)", backend, other.Route, other.Rule+1)
 	}
 	return because(WrongPod, "answered by pod %q%s, which is none of %s: %s", pod, whose, backends(request), strings.Join(expected, ", "))

@@ -169,6 +169,12 @@ func (p *Proof) known(s *Snapshot) []gatewayv1.Gateway {
 	return append(slices.Clone(p.Gateways), s.Gateways...)
 }
 
+// table returns the route table of what the Gateways serve, compiled once for each snapshot.
+func (p *Proof) table(s *Snapshot) *gateway.Table {
+	s.compile.Do(func() { s.table = gateway.Compile(p.served(s), p.known(s), p.Order) })
+	return s.table
+}
+
 // mostOverlaps bounds the requests that two matches hold for.
 const mostOverlaps = 200
 
@@ -178,7 +184,7 @@ func (p *Proof) Requests(s *Snapshot) []Promise {
 	ours, routes, gateways := p.ours(), p.served(s), p.known(s)
 	var all []Promise
 	var ports []gateway.Request // one for each port that is asked
-	table := gateway.Compile(routes, gateways, p.Order)
+	table := p.table(s)
 	requests := table.Requests(p.reach)
 	overlaps, skipped := table.Overlaps(requests, mostOverlaps, p.reach)
 	for _, request := range append(requests, overlaps...) {

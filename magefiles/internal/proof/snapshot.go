@@ -42,6 +42,9 @@ type Snapshot struct {
 
 	once     sync.Once
 	services map[string]service
+
+	compile sync.Once
+	table   *gateway.Table // of the one Proof that judges by the snapshot
 }
 
 // A Lister lists the objects of a kind in a namespace, or in all of them for an empty one. *kube.Client is one.

@@ -48,6 +48,9 @@ func (p *Proof) Trace(request gateway.Request, finding check.Finding, s *Snapsho
 		return append(hops, check.Check{ID: route, Title: "the precedence of routes", Expect: fmt.Sprintf("%s, rule %d takes the request, by the specification's order", route, request.Rule+1),
 			Look: p.Place.Kubectl("describe " + request.Taker.Route.Resource()), Judge: given(finding)})
 	}
+	if hop, ok := p.promised(request, finding); ok {
+		return append(hops, hop)
+	}
 	if finding.Cause == NoRoute {
 		finding.Found += "; does it reach the API server? (An application in Go may answer the same.)"
 		return append(hops, check.Check{ID: p.Workload, Title: p.Name + "'s routes", Expect: "those whose status says that they are accepted", Look: logs, Judge: given(finding)})
@@ -61,6 +64,27 @@ func (p *Proof) Trace(request gateway.Request, finding check.Finding, s *Snapsho
 			Judge: given(judgeBackend(s, backend))})
 	}
 	return append(hops, check.Check{Title: "the backend answers", ID: check.ID{Kind: "URL", Name: request.String()}, Expect: "an answer of " + backends(request), Look: look, Judge: given(finding)})
+}
+
+// promised returns the hop at which a request fails that reaches the route, and does not come to what the rule promises; false where it fails
+// elsewhere.
+func (p *Proof) promised(request gateway.Request, finding check.Finding) (check.Check, bool) {
+	rule := fmt.Sprintf("rule %d of %s", request.Rule+1, request.Route)
+	hop := check.Check{ID: request.Route, Look: p.Place.Kubectl("describe " + request.Route.Resource()), Judge: given(finding)}
+	switch {
+	case finding.Cause == Unsupported:
+		hop.Title, hop.Expect, hop.Look = "what "+p.Name+" implements", "all that "+rule+" uses", p.Place.Kubectl(p.Logs())
+	case finding.Cause == Filtered:
+		hop.Title, hop.Expect = "the rule's filters", "what the filters of "+rule+" say"
+	case finding.Cause == RedirectLoop:
+		hop.Title = "where the redirect leads"
+		hop.Expect = "a backend in the end: attach a redirect from one listener to another only to the first, by the parentRef's sectionName"
+	case finding.Cause == WrongAnswer && request.Redirect != nil:
+		hop.Title, hop.Expect = "the redirect", "as "+rule+" has it"
+	default:
+		return hop, false
+	}
+	return hop, true
 }
 
 // given is a check of what is known already.

@@ -42,9 +42,11 @@ func (r Round) Pending() bool {
 	return true
 }
 
-// Final tells whether all that does not hold is so by the implementation's order of precedence, which no time changes.
+// Final tells whether all that does not hold is so by what the routes say, or by the implementation's order of precedence and its features, which
+// no time changes.
 func (r Round) Final() bool {
-	return !slices.ContainsFunc(r.Findings, func(f check.Finding) bool { return f.Fails() && f.Cause != Precedence })
+	final := []check.Cause{Precedence, Unsupported, RedirectLoop}
+	return !slices.ContainsFunc(r.Findings, func(f check.Finding) bool { return f.Fails() && !slices.Contains(final, f.Cause) })
 }
 
 // WaitingFor says in a line what is waited for when there are problems.

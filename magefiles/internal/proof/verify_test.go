@@ -159,7 +159,10 @@ func TestEachWayInWhichARequestFailsHasItsCause(t *testing.T) {
 	both.Backends = append(slices.Clone(ask.Backends), gateway.Backend{Namespace: "demo", Name: "canary", Port: 80})
 	both.Weighted = true
 	redirect, dash, unproven, direct := ask, ask, ask, ask
-	both.Enough = 10
+	both.Enough, both.Weights = 10, []int32{9, 1}
+	rare, equal := both, both
+	rare.Enough, rare.Weights = 1000, []int32{999, 1}
+	equal.Weighted, equal.Enough = false, 2
 	redirect.Redirect = &gateway.Redirect{Status: 301}
 	api := ask
 	api.Backends, api.Path = []gateway.Backend{dashboard}, "/api"
@@ -190,8 +193,25 @@ func TestEachWayInWhichARequestFailsHasItsCause(t *testing.T) {
 		{"the turn of a stranger", ask, []*probe.Answer{whoami("shop-1"), whoami("shop-2"), whoami("old")}, nil, check.Broken, WrongPod, `pod "old", which is none of`},
 		{"not through Traefik", ask, []*probe.Answer{strange}, nil, check.Broken, Stranger, "did not come through Traefik"},
 		{"a canary without pods", both, []*probe.Answer{whoami("shop-1")}, nil, check.Broken, PodMissing, "Service/demo/canary has no ready pod"},
-		{"a canary with a small share", both, []*probe.Answer{whoami("shop-1")}, canary, check.Holds, "", "1 of 3 pods in 20 requests"},
-		{"a canary that fails", both, []*probe.Answer{whoami("shop-1"), whoami("shop-2"), whoami("shop-1"), status(502)}, canary, check.Broken, ServerError, "502 Bad Gateway"},
+		{"a canary with a small share", both, []*probe.Answer{whoami("shop-1"), whoami("shop-1"), whoami("shop-1"), whoami("canary-1")}, canary, check.Holds, "", "2 of 3 pods in 20 requests"},
+		{"a canary that nobody sees", both, []*probe.Answer{whoami("shop-1")}, canary, check.Broken, PodMissing, "Service/demo/canary answered none of 200 requests"},
+		{"a canary with too small a share", rare, []*probe.Answer{whoami("shop-1")}, canary, check.Unknown, "", "weight 1 of 1000, of Service/demo/canary, was not seen in 200 requests"},
+		{"a canary that does not say who it is, with too small a share", rare, []*probe.Answer{plain}, canary, check.Unknown, "", "200 in 200 requests, which need not have met weight 1 of 1000"},
+		{"a canary that fails", both, []*probe.Answer{whoami("shop-1"), whoami("shop-2"), whoami("shop-1"), status(502)}, canary, check.Broken, ServerError, "5 of 20 requests answered 502 Bad Gateway"},
+		{"a canary that fails at first", both, []*probe.Answer{status(502), plain, plain, status(503)}, canary, check.Broken, ServerError, "5 of 20 requests answered 502 Bad Gateway, 5 of 20 requests answered 503"},
+		{"a share without an answer", both, []*probe.Answer{plain, nil}, canary, check.Broken, NoAnswer, "connection refused (request 2)"},
+		{"a share of a stranger's", both, []*probe.Answer{whoami("shop-1"), whoami("old")}, canary, check.Broken, WrongPod, `pod "old"`},
+		{"a share that did not come through Traefik", both, []*probe.Answer{strange}, canary, check.Broken, Stranger, "did not come through Traefik"},
+		{"applications that do not say who they are", both, []*probe.Answer{plain}, canary, check.Holds, "", "200 text/plain in 20 requests"},
+		{"shares of endpoints that are no pods", both, []*probe.Answer{whoami("outside")}, func(w *world) {
+			canary(w)
+			w.snapshot.Slices[0].Endpoints = append(w.snapshot.Slices[0].Endpoints, discoveryv1.Endpoint{Addresses: []string{"192.0.2.1"}})
+		}, check.Holds, "", "200 in 20 requests"},
+		{"equal shares of pods, all of which must be seen", equal, []*probe.Answer{whoami("shop-1"), whoami("canary-1")}, canary, check.Broken, PodMissing, "only 2 of 3 pods answered 20 requests"},
+		{"two Services of the same pods", equal, []*probe.Answer{whoami("shop-1"), whoami("shop-2")}, func(w *world) {
+			w.snapshot.Slices = append(w.snapshot.Slices, slice("demo", "canary", "shop-1", "shop-2"))
+		}, check.Holds, "", "2 of 2 pods in 4 requests"},
+		{"a pod of a Service that has none", ask, []*probe.Answer{whoami("shop-1")}, func(w *world) { w.snapshot.Slices[0].Ports = nil }, check.Broken, PodMissing, "Service/demo/shop has no ready pod, and yet"},
 		{"an endpoint that is no pod", ask, []*probe.Answer{whoami("outside")}, func(w *world) {
 			w.snapshot.Slices[0].Endpoints = append(w.snapshot.Slices[0].Endpoints, discoveryv1.Endpoint{Addresses: []string{"192.0.2.1"}})
 		}, check.Holds, "", `answered by "outside"; not all of its endpoints are pods`},
@@ -200,9 +220,10 @@ func TestEachWayInWhichARequestFailsHasItsCause(t *testing.T) {
 		}, check.Holds, "", "2 of 2 pods"},
 		{"a path that the dashboard does not know", api, []*probe.Answer{notFound()}, nil, check.Unknown, "", "404, which Traefik gives"},
 		{"the dashboard's API", api, []*probe.Answer{plain}, nil, check.Holds, "", "200 text/plain"},
-		{"a redirect", redirect, []*probe.Answer{{Status: 301, Header: http.Header{"Location": {"//shop.localhost:8080/"}}}}, nil, check.Holds, "", "redirected with 301 to //shop"},
+		{"a redirect to itself", redirect, []*probe.Answer{{Status: 301, Header: http.Header{"Location": {"//shop.localhost:8080/"}}}}, nil, check.Broken, RedirectLoop, "it redirects to itself"},
 		{"a redirect to another place", redirect, []*probe.Answer{moved}, nil, check.Broken, WrongAnswer, "redirected with 301 to /new, but its path is not /"},
-		{"another redirect", redirect, []*probe.Answer{status(302)}, nil, check.Broken, WrongAnswer, "expected 301"},
+		{"another redirect", redirect, []*probe.Answer{{Status: 302, Header: http.Header{"Location": {"/"}}}}, nil, check.Broken, WrongAnswer, "expected 301"},
+		{"no redirect", redirect, []*probe.Answer{status(200)}, nil, check.Broken, WrongAnswer, "200 OK instead of a redirect with 301"},
 		{"a page", dash, []*probe.Answer{page("<html>")}, nil, check.Holds, "", "200 text/html"},
 		{"no page", dash, []*probe.Answer{plain}, nil, check.Broken, WrongAnswer, "expected 200 and the dashboard's page"},
 		{"no route", ask, []*probe.Answer{notFound()}, nil, check.Broken, NoRoute, "404 from Traefik"},

@@ -49,11 +49,12 @@ func (p *fakePlace) PodAnswers(context.Context, string, string, string, int32) b
 
 func (p *fakePlace) Kubectl(arguments string) string { return "kubectl " + arguments }
 
-// A fakeGateway answers by host; each of a host's answers in turn. It is Traefik's 404 that others get.
+// A fakeGateway answers by host and path, else by host; each of these answers in turn. It is Traefik's 404 that others get.
 type fakeGateway struct {
 	mu      sync.Mutex
 	answers map[string][]*probe.Answer // a nil one is none
 	asked   map[string]int
+	sent    map[string]string // the last request's header
 	ping    *probe.Answer
 }
 
@@ -65,8 +66,12 @@ func (g *fakeGateway) Get(ctx context.Context, method, url string, header map[st
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	host, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(url, "http://"), "https://"), ":")
+	host, path, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(url, "http://"), "https://"), ":")
+	if at := strings.IndexByte(path, '/'); at >= 0 && g.answers[host+path[at:]] != nil {
+		host += path[at:]
+	}
 	answers, known := g.answers[host]
+	g.sent = header
 	switch {
 	case header["Expect"] != "":
 		answers = []*probe.Answer{g.ping}

@@ -1,0 +1,134 @@
+package proof
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"kindgate/magefiles/internal/check"
+	"kindgate/magefiles/internal/gateway"
+	"kindgate/magefiles/internal/probe"
+)
+
+// mostRequests bounds those to a rule with several Services of unequal weights.
+const mostRequests = 200
+
+// A tally counts who answered the requests to a rule with several Services.
+type tally struct {
+	sent     int
+	failed   map[int]int     // how many of them with which status 5xx
+	failure  *probe.Answer   // the last of these
+	pods     map[string]bool // those that answered
+	nameless *probe.Answer   // one that does not say whose it is
+}
+
+// proveShares goes on with a request to several Services: it asks often enough to meet the one of the smallest weight twice, as the
+// implementation keeps the shares evenly, and says what share fails. answer and problem are what came of the first request.
+func (p *Proof) proveShares(ctx context.Context, request gateway.Request, answer *probe.Answer, problem check.Finding, s *Snapshot) check.Finding {
+	expected, known := s.podsOf(request)
+	pods := slices.Concat(expected...)
+	slices.Sort(pods)
+	pods = slices.Compact(pods)
+	enough, most := min(2*request.Enough, mostRequests), mostRequests
+	if !request.Weighted {
+		enough, most = max(enough, 2*len(pods)), max(enough, enoughRequests(len(pods)))
+	}
+	t := tally{failed: map[int]int{}, pods: map[string]bool{}}
+	for t.sent = 1; ; t.sent++ {
+		switch pod := nameIn(answer); {
+		case problem.Cause == ServerError:
+			t.failed[answer.Status]++
+			t.failure = answer
+		case problem.Fails():
+			problem.Found = fmt.Sprintf("%s (request %d)", problem.Found, t.sent)
+			return problem
+		case pod == "" || !known:
+			t.nameless = answer
+		case !p.passed(answer):
+			return p.notPassed()
+		case !slices.Contains(pods, pod):
+			return p.wrongPod(pod, request, pods, s)
+		default:
+			t.pods[pod] = true
+		}
+		if t.sent >= most || t.sent >= enough && (t.failure != nil || t.nameless != nil || t.unseen(request, expected) < 0) {
+			return t.verdict(request, expected, len(pods), s)
+		}
+		answer, problem = p.ask(ctx, request)
+	}
+}
+
+// unseen returns the index of a Service of which too few pods have answered, -1 for none: of weighted ones no pod, of others not all.
+func (t tally) unseen(request gateway.Request, expected [][]string) int {
+	return slices.IndexFunc(expected, func(pods []string) bool {
+		unseen := func(pod string) bool { return !t.pods[pod] }
+		if request.Weighted {
+			return !slices.ContainsFunc(pods, func(pod string) bool { return !unseen(pod) })
+		}
+		return slices.ContainsFunc(pods, unseen)
+	})
+}
+
+func (t tally) verdict(request gateway.Request, expected [][]string, pods int, s *Snapshot) check.Finding {
+	missing := t.unseen(request, expected)
+	tooFew := 2*request.Enough > mostRequests
+	switch {
+	case t.failure != nil:
+		var shares []string
+		for _, status := range slices.Sorted(maps.Keys(t.failed)) {
+			shares = append(shares, fmt.Sprintf("%d of %d requests answered %d %s", t.failed[status], t.sent, status, http.StatusText(status)))
+		}
+		problem := because(ServerError, "%s instead of an answer of %s", strings.Join(shares, ", "), backends(request))
+		return mayStart(problem, t.failure, request, s, time.Now())
+	case t.nameless != nil && tooFew:
+		return check.Finding{Verdict: check.Unknown, Found: fmt.Sprintf("%d in %d requests, which need not have met %s", t.nameless.Status, t.sent, smallest(request))}
+	case t.nameless != nil:
+		return holds("%s in %d requests", saidOf(t.nameless), t.sent)
+	case missing >= 0 && !request.Weighted:
+		return because(PodMissing, "%s: only %d of %d pods answered %d requests", backends(request), len(t.pods), pods, t.sent)
+	case missing >= 0 && tooFew:
+		return check.Finding{Verdict: check.Unknown, Found: fmt.Sprintf("%s was not seen in %d requests", smallest(request), t.sent)}
+	case missing >= 0:
+		return because(PodMissing, "%s answered none of %d requests", request.Backends[missing], t.sent)
+	}
+	return holds("%s: %d of %d pods in %d requests", backends(request), len(t.pods), pods, t.sent)
+}
+
+// smallest names the Service with the smallest weight, and that.
+func smallest(request gateway.Request) string {
+	sum, at := int32(0), 0
+	for i, weight := range request.Weights {
+		sum += weight
+		if weight < request.Weights[at] {
+			at = i
+		}
+	}
+	return fmt.Sprintf("weight %d of %d, of %s,", request.Weights[at], sum, request.Backends[at])
+}
+
+// podsOf returns the names of the ready pods of each of a rule's Services; known is false where some endpoint of theirs is no pod.
+func (s *Snapshot) podsOf(request gateway.Request) (pods [][]string, known bool) {
+	known = true
+	for _, backend := range request.Backends {
+		behind := s.behind(backend)
+		known = known && behind.others == 0
+		pods = append(pods, behind.ready)
+	}
+	return pods, known
+}
+
+func saidOf(answer *probe.Answer) string {
+	return strings.TrimSpace(fmt.Sprintf("%d %s", answer.Status, answer.Header.Get("Content-Type")))
+}
+
+// nameIn is the name of the pod that an answer is from, empty where it does not say.
+func nameIn(answer *probe.Answer) string {
+	if answer == nil {
+		return ""
+	}
+	return answer.Field("Hostname")
+}
