@@ -34,13 +34,7 @@ func init() {
 func (s Schemas) builtin(gvk schema.GroupVersionKind, objects []kube.Object) [][]Problem {
 	return each(objects, func(o kube.Object) []Problem {
 		if node, err := version.ParseGeneric(s.Kubernetes); err == nil && notServed(gvk, node) {
-			release := fmt.Sprintf("Kubernetes %d.%d", node.Major(), node.Minor())
-			instead := serving(gvk, node)
-			if len(instead) == 0 {
-				return []Problem{wrong(o, "apiVersion", "", "%s does not serve %s as %s, nor as anything else", release, gvk.Kind, gvk.GroupVersion())}
-			}
-			return []Problem{wrong(o, "apiVersion", "Write apiVersion: "+instead[0]+", and see which fields it has", "%s does not serve %s as %s; it serves %s",
-				release, gvk.Kind, gvk.GroupVersion(), strings.Join(instead, ", "))}
+			return []Problem{otherVersion(o, fmt.Sprintf("Kubernetes %d.%d", node.Major(), node.Minor()), serving(gvk, node))}
 		}
 		var problems []Problem
 		for _, err := range checkMetadata(o, path.ValidatePathSegmentName) {

@@ -29,11 +29,8 @@ const unknownField field.ErrorType = "FieldUnknown"
 
 // custom judges custom resources of one kind and version by the kind's definition; standard tells that it is the Gateway API's own.
 func (s Schemas) custom(ctx context.Context, d *definition, gvk schema.GroupVersionKind, objects []kube.Object, standard bool) [][]Problem {
-	if served := d.served(); !slices.Contains(served, gvk.Version) {
-		return each(objects, func(o kube.Object) []Problem {
-			return []Problem{wrong(o, "apiVersion", "Write apiVersion: "+gvk.Group+"/"+first(served),
-				"%s does not serve %s as %s; it serves %s", d.source, gvk.Kind, gvk.Version, strings.Join(served, ", "))}
-		})
+	if served := d.served(); !slices.Contains(served, gvk.GroupVersion().String()) {
+		return each(objects, func(o kube.Object) []Problem { return []Problem{otherVersion(o, d.source, served)} })
 	}
 	compiled, err := d.schema(gvk.Version)
 	if err != nil {
@@ -54,11 +51,14 @@ func (s Schemas) custom(ctx context.Context, d *definition, gvk schema.GroupVers
 	return found
 }
 
-func first(names []string) string {
-	if len(names) == 0 {
-		return ""
+// otherVersion is the problem of an object that is of a version which is not served; instead are those that are.
+func otherVersion(o kube.Object, server string, instead []string) Problem {
+	kind := o.GroupVersionKind()
+	if len(instead) == 0 {
+		return wrong(o, "apiVersion", "", "%s does not serve %s as %s, nor as anything else", server, kind.Kind, o.GetAPIVersion())
 	}
-	return names[0]
+	return wrong(o, "apiVersion", "Write apiVersion: "+instead[0]+", and see which fields it has",
+		"%s does not serve %s as %s; it serves %s", server, kind.Kind, o.GetAPIVersion(), strings.Join(instead, ", "))
 }
 
 // experimental returns the experimental channel's schema of a kind and version of the standard one; nil where there is none.
@@ -66,7 +66,7 @@ func (s Schemas) experimental(gvk schema.GroupVersionKind, standard bool) *schem
 	if !standard {
 		return nil
 	}
-	d, err := released(s.Experimental, gvk.GroupKind())
+	d, err := released(s.Experimental, gvk)
 	if err != nil || d == nil {
 		return nil
 	}
@@ -76,7 +76,7 @@ func (s Schemas) experimental(gvk schema.GroupVersionKind, standard bool) *schem
 
 // undefined is the problem of an object of the Gateway API's group whose kind neither the standard channel nor the manifests define.
 func (s Schemas) undefined(o kube.Object) Problem {
-	if d, err := released(s.Experimental, o.GroupVersionKind().GroupKind()); err == nil && d != nil {
+	if d, err := released(s.Experimental, o.GroupVersionKind()); err == nil && d != nil {
 		return wrong(o, "kind", "Leave it out, or put the definition of its kind into the manifests",
 			"%s has %s in its experimental channel only, and kindgate installs the standard one", d.source, o.GetKind())
 	}
@@ -90,8 +90,8 @@ func unjudged(o kube.Object, err error) Problem {
 
 // check returns an object as the API server would take it, with the defaults of its fields and without those that it does not know, and
 // what the server would have against it, apart from the rules in CEL. The steps and their order are the server's, of
-// k8s.io/apiextensions-apiserver: unstructuredSchemaCoercer.apply and customResourceStrategy.Validate. The status and what only a server
-// writes into the metadata are not sent to it, and so are not judged.
+// k8s.io/apiextensions-apiserver, unstructuredSchemaCoercer.apply and customResourceStrategy.Validate, for server-side apply, which does not
+// drop a field that is null. The status and what only a server writes into the metadata are not sent to it, and so are not judged.
 func (s *schemaOf) check(ctx context.Context, o kube.Object) (map[string]any, field.ErrorList) {
 	content := o.DeepCopy().Object
 	delete(content, "status")
@@ -104,7 +104,6 @@ func (s *schemaOf) check(ctx context.Context, o kube.Object) (map[string]any, fi
 	_, _, paths, _ := objectmeta.GetObjectMetaWithOptions(content, objectmeta.ObjectMetaOptions{ReturnUnknownFieldPaths: true})
 	unknown(paths)
 	unknown(pruning.PruneWithOptions(content, s.structural, true, structural.UnknownFieldPathOptions{TrackUnknownFieldPaths: true}))
-	defaulting.PruneNonNullableNullsWithoutDefaults(content, s.structural)
 	malformed, paths := objectmeta.CoerceWithOptions(nil, content, s.structural, false, objectmeta.CoerceOptions{ReturnUnknownFieldPaths: true})
 	unknown(paths)
 	if malformed != nil {

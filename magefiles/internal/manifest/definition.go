@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"strings"
 
 	goyaml "go.yaml.in/yaml/v3"
 	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
@@ -34,10 +33,13 @@ type schemaOf struct {
 	validator  validation.SchemaValidator
 }
 
-// definitions returns the definitions among objects, by the kind that they define.
+// definitions returns the definitions among objects, by the kind that they define. Those of v1beta1, which had other fields, are left out.
 func definitions(objects []kube.Object) map[schema.GroupKind]*definition {
 	all := map[schema.GroupKind]*definition{}
 	for _, o := range of(objects, apiextensions.GroupName, "CustomResourceDefinition") {
+		if o.GroupVersionKind().Version != apiextensionsv1.SchemeGroupVersion.Version {
+			continue
+		}
 		group, _, _ := unstructured.NestedString(o.Object, "spec", "group")
 		kind, _, _ := unstructured.NestedString(o.Object, "spec", "names", "kind")
 		all[schema.GroupKind{Group: group, Kind: kind}] = &definition{o.Unstructured, "the definition at " + o.Source}
@@ -45,8 +47,8 @@ func definitions(objects []kube.Object) map[schema.GroupKind]*definition {
 	return all
 }
 
-// released returns the definition of a kind from a folder of the Gateway API's; nil where the folder has none.
-func released(folder fs.FS, kind schema.GroupKind) (*definition, error) {
+// released returns the definition of a kind from a folder of the Gateway API's, with the schema of one version; nil where the folder has none.
+func released(folder fs.FS, kind schema.GroupVersionKind) (*definition, error) {
 	if kind.Group != crds.Group || folder == nil {
 		return nil, nil
 	}
@@ -60,7 +62,7 @@ func released(folder fs.FS, kind schema.GroupKind) (*definition, error) {
 			continue
 		}
 		crd := &unstructured.Unstructured{}
-		if err := goyaml.Unmarshal(undescribed(data), &crd.Object); err != nil {
+		if err := goyaml.Unmarshal(essential(data, kind.Version), &crd.Object); err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
 		if named, _, _ := unstructured.NestedString(crd.Object, "spec", "names", "kind"); named == kind.Kind {
@@ -71,37 +73,44 @@ func released(folder fs.FS, kind schema.GroupKind) (*definition, error) {
 	return nil, err
 }
 
-// undescribed leaves the descriptions out of a definition as controller-gen writes it, in block style. They are two thirds of the text,
-// and reading them would take as long as all else that is done here. A property that is called description has its schema on the lines
-// below, and stays.
-func undescribed(data []byte) []byte {
-	var kept strings.Builder
-	outside := -1 // how far the description is indented that is being left out, -1 for none
-	for line := range strings.Lines(string(data)) {
-		text := strings.TrimLeft(line, " ")
+// essential leaves out of a definition, as controller-gen writes it in block style, the descriptions and the schemas of other versions than
+// the one that is wanted. They are most of the text, and reading them would take as long as all else that is done here. A property that is
+// called description has its schema on the lines below, and stays.
+func essential(data []byte, version string) []byte {
+	kept := make([]byte, 0, len(data)/2)
+	outside, name := -1, "" // how far what is being left out is indented, -1 for nothing; the version that the lines are of
+	for line := range bytes.Lines(data) {
+		text := bytes.TrimLeft(line, " ")
 		indent := len(line) - len(text)
-		if outside >= 0 && (indent > outside || strings.TrimSpace(text) == "") {
+		if outside >= 0 && (indent > outside || len(bytes.TrimSpace(text)) == 0) {
 			continue
 		}
 		outside = -1
-		if strings.HasPrefix(text, "description: ") {
+		if named, ok := bytes.CutPrefix(line, []byte("  - name: ")); ok {
+			name = string(bytes.TrimSpace(named))
+		}
+		if named, ok := bytes.CutPrefix(line, []byte("    name: ")); ok {
+			name = string(bytes.TrimSpace(named))
+		}
+		if bytes.HasPrefix(text, []byte("description: ")) || indent == 4 && name != version && bytes.HasPrefix(text, []byte("schema:")) {
 			outside = indent
 			continue
 		}
-		kept.WriteString(line)
+		kept = append(kept, line...)
 	}
-	return []byte(kept.String())
+	return kept
 }
 
-// served returns the names of the versions that are served.
+// served returns the versions that are served, as an object's apiVersion has them.
 func (d *definition) served() []string {
-	var names []string
+	group, _, _ := unstructured.NestedString(d.crd.Object, "spec", "group")
+	var served []string
 	for _, version := range d.versions() {
-		if served, _ := version["served"].(bool); served {
-			names = append(names, fmt.Sprint(version["name"]))
+		if is, _ := version["served"].(bool); is {
+			served = append(served, fmt.Sprint(group, "/", version["name"]))
 		}
 	}
-	return names
+	return served
 }
 
 func (d *definition) versions() []map[string]any {
@@ -151,6 +160,9 @@ func compile(raw any) (*schemaOf, error) {
 	compiled := &schemaOf{}
 	if compiled.structural, err = structural.NewStructural(internal.OpenAPIV3Schema); err != nil {
 		return nil, err
+	}
+	if errs := structural.ValidateStructural(nil, compiled.structural); len(errs) > 0 {
+		return nil, errs.ToAggregate()
 	}
 	if err := defaulting.PruneDefaults(compiled.structural); err != nil {
 		return nil, err

@@ -15,9 +15,9 @@ import (
 	"kindgate/magefiles/internal/kube"
 )
 
-// types has the keys by which server-side apply tells the items of lists apart. Reading them takes longer than all else here together, so
+// listKeys has the keys by which server-side apply tells the items of lists apart. Reading them takes longer than all else here together, so
 // that it is done only for objects that may have a key twice.
-var types = sync.OnceValue(func() managedfields.TypeConverter { return applyconfigurations.NewTypeConverter(kubernetes) })
+var listKeys = sync.OnceValue(func() managedfields.TypeConverter { return applyconfigurations.NewTypeConverter(kubernetes) })
 
 // doubled finds items of keyed lists, and of sets, that have one key. Server-side apply refuses them, also where other ways to create the
 // object would let the last one win, as with a container's env; see
@@ -26,7 +26,7 @@ func doubled(o kube.Object) []Problem {
 	if !alike(o.Object) {
 		return nil
 	}
-	_, err := types().ObjectToTyped(o.Unstructured)
+	_, err := listKeys().ObjectToTyped(o.Unstructured)
 	var all typed.ValidationErrors
 	if !errors.As(err, &all) {
 		return nil

@@ -56,7 +56,7 @@ func (s Schemas) judge(ctx context.Context, gvk schema.GroupVersionKind, objects
 	}
 	definition, err := own, error(nil)
 	if own == nil {
-		definition, err = released(s.Standard, gvk.GroupKind())
+		definition, err = released(s.Standard, gvk)
 	}
 	switch {
 	case err != nil:

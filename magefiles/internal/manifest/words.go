@@ -3,6 +3,7 @@ package manifest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"maps"
 	"regexp"
 	"slices"
@@ -24,6 +25,10 @@ func (s *schemaOf) problems(ctx context.Context, o kube.Object, errs field.Error
 	}
 	var problems []Problem
 	for _, err := range errs {
+		if strings.HasPrefix(err.Detail, "rule compile") { // the definition's mistake, not the object's
+			problems = append(problems, unjudged(o, errors.New(err.Detail)))
+			continue
+		}
 		found, remedy := s.words(err)
 		if mayBeExperimental(err) && !slices.ContainsFunc(still, func(e *field.Error) bool { return e.Type == err.Type && e.Field == err.Field }) {
 			found += ": only the Gateway API's experimental channel has it, and kindgate installs the standard one"
@@ -62,8 +67,14 @@ func (s *schemaOf) words(err *field.Error) (found, remedy string) {
 	case field.ErrorTypeDuplicate:
 		return value + " is there twice", twiceRemedy
 	case field.ErrorTypeTypeInvalid:
-		return detail, ""
+		if strings.HasSuffix(detail, `: "null"`) {
+			remedy = "Leave it out: server-side apply takes no null, or nothing after the colon, for what is not set"
+		}
+		return detail, remedy
 	case field.ErrorTypeInvalid:
+		if _, rule, ok := strings.Cut(detail, " evaluating rule: "); ok {
+			return rule, "" // a rule that could not be evaluated, mostly as it asks for what is not there
+		}
 		return strings.TrimSpace(value + " " + detail), hostnameRemedy(err)
 	}
 	return err.ErrorBody(), ""
