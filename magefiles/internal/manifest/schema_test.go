@@ -183,26 +183,36 @@ var wrongs = []struct{ kind, spec, want string }{
 	{"HTTPRout", "{}", "kind: the Gateway API has no kind HTTPRout"},
 }
 
+// judged returns the problems of the n objects that of gives, by their numbers.
+func judged(t *testing.T, n int, of func(int) string) [][]Problem {
+	t.Helper()
+	var text strings.Builder
+	for i := range n {
+		fmt.Fprintln(&text, "---\n"+strings.Replace(of(i), "name: trial", fmt.Sprint("name: trial-", i), 1))
+	}
+	found := make([][]Problem, n)
+	for _, p := range pinned(t).Problems(context.Background(), objects(t, text.String())) {
+		var i int
+		if _, err := fmt.Sscanf(p.Object.GetName(), "trial-%d", &i); err != nil || p.Verdict != check.Broken {
+			t.Fatalf("%+v", p)
+		}
+		found[i] = append(found[i], p)
+	}
+	return found
+}
+
 func TestWhatTheAPIServerTakesHasNoProblem(t *testing.T) {
-	schemas := pinned(t)
-	for _, test := range right {
-		if problems := schemas.Problems(context.Background(), objects(t, gatewayAPI(test.kind, test.spec))); len(problems) > 0 {
-			t.Errorf("%s %s:\n%s", test.kind, test.spec, said(problems))
+	for i, problems := range judged(t, len(right), func(i int) string { return gatewayAPI(right[i].kind, right[i].spec) }) {
+		if len(problems) > 0 {
+			t.Errorf("%s %s:\n%s", right[i].kind, right[i].spec, said(problems))
 		}
 	}
 }
 
 func TestWhatTheAPIServerRefusesHasAProblemWithItsField(t *testing.T) {
-	schemas := pinned(t)
-	for _, test := range wrongs {
-		problems := schemas.Problems(context.Background(), objects(t, gatewayAPI(test.kind, test.spec)))
-		if !strings.Contains("\n"+said(problems), "\n"+test.want) {
-			t.Errorf("%s %s:\n%s\nwant %s", test.kind, test.spec, said(problems), test.want)
-		}
-		for _, p := range problems {
-			if p.Verdict != check.Broken || p.Object.GetKind() == "" {
-				t.Errorf("%s: %+v", test.spec, p)
-			}
+	for i, problems := range judged(t, len(wrongs), func(i int) string { return gatewayAPI(wrongs[i].kind, wrongs[i].spec) }) {
+		if !strings.Contains("\n"+said(problems), "\n"+wrongs[i].want) {
+			t.Errorf("%s %s:\n%s\nwant %s", wrongs[i].kind, wrongs[i].spec, said(problems), wrongs[i].want)
 		}
 	}
 }
