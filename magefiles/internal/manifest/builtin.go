@@ -8,7 +8,7 @@ import (
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apiextensionsv1beta1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1beta1"
-	"k8s.io/apimachinery/pkg/api/validation/path"
+	"k8s.io/apimachinery/pkg/api/validate/content"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/version"
@@ -37,7 +37,7 @@ func (s Schemas) builtin(gvk schema.GroupVersionKind, objects []kube.Object) [][
 			return []Problem{otherVersion(o, fmt.Sprintf("Kubernetes %d.%d", node.Major(), node.Minor()), serving(gvk, node))}
 		}
 		var problems []Problem
-		for _, err := range checkMetadata(o, path.ValidatePathSegmentName) {
+		for _, err := range checkMetadata(o, func(name string, _ bool) []string { return content.IsPathSegmentName(name) }) {
 			found, remedy := (&schemaOf{}).words(err)
 			problems = append(problems, wrong(o, err.Field, remedy, "%s", found))
 		}
