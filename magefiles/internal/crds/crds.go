@@ -50,9 +50,12 @@ func Version() (string, error) {
 	return "", errors.New(modulePath + " is not among the modules that this program was built from")
 }
 
-// Files returns the folder of the standard channel's definitions in the module cache. Where the cache is at its usual place no command
-// is run; else the go command is asked, which also downloads what is missing and checks it against go.sum.
-func Files(ctx context.Context) (fs.FS, error) {
+// Files returns the folder of the standard channel's definitions, as Channel does.
+func Files(ctx context.Context) (fs.FS, error) { return Channel(ctx, "standard") }
+
+// Channel returns the folder of a channel's definitions in the module cache. Where the cache is at its usual place no command is run; else
+// the go command is asked, which also downloads what is missing and checks it against go.sum.
+func Channel(ctx context.Context, channel string) (fs.FS, error) {
 	version, err := Version()
 	if err != nil {
 		return nil, err
@@ -69,7 +72,7 @@ func Files(ctx context.Context) (fs.FS, error) {
 		}
 		dir = downloaded.Dir
 	}
-	return os.DirFS(filepath.Join(dir, "config", "crd", "standard")), nil
+	return os.DirFS(filepath.Join(dir, "config", "crd", channel)), nil
 }
 
 func cached(version string) string {
