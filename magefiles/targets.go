@@ -16,14 +16,14 @@ import (
 // Each target looks at the live state, does what is missing, and waits until what it promises is true. The graph, as the test of package
 // graph draws it (what is drawn once is only named elsewhere):
 //
-//	up ─┬─ routes ─┬─ attach ──┬─ define ─── api ── begin
+//	up ─┬─ routes ─┬─ attach ──┬─ define ─── api ── begin, check
 //	    │          │           ├─ install ─┬─ define
 //	    │          │           │           └─ images ── begin
 //	    │          │           └─ deploy ─── api, images
 //	    │          ├─ traefik ─┬─ install
 //	    │          │           └─ cluster ── begin
 //	    │          └─ apps ───── deploy, cluster
-//	    └─ hosts
+//	    └─ hosts ─── check
 //	crds ── define, cluster
 //
 // begin starts the cluster's creation, api is reached while kind is still at work on it; define installs the Gateway API's definitions;
@@ -66,10 +66,13 @@ func Routes(ctx context.Context) error {
 }
 
 // Hosts sees to it that the routes' hostnames lead to this machine.
-func Hosts(ctx context.Context) error { return after(ctx, kindgate().Names.Converge) }
+func Hosts(ctx context.Context) error { return after(ctx, kindgate().Names.Converge, Check) }
 
 // Verify checks what is there, with real requests, and changes nothing.
 func Verify(ctx context.Context) error { return after(ctx, kindgate().Routes.Verify) }
+
+// Check finds what is wrong with the files, before there is a cluster.
+func Check(ctx context.Context) error { return anyway(ctx, kindgate().Examiner.Check) }
 
 // Explain says which route takes a request, and why the others do not: explain URL [-method=GET] [-header="Name: value"].
 func Explain(ctx context.Context, url string, method, header *string) error {
@@ -95,7 +98,7 @@ func valueOr(flag *string, otherwise string) string {
 }
 
 func begin(ctx context.Context) error  { return after(ctx, kindgate().Cluster.Begin) }
-func api(ctx context.Context) error    { return after(ctx, kindgate().Cluster.API, begin) }
+func api(ctx context.Context) error    { return after(ctx, kindgate().Cluster.API, begin, Check) }
 func images(ctx context.Context) error { return after(ctx, kindgate().Cluster.LoadImages, begin) }
 func define(ctx context.Context) error { return after(ctx, kindgate().Objects.Define, api) }
 func install(ctx context.Context) error {

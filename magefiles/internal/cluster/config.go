@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -45,7 +46,41 @@ func ParseConfig(data []byte, file string, httpPort, httpsPort int) (*v1alpha4.C
 	node := &config.Nodes[max(0, slices.IndexFunc(config.Nodes, func(n v1alpha4.Node) bool { return n.Role != v1alpha4.WorkerRole }))]
 	mapPort(node, nodeHTTPPort, int32(httpPort))
 	mapPort(node, nodeHTTPSPort, int32(httpsPort))
+	if err := checkPorts(config.Nodes); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
 	return config, nil
+}
+
+// checkPorts returns an error for each port of this machine that is mapped twice, to whichever nodes: the engine would refuse the second.
+func checkPorts(nodes []v1alpha4.Node) error {
+	type claim struct {
+		node    int
+		mapping v1alpha4.PortMapping
+	}
+	var claims []claim
+	var problems []error
+	for i, node := range nodes {
+		for _, m := range node.ExtraPortMappings {
+			for _, earlier := range claims {
+				if collide(earlier.mapping, m) {
+					problems = append(problems, fmt.Errorf("port %d of this machine is mapped twice: to port %d of node %d, and to port %d of node %d",
+						m.HostPort, earlier.mapping.ContainerPort, earlier.node, m.ContainerPort, i))
+				}
+			}
+			claims = append(claims, claim{i, m})
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// collide tells whether two mappings take the same port of this machine, at one of its addresses.
+func collide(a, b v1alpha4.PortMapping) bool {
+	protocol := func(m v1alpha4.PortMapping) string { return cmp.Or(strings.ToUpper(string(m.Protocol)), "TCP") }
+	all := func(m v1alpha4.PortMapping) bool {
+		return slices.Contains([]string{"", "0.0.0.0", "::"}, m.ListenAddress)
+	}
+	return a.HostPort == b.HostPort && a.HostPort > 0 && protocol(a) == protocol(b) && (all(a) || all(b) || a.ListenAddress == b.ListenAddress)
 }
 
 func mapPort(node *v1alpha4.Node, containerPort, hostPort int32) {

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -109,4 +110,22 @@ func FuzzParseConfig(f *testing.F) {
 			t.Error("a configuration without nodes")
 		}
 	})
+}
+
+func TestAPortOfThisMachineIsMappedOnce(t *testing.T) {
+	const file = "kind: Cluster\napiVersion: kind.x-k8s.io/v1alpha4\nnodes:\n- role: control-plane\n  extraPortMappings: [%s]\n- role: worker\n  extraPortMappings: [%s]\n"
+	for name, test := range map[string]struct{ first, second, wrong string }{
+		"other ports":      {"{containerPort: 30080, hostPort: 81}", "{containerPort: 30080, hostPort: 82}", ""},
+		"another protocol": {"{containerPort: 30080, hostPort: 8080, protocol: UDP}", "", ""},
+		"other addresses":  {"{containerPort: 30080, hostPort: 8080, listenAddress: 127.0.0.2}", "", ""},
+		"any port":         {"{containerPort: 30080}, {containerPort: 30081}", "", ""},
+		"ours":             {"{containerPort: 30080, hostPort: 8080, protocol: tcp}", "", "port 8080 of this machine is mapped twice: to port 30080 of node 0, and to port 80 of node 0"},
+		"on another node":  {"", "{containerPort: 30080, hostPort: 8443, listenAddress: 0.0.0.0}", "port 8443 of this machine is mapped twice: to port 443 of node 0, and to port 30080 of node 1"},
+		"with each other":  {"{containerPort: 1, hostPort: 90}", "{containerPort: 2, hostPort: 90}", "port 90 of this machine is mapped twice: to port 1 of node 0, and to port 2 of node 1"},
+	} {
+		_, err := ParseConfig(fmt.Appendf(nil, file, test.first, test.second), "kind/cluster.yaml", 8080, 8443)
+		if (err != nil) != (test.wrong != "") || err != nil && !strings.Contains(err.Error(), "kind/cluster.yaml: "+test.wrong) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }

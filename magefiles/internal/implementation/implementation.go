@@ -39,6 +39,8 @@ type Implementation struct {
 	Pages map[gateway.Backend]string
 	// GatewayAPI has the release of the Gateway API that it is built against, by the major version of its chart.
 	GatewayAPI map[string]string
+	// Tried is the release of which all of this is known, as v3.6.
+	Tried string
 	// TriedChart is the version of the chart that kindgate was tried with.
 	TriedChart string
 }

@@ -14,7 +14,7 @@ import (
 // Traefik is Traefik as manifests/traefik-values.yaml sets it up.
 var Traefik = &Implementation{
 	Name: "Traefik", Controller: "traefik.io/gateway-controller",
-	Namespace: "traefik", Release: "traefik", Chart: "traefik", TriedChart: "39.0.7",
+	Namespace: "traefik", Release: "traefik", Chart: "traefik", TriedChart: "39.0.7", Tried: "v3.6",
 	Workload: check.ID{Kind: "DaemonSet", Namespace: "traefik", Name: "traefik"},
 	Doors:    []Door{{"http", 8000, 80}, {"https", 8443, 443}},
 	Unrouted: goesNotFound,

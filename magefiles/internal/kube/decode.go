@@ -21,7 +21,7 @@ import (
 	gatewayv1beta1 "sigs.k8s.io/gateway-api/apis/v1beta1"
 )
 
-// known holds the kinds whose fields can be checked before there is a cluster to ask: Kubernetes' own and the Gateway API's.
+// known holds the kinds whose values can be written as the API server writes them: Kubernetes' own and the Gateway API's.
 var known = runtime.NewScheme()
 
 func init() {
@@ -77,8 +77,8 @@ func readFile(fsys fs.FS, dir, path string) ([]Object, error) {
 
 // Decode returns the objects of a YAML or JSON stream, those of a List one by one; documents without content are passed over. source
 // names the stream in the messages. What it returns is what kubectl would create from the stream. What kubectl would drop without a word,
-// or what reads differently in YAML than it does in kubectl, is an error. Objects of kinds that Kubernetes or the Gateway API define are
-// checked strictly: an unknown field is an error, as with kubectl apply. The error joins all that is wrong, each with its line.
+// or what reads differently in YAML than it does in kubectl, is an error. Objects of kinds that Kubernetes defines are checked
+// strictly: an unknown field is an error, as with kubectl apply. The error joins all that is wrong, each with its line.
 func Decode(data []byte, source string) ([]Object, error) {
 	docs, err := documents(data, source)
 	var objects []Object
@@ -153,10 +153,10 @@ func check(o Object) error {
 	if o.GetName() == "" {
 		return problem("%s: metadata.name is missing", o.GetKind())
 	}
-	if !known.Recognizes(o.GroupVersionKind()) {
-		return nil
+	if !scheme.Scheme.Recognizes(o.GroupVersionKind()) {
+		return nil // its definition knows its fields
 	}
-	strict := serializer.NewSerializerWithOptions(serializer.DefaultMetaFactory, known, known, serializer.SerializerOptions{Strict: true})
+	strict := serializer.NewSerializerWithOptions(serializer.DefaultMetaFactory, scheme.Scheme, scheme.Scheme, serializer.SerializerOptions{Strict: true})
 	if _, _, err := strict.Decode(content, nil, nil); err != nil {
 		return problem("%s: %w", o.Name(), err)
 	}

@@ -57,7 +57,7 @@ func otherVersion(o kube.Object, server string, instead []string) Problem {
 	if len(instead) == 0 {
 		return wrong(o, "apiVersion", "", "%s does not serve %s as %s, nor as anything else", server, kind.Kind, o.GetAPIVersion())
 	}
-	return wrong(o, "apiVersion", "Write apiVersion: "+instead[0]+", and see which fields it has",
+	return wrong(o, "apiVersion", "write apiVersion: "+instead[0]+", and see which fields it has",
 		"%s does not serve %s as %s; it serves %s", server, kind.Kind, o.GetAPIVersion(), strings.Join(instead, ", "))
 }
 
@@ -77,7 +77,7 @@ func (s Schemas) experimental(gvk schema.GroupVersionKind, standard bool) *schem
 // undefined is the problem of an object of the Gateway API's group whose kind neither the standard channel nor the manifests define.
 func (s Schemas) undefined(o kube.Object) Problem {
 	if d, err := released(s.Experimental, o.GroupVersionKind()); err == nil && d != nil {
-		return wrong(o, "kind", "Leave it out, or put the definition of its kind into the manifests",
+		return wrong(o, "kind", "leave it out, or put the definition of its kind into the manifests",
 			"%s has %s in its experimental channel only, and kindgate installs the standard one", d.source, o.GetKind())
 	}
 	return wrong(o, "kind", "", "the Gateway API has no kind %s", o.GetKind())

@@ -1,6 +1,8 @@
 package manifest
 
 import (
+	"slices"
+
 	"k8s.io/apimachinery/pkg/runtime"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
@@ -10,13 +12,12 @@ import (
 )
 
 // Features returns a problem for each feature that the HTTPRoutes among objects use and that an implementation lacks: a warning where it ignores the
-// feature or may be set up for it, else an error. The caller passes the routes that the implementation is to serve. A route that cannot be read
-// is left out.
+// feature or may be set up for it, else an error. A route that cannot be read, or that no Gateway serves, is left out.
 func Features(routes []kube.Object, by *implementation.Implementation) []Problem {
 	var problems []Problem
 	for _, object := range of(routes, gatewayv1.GroupName, "HTTPRoute") {
 		var route gatewayv1.HTTPRoute
-		if runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &route) != nil {
+		if runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &route) != nil || !slices.ContainsFunc(route.Spec.ParentRefs, isGateway) {
 			continue
 		}
 		for _, lack := range by.Lacking(gateway.Features(&route), nil) {
@@ -29,3 +30,5 @@ func Features(routes []kube.Object, by *implementation.Implementation) []Problem
 	}
 	return problems
 }
+
+func isGateway(ref gatewayv1.ParentReference) bool { return ref.Kind == nil || *ref.Kind == "Gateway" }

@@ -14,6 +14,7 @@ func TestAFeatureThatTheImplementationLacksIsFoundInItsLine(t *testing.T) {
 kind: HTTPRoute
 metadata: {name: shop, namespace: demo}
 spec:
+  parentRefs: [{name: web}]
   rules:
     - timeouts: {request: 1s}
       filters:
@@ -35,8 +36,8 @@ metadata: {name: shop, namespace: demo}
 	for _, p := range Features(append(objects, unreadable), implementation.Traefik) {
 		got = append(got, string(p.Verdict)+" "+p.String()+"; "+p.Remedy)
 	}
-	want := []string{"broken manifests/a.yaml:9: HTTPRoute/demo/shop: spec.rules[0].filters[1]: Traefik does not implement the filter RequestMirror; remove the filter",
-		"warns manifests/a.yaml:6: HTTPRoute/demo/shop: spec.rules[0].timeouts.request: timeouts are accepted and ignored by Traefik; remove the field: it has no effect"}
+	want := []string{"broken manifests/a.yaml:10: HTTPRoute/demo/shop: spec.rules[0].filters[1]: Traefik does not implement the filter RequestMirror; remove the filter",
+		"warns manifests/a.yaml:7: HTTPRoute/demo/shop: spec.rules[0].timeouts.request: timeouts are accepted and ignored by Traefik; remove the field: it has no effect"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}

@@ -17,13 +17,19 @@ type Problem struct {
 	check.Finding
 }
 
-// String says where it is, what is wrong, and with which object.
-func (p Problem) String() string {
+// At returns where it is written, as file:line.
+func (p Problem) At() string { return p.Object.At(p.Field) }
+
+// Says names the object and the field, and what is wrong.
+func (p Problem) Says() string {
 	if p.Field == "" {
-		return fmt.Sprintf("%s: %s: %s", p.Object.At(""), p.Object.Name(), p.Found)
+		return p.Object.Name() + ": " + p.Found
 	}
-	return fmt.Sprintf("%s: %s: %s: %s", p.Object.At(p.Field), p.Object.Name(), p.Field, p.Found)
+	return p.Object.Name() + ": " + p.Field + ": " + p.Found
 }
+
+// String says where it is, and what is wrong.
+func (p Problem) String() string { return p.At() + ": " + p.Says() }
 
 // wrong is a problem with a field of an object that will not work as it is written.
 func wrong(o kube.Object, field, remedy, found string, args ...any) Problem {

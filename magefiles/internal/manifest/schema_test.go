@@ -183,8 +183,8 @@ var wrongs = []struct{ kind, spec, want string }{
 	{"HTTPRout", "{}", "kind: the Gateway API has no kind HTTPRout"},
 }
 
-// judged returns the problems of the n objects that of gives, by their numbers.
-func judged(t *testing.T, n int, of func(int) string) [][]Problem {
+// bySchema returns the problems of the n objects that of gives, by their numbers.
+func bySchema(t *testing.T, n int, of func(int) string) [][]Problem {
 	t.Helper()
 	var text strings.Builder
 	for i := range n {
@@ -202,7 +202,7 @@ func judged(t *testing.T, n int, of func(int) string) [][]Problem {
 }
 
 func TestWhatTheAPIServerTakesHasNoProblem(t *testing.T) {
-	for i, problems := range judged(t, len(right), func(i int) string { return gatewayAPI(right[i].kind, right[i].spec) }) {
+	for i, problems := range bySchema(t, len(right), func(i int) string { return gatewayAPI(right[i].kind, right[i].spec) }) {
 		if len(problems) > 0 {
 			t.Errorf("%s %s:\n%s", right[i].kind, right[i].spec, said(problems))
 		}
@@ -210,7 +210,7 @@ func TestWhatTheAPIServerTakesHasNoProblem(t *testing.T) {
 }
 
 func TestWhatTheAPIServerRefusesHasAProblemWithItsField(t *testing.T) {
-	for i, problems := range judged(t, len(wrongs), func(i int) string { return gatewayAPI(wrongs[i].kind, wrongs[i].spec) }) {
+	for i, problems := range bySchema(t, len(wrongs), func(i int) string { return gatewayAPI(wrongs[i].kind, wrongs[i].spec) }) {
 		if !strings.Contains("\n"+said(problems), "\n"+wrongs[i].want) {
 			t.Errorf("%s %s:\n%s\nwant %s", wrongs[i].kind, wrongs[i].spec, said(problems), wrongs[i].want)
 		}
@@ -331,16 +331,16 @@ func TestProblemsComeInTheObjectsOrderAndTheSameEachTime(t *testing.T) {
 
 func TestARemedySaysWhatToWriteInstead(t *testing.T) {
 	for spec, want := range map[string]string{
-		"{hostnames: ['*']}":                      "Leave it out: without a hostname, every host is taken",
-		"{hostnames: ['a.localhost:8080']}":       "Leave the port out: it is the listener's",
-		"{hostnames: [a_b.localhost]}":            "Write - in place of _: a hostname has no underscores",
-		"{hostnames: [A.localhost]}":              "Write it in lower case: a.localhost",
-		"{hostnames: [a..localhost]}":             "Write a DNS name, or *. and a DNS name",
-		"{hostnames: null}":                       "Leave it out: server-side apply takes no null",
-		"{rules: [{matches: [{method: get}]}]}":   `Write one of "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"`,
-		"{hostname: a}":                           "Leave it out, or write one of hostnames, parentRefs, rules",
-		"{rules: [{retry: {attempts: 2}}]}":       "Leave it out, or write one of backendRefs, filters, matches, name, timeouts",
-		"{parentRefs: [{namespace: x}]}":          "Write spec.parentRefs[0].name",
+		"{hostnames: ['*']}":                      "leave it out: without a hostname, every host is taken",
+		"{hostnames: ['a.localhost:8080']}":       "leave the port out: it is the listener's",
+		"{hostnames: [a_b.localhost]}":            "write - in place of _: a hostname has no underscores",
+		"{hostnames: [A.localhost]}":              "write it in lower case: a.localhost",
+		"{hostnames: [a..localhost]}":             "write a DNS name, or *. and a DNS name",
+		"{hostnames: null}":                       "leave it out: server-side apply takes no null",
+		"{rules: [{matches: [{method: get}]}]}":   "write one of GET, HEAD, POST, PUT, DELETE, CONNECT, OPTIONS, TRACE, PATCH",
+		"{hostname: a}":                           "leave it out, or write one of hostnames, parentRefs, rules",
+		"{rules: [{retry: {attempts: 2}}]}":       "leave it out, or write one of backendRefs, filters, matches, name, timeouts",
+		"{parentRefs: [{namespace: x}]}":          "write spec.parentRefs[0].name",
 		"{rules: [{backendRefs: [{name: web}]}]}": "",
 	} {
 		problems := pinned(t).Problems(context.Background(), objects(t, gatewayAPI("HTTPRoute", spec)))

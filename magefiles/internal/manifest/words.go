@@ -49,7 +49,7 @@ func sorted(problems []Problem) []Problem {
 	return slices.CompactFunc(problems, func(a, b Problem) bool { return a.Field == b.Field && a.Found == b.Found })
 }
 
-const twiceRemedy = "Leave one out, or give it another"
+const twiceRemedy = "leave one out, or give it another"
 
 // words says what an error of the API server's is, and what to write instead, where that can be said in general.
 func (s *schemaOf) words(err *field.Error) (found, remedy string) {
@@ -61,14 +61,14 @@ func (s *schemaOf) words(err *field.Error) (found, remedy string) {
 	case unknownField:
 		return "unknown field", s.declaredAt(err.Field)
 	case field.ErrorTypeNotSupported:
-		return value + " is not supported", "Write one of " + strings.TrimPrefix(detail, "supported values: ")
+		return value + " is not supported", "write one of " + strings.ReplaceAll(strings.TrimPrefix(detail, "supported values: "), `"`, "")
 	case field.ErrorTypeRequired:
-		return "is missing", "Write " + err.Field
+		return "is missing", "write " + err.Field
 	case field.ErrorTypeDuplicate:
 		return value + " is there twice", twiceRemedy
 	case field.ErrorTypeTypeInvalid:
 		if strings.HasSuffix(detail, `: "null"`) {
-			remedy = "Leave it out: server-side apply takes no null, or nothing after the colon, for what is not set"
+			remedy = "leave it out: server-side apply takes no null, or nothing after the colon, for what is not set"
 		}
 		return detail, remedy
 	case field.ErrorTypeInvalid:
@@ -103,15 +103,15 @@ func hostnameRemedy(err *field.Error) string {
 	case !ok || !hostnameField.MatchString(err.Field):
 		return ""
 	case name == "*":
-		return "Leave it out: without a hostname, every host is taken"
+		return "leave it out: without a hostname, every host is taken"
 	case strings.Contains(name, ":"):
-		return "Leave the port out: it is the listener's"
+		return "leave the port out: it is the listener's"
 	case strings.Contains(name, "_"):
-		return "Write - in place of _: a hostname has no underscores"
+		return "write - in place of _: a hostname has no underscores"
 	case strings.ToLower(name) != name:
-		return "Write it in lower case: " + strings.ToLower(name)
+		return "write it in lower case: " + strings.ToLower(name)
 	}
-	return "Write a DNS name, or *. and a DNS name"
+	return "write a DNS name, or *. and a DNS name"
 }
 
 // fieldStep is a step of a path: a name, or what stands in brackets.
@@ -129,7 +129,7 @@ func (s *schemaOf) declaredAt(path string) string {
 	if len(at.Properties) == 0 {
 		return ""
 	}
-	return "Leave it out, or write one of " + strings.Join(slices.Sorted(maps.Keys(at.Properties)), ", ")
+	return "leave it out, or write one of " + strings.Join(slices.Sorted(maps.Keys(at.Properties)), ", ")
 }
 
 // below returns the schema of a field, or of an item where name is empty.

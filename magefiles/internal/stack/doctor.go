@@ -35,6 +35,7 @@ type examiner struct {
 	*session
 	names   *hostNames
 	release *helmRelease
+	faults  func() []fault // what judge finds, once
 }
 
 // facts looks at all that a run depends on.

@@ -20,7 +20,8 @@ import (
 // inputs are the files that a run depends on.
 type inputs struct {
 	kind       *v1alpha4.Cluster
-	apps       []kube.Object // every object that is not the Gateway API's
+	objects    []kube.Object // of the manifests, in their order
+	apps       []kube.Object // those that are not the Gateway API's
 	routes     []kube.Object // those that are
 	values     map[string]any
 	gateways   []gatewayv1.Gateway
@@ -41,6 +42,7 @@ func readInputs(config Config) (inputs, error) {
 	problems = append(problems, err)
 	objects, err := kube.ReadDir(atomicfile.DirFS(manifestsDir), manifestsDir, func(path string) bool { return path == valuesFile })
 	problems = append(problems, err)
+	in.objects = objects
 	for _, object := range objects {
 		if object.GroupVersionKind().Group == crds.Group {
 			if object.GetKind() != "GatewayClass" && object.GetNamespace() == "" {

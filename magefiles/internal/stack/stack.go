@@ -73,6 +73,7 @@ func New(environ []string) *Stack {
 	s.Objects = &objectSteps{session: s.session}
 	s.Routes = &verification{session: s.session, names: s.Names}
 	s.Examiner = &examiner{session: s.session, names: s.Names, release: s.Release}
+	s.Examiner.faults = sync.OnceValue(s.Examiner.judge)
 	s.Trials = &trials{config: config, ui: s.ui}
 	s.cluster = s.newCluster()
 	s.proof = s.newProof()
@@ -97,6 +98,9 @@ func (s *Stack) newCluster() *cluster.Cluster {
 		Name: s.config.Cluster, Config: s.inputs.kind, NodeImage: s.config.NodeImage, Kubeconfig: s.config.Kubeconfig, Provider: s.config.Provider,
 		Adopt: s.config.Adopt,
 		BeforeCreate: func(ctx context.Context, engine cluster.Info) error {
+			if err := s.Examiner.checked(); err != nil {
+				return err
+			}
 			if err := s.Examiner.checkFree(ctx, engine); err != nil {
 				return err
 			}

@@ -1,0 +1,114 @@
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"kindgate/magefiles/internal/check"
+	"kindgate/magefiles/internal/cluster"
+	"kindgate/magefiles/internal/crds"
+	"kindgate/magefiles/internal/kube"
+	"kindgate/magefiles/internal/manifest"
+	"kindgate/magefiles/internal/result"
+	"kindgate/magefiles/internal/ui"
+)
+
+// Check prints all that is wrong with the files, or may be, as far as that is known without a cluster. What is wrong is an error.
+func (e *examiner) Check(context.Context) error {
+	return e.run.Step("check", func(*ui.Step) (result.Result, string, error) {
+		for _, f := range e.faults() {
+			e.ui.Check(level(f.Finding), f.at, f.Found, f.Remedy)
+		}
+		return "passed", count(len(e.inputs.objects), "object"), e.checked()
+	})
+}
+
+// errFiles is the error of what must not go on when Check has found something wrong.
+var errFiles = errors.New("the files are wrong, as said above")
+
+func (e *examiner) checked() error {
+	if slices.ContainsFunc(e.faults(), func(f fault) bool { return f.Fails() }) {
+		return errFiles
+	}
+	return nil
+}
+
+// A fault is something that is wrong with the files, or may be. at is the place: file:line, or a file.
+type fault struct {
+	at string
+	check.Finding
+}
+
+// judge finds the faults of the files. A chart that is not at hand is not fetched: what depends on it is not judged.
+func (e *examiner) judge() []fault {
+	var faults []fault
+	for _, err := range parts(e.wrong) {
+		faults = append(faults, fault{"files", check.Finding{Verdict: check.Broken, Found: err.Error()}})
+	}
+	var provided []kube.Object
+	if e.helm().AtHand() {
+		var err error
+		if provided, err = e.release.rendered(); err == nil {
+			err = e.release.check()
+		}
+		if err != nil {
+			faults = append(faults, fault{valuesPath, check.Finding{Verdict: check.Broken, Found: err.Error(), Remedy: remedy(err)}})
+		}
+	}
+	for _, p := range e.problems(e.run.Context(), provided) {
+		faults = append(faults, fault{p.At(), check.Finding{Verdict: p.Verdict, Found: p.Says(), Remedy: p.Remedy}})
+	}
+	return faults
+}
+
+// problems are those of the manifests, in their order. provided is what the chart renders.
+func (e *examiner) problems(ctx context.Context, provided []kube.Object) []manifest.Problem {
+	objects := e.inputs.objects
+	problems := slices.Concat(manifest.References(objects, provided, serving, time.Now()), e.features(objects, provided))
+	if standard, err := crds.Channel(ctx, "standard"); err == nil { // that it cannot be had is for crds to say
+		schemas := manifest.Schemas{Standard: standard, Kubernetes: cluster.KubernetesVersion(e.config.NodeImage)}
+		schemas.Experimental, _ = crds.Channel(ctx, "experimental")
+		problems = append(schemas.Problems(ctx, objects), problems...)
+	}
+	order := map[*unstructured.Unstructured]int{}
+	for i, object := range objects {
+		order[object.Unstructured] = i
+	}
+	slices.SortStableFunc(problems, func(a, b manifest.Problem) int { return order[a.Object.Unstructured] - order[b.Object.Unstructured] })
+	return problems
+}
+
+// features are the problems of routes with what the implementation lacks. Another release of it may have more: then they only warn.
+func (e *examiner) features(objects, provided []kube.Object) []manifest.Problem {
+	problems := manifest.Features(objects, serving)
+	if slices.ContainsFunc(kube.Images(provided), func(image string) bool { return strings.Contains(image, ":"+serving.Tried+".") }) {
+		return problems
+	}
+	for i := range problems {
+		problems[i].Verdict = check.Warns
+		problems[i].Found += fmt.Sprintf(" (known of %s %s)", serving.Name, serving.Tried)
+	}
+	return problems
+}
+
+// parts are the errors that were joined to one; those of an error that is whole is itself.
+func parts(err error) []error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	switch {
+	case err == nil:
+		return nil
+	case !ok || errors.Join(joined.Unwrap()...).Error() != err.Error():
+		return []error{err}
+	}
+	var all []error
+	for _, part := range joined.Unwrap() {
+		all = append(all, parts(part)...)
+	}
+	return all
+}
