@@ -28,7 +28,8 @@ import (
 //
 // begin starts the cluster's creation, api is reached while kind is still at work on it; define installs the Gateway API's definitions;
 // install, deploy and attach hand objects over, and the targets they belong to wait for what becomes of them; what starts pods waits for
-// kube-proxy first. cluster waits for the whole cluster. verify, status, doctor and teardown stand alone.
+// kube-proxy first. cluster waits for the whole cluster. check runs beside begin, and nothing is applied before it has passed. verify,
+// status, doctor and teardown stand alone.
 
 // Default is what mage runs without a target.
 var Default = Up
@@ -116,10 +117,13 @@ var kindgate = sync.OnceValue(func() *stack.Stack { return stack.New(os.Environ(
 // of the same one go on (https://github.com/magefile/mage/issues/371): what is returned instead is what has failed so far, each once.
 func after(ctx context.Context, step func(context.Context) error, dependencies ...any) (err error) {
 	s := kindgate()
-	if err := s.Ready(); err != nil {
+	if err := s.Configured(); err != nil {
 		return err
 	}
 	ctx = s.Context(ctx)
+	if !s.Ready() {
+		return s.Examiner.Check(ctx) // which says all that is wrong
+	}
 	defer func() {
 		if failed := recover(); failed != nil {
 			if err = s.Failure(); err == nil {

@@ -60,9 +60,36 @@ func TestEverythingWrongInTheFilesIsNamedBeforeAnythingBegins(t *testing.T) {
 	w.edit(t, "manifests/gateway.yaml", "listeners", "listener")
 	w.write(t, "manifests/broken.yaml", "kind: [\n")
 	w.fails(t, []string{"kind/cluster.yaml:14", "hostport", "manifests/whoami-v1.yaml:1: Deployment/demo/whoami-v1", `"spec.replica"`,
-		"Gateway/traefik/traefik-gateway", `"spec.listener"`, "manifests/broken.yaml:"}, "up")
+		"manifests/gateway.yaml:9", "Gateway/traefik/traefik-gateway: spec.listener: unknown field", "manifests/broken.yaml:"}, "up")
 	if nodes := w.docker(t, "ps", "--all", "--quiet", "--filter", "name=^"+w.node()+"$"); nodes != "" {
 		t.Error("a node was made")
+	}
+}
+
+func TestCheckNamesWhatNoClusterWouldServe(t *testing.T) {
+	w := ownWorld(t, "kindgate-e2e-check")
+	w.write(t, "manifests/zz.yaml", `apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: bad, namespace: demo}
+spec:
+  parentRefs: [{name: traefik-gatewy, namespace: traefik}]
+  hostnames: [my_app.localhost]
+  rules:
+    - filters: [{type: RequestRedirect, requestRedirect: {statusCode: 308}}]
+    - timeouts: {request: 5s}
+      filters: [{type: RequestMirror, requestMirror: {backendRef: {name: whoami-v2, port: 80}}}]
+      backendRefs: [{name: whoami-v1, port: 81}]
+`)
+	w.edit(t, "manifests/traefik-values.yaml", "kubernetesGateway:\n    enabled: true", "kubernetesGateway:\n    enabled: true\n    experimentalChannel: true")
+	w.env["DOCKER_HOST"] = "unix://" + filepath.Join(w.dir, "no.sock") // nor is an engine needed
+	w.fails(t, []string{"✗ manifests/zz.yaml:5", "there is no Gateway/traefik/traefik-gatewy", "write name: traefik-gateway",
+		"✗ manifests/zz.yaml:6", "my_app.localhost", "✗ manifests/zz.yaml:8", "308 is not supported", "! manifests/zz.yaml:9", "timeouts are accepted and ignored",
+		"✗ manifests/zz.yaml:10", "does not implement the filter RequestMirror", "✗ manifests/zz.yaml:11", "Service/demo/whoami-v1 has no port 81",
+		"! values", "experimentalchannel", "TLSRoute"}, "check")
+	before, _ := os.ReadFile(w.env["KINDGATE_HOSTS_FILE"])
+	w.fails(t, []string{"308 is not supported"}, "hosts")
+	if after, _ := os.ReadFile(w.env["KINDGATE_HOSTS_FILE"]); !bytes.Equal(before, after) {
+		t.Errorf("the hosts file was written:\n%s", after)
 	}
 }
 
@@ -97,7 +124,7 @@ func TestARouteToAMissingServiceOrGatewayFailsWithTheReason(t *testing.T) {
 	w.fails(t, []string{"HTTPRoute/demo/whoami-host", "BackendNotFound", "nowhere"}, "up")
 	w.reset(t)
 	w.edit(t, "manifests/httproute-host.yaml", "name: traefik-gateway", "name: no-gateway")
-	w.fails(t, []string{"HTTPRoute/demo/whoami-host", "Gateway/traefik/no-gateway", "does not exist"}, "up")
+	w.fails(t, []string{"manifests/httproute-host.yaml:9", "HTTPRoute/demo/whoami-host", "there is no Gateway/traefik/no-gateway in the manifests"}, "up")
 	if took := time.Since(start); took > time.Minute {
 		t.Errorf("it took %s", took)
 	}

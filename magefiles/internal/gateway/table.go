@@ -90,6 +90,11 @@ func usedBy(uses []Use, match int) []Use {
 // on returns the matches that may take requests for a host.
 func (t *Table) on(host string) []*Match { return append(slices.Clone(t.byHost[host]), t.wildcards...) }
 
+// Serves tells whether some match is for requests to a host.
+func (t *Table) Serves(host string) bool {
+	return slices.ContainsFunc(t.on(host), func(m *Match) bool { return m.takesHost(host) })
+}
+
 // A Loss says why a match does not take a request.
 type Loss struct {
 	Match *Match

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"kindgate/magefiles/internal/check"
 	"kindgate/magefiles/internal/gateway"
@@ -39,6 +40,8 @@ type Implementation struct {
 	Pages map[gateway.Backend]string
 	// GatewayAPI has the release of the Gateway API that it is built against, by the major version of its chart.
 	GatewayAPI map[string]string
+	// Needs are the kinds that must be defined where its workload has an argument: without one of them it serves nothing at all.
+	Needs map[string]schema.GroupVersionKind
 	// Tried is the release of which all of this is known, as v3.6.
 	Tried string
 	// TriedChart is the version of the chart that kindgate was tried with.

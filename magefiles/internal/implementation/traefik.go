@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"kindgate/magefiles/internal/check"
@@ -24,7 +25,12 @@ var Traefik = &Implementation{
 	Ping: map[string]string{"Expect": "an answer"},
 	Pong: func(a *probe.Answer) bool { return a.Status == http.StatusExpectationFailed },
 	// The dashboard's root only redirects.
-	Pages:      map[gateway.Backend]string{{Namespace: "traefik", Name: "traefik", Port: 9000}: "/dashboard/"},
+	Pages: map[gateway.Backend]string{{Namespace: "traefik", Name: "traefik", Port: 9000}: "/dashboard/"},
+	// See https://github.com/traefik/traefik/issues/13622: a provider that cannot list one of its kinds has none of its routers.
+	Needs: map[string]schema.GroupVersionKind{
+		"--providers.kubernetesgateway.experimentalchannel": {Group: gatewayv1.GroupName, Version: "v1alpha2", Kind: "TLSRoute"},
+		"--providers.kubernetescrd":                         {Group: "traefik.io", Version: "v1alpha1", Kind: "IngressRoute"},
+	},
 	GatewayAPI: map[string]string{"v38": "v1.4", "v39": "v1.4", "v40": "v1.5", "v41": "v1.5"},
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"kindgate/magefiles/internal/check"
 	"kindgate/magefiles/internal/gateway"
+	"kindgate/magefiles/internal/hosts"
 	"kindgate/magefiles/internal/implementation"
 	"kindgate/magefiles/internal/probe"
 )
@@ -86,6 +87,8 @@ func (p *Proof) follow(ctx context.Context, request gateway.Request, location st
 	for at := request; len(been) <= mostRedirects; {
 		to, reached := p.target(at, location)
 		switch {
+		case !hosts.Reserved(to.Host) && !table.Serves(to.Host):
+			return holds("%s, which is not among the hosts here", found)
 		case !reached:
 			return warns("no port of this machine leads to that of %s", to.URL())
 		case to.URL() == been[len(been)-1] && len(been) == 1:

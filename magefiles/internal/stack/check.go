@@ -51,18 +51,32 @@ func (e *examiner) judge() []fault {
 	for _, err := range parts(e.wrong) {
 		faults = append(faults, fault{"files", check.Finding{Verdict: check.Broken, Found: err.Error()}})
 	}
-	var provided []kube.Object
-	if e.helm().AtHand() {
-		var err error
-		if provided, err = e.release.rendered(); err == nil {
-			err = e.release.check()
-		}
-		if err != nil {
-			faults = append(faults, fault{valuesPath, check.Finding{Verdict: check.Broken, Found: err.Error(), Remedy: remedy(err)}})
-		}
-	}
+	provided, err := e.rendered()
+	faults = append(faults, aboutValues(err, check.Broken)...)
+	faults = append(faults, aboutValues(e.release.missing(provided), check.Warns)...)
 	for _, p := range e.problems(e.run.Context(), provided) {
 		faults = append(faults, fault{p.At(), check.Finding{Verdict: p.Verdict, Found: p.Says(), Remedy: p.Remedy}})
+	}
+	return faults
+}
+
+// rendered is what the chart renders, nothing where it is not at hand. The error is that it cannot, or that nothing would serve.
+func (e *examiner) rendered() ([]kube.Object, error) {
+	if !e.helm().AtHand() {
+		return nil, nil
+	}
+	objects, err := e.release.rendered()
+	if err != nil {
+		return nil, err
+	}
+	return objects, judgeRendering(objects)
+}
+
+// aboutValues are faults of the chart's values.
+func aboutValues(err error, verdict check.Verdict) []fault {
+	var faults []fault
+	for _, problem := range parts(err) {
+		faults = append(faults, fault{"values", check.Finding{Verdict: verdict, Found: problem.Error(), Remedy: remedy(problem)}})
 	}
 	return faults
 }
@@ -74,7 +88,7 @@ func (e *examiner) problems(ctx context.Context, provided []kube.Object) []manif
 	if standard, err := crds.Channel(ctx, "standard"); err == nil { // that it cannot be had is for crds to say
 		schemas := manifest.Schemas{Standard: standard, Kubernetes: cluster.KubernetesVersion(e.config.NodeImage)}
 		schemas.Experimental, _ = crds.Channel(ctx, "experimental")
-		problems = append(schemas.Problems(ctx, objects), problems...)
+		problems = slices.Concat(schemas.Problems(ctx, objects), manifest.Owned(objects, standard), problems)
 	}
 	order := map[*unstructured.Unstructured]int{}
 	for i, object := range objects {

@@ -55,7 +55,13 @@ func (r *helmRelease) check() error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(judgeRendering(objects), r.missingKinds(objects, func(kube.Object) (bool, error) { return false, nil }))
+	return errors.Join(judgeRendering(objects), r.missing(objects))
+}
+
+// missing returns what the chart's objects need that only a cluster which is there already may have.
+func (r *helmRelease) missing(objects []kube.Object) error {
+	none := func(kube.Object) (bool, error) { return false, nil }
+	return errors.Join(r.missingKinds(objects, none), r.missingProviders(objects, none))
 }
 
 // checkUpgrade finds what is wrong with the chart and its values before they take the place of the stored release, nil for none, and says
@@ -65,9 +71,8 @@ func (r *helmRelease) checkUpgrade(ctx context.Context, client *kube.Client, sto
 	if err != nil {
 		return err
 	}
-	err = errors.Join(judgeRendering(objects), r.missingKinds(objects, func(o kube.Object) (bool, error) {
-		return client.Has(ctx, o.GroupVersionKind())
-	}))
+	has := func(o kube.Object) (bool, error) { return client.Has(ctx, o.GroupVersionKind()) }
+	err = errors.Join(judgeRendering(objects), r.missingKinds(objects, has), r.missingProviders(objects, has))
 	if err != nil {
 		return err
 	}

@@ -131,3 +131,31 @@ func TestAGatewayClassInUseIsNotTakenAway(t *testing.T) {
 		t.Errorf("the manifests have it: %v", err)
 	}
 }
+
+func TestAnArgumentThatNeedsKindsWhichNothingDefinesIsRefused(t *testing.T) {
+	runs := func(arguments string) []kube.Object {
+		return decoded(t, "{apiVersion: apps/v1, kind: DaemonSet, metadata: {name: traefik, namespace: traefik}, "+
+			"spec: {selector: {}, template: {spec: {containers: [{name: traefik, args: ["+arguments+"]}]}}}}", service)
+	}
+	for arguments, wrong := range map[string]string{
+		"--providers.kubernetesgateway":                                     "",
+		"--providers.kubernetescrd=false":                                   "",
+		"--providers.kubernetesgateway.experimentalchannel=false":           "",
+		"--providers.kubernetesGateway.experimentalChannel=true":            "does not define TLSRoute of gateway.networking.k8s.io/v1alpha2",
+		"--providers.kubernetescrd, --providers.kubernetescrd.namespaces=a": "does not define IngressRoute of traefik.io/v1alpha1",
+	} {
+		d := &helmRelease{session: &session{}}
+		err := d.missing(runs(arguments))
+		if (err != nil) != (wrong != "") || err != nil && !strings.Contains(err.Error(), wrong) {
+			t.Errorf("%s: %v", arguments, err)
+		}
+		d.inputs.apps = decoded(t, definition)
+		if err := d.missing(runs(arguments)); err != nil && strings.Contains(wrong, "IngressRoute") {
+			t.Errorf("%s, with the definition: %v", arguments, err)
+		}
+		there := func(kube.Object) (bool, error) { return true, nil }
+		if err := d.missingProviders(runs(arguments), there); err != nil {
+			t.Errorf("%s, where the cluster has the kind: %v", arguments, err)
+		}
+	}
+}

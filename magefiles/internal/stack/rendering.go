@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -100,6 +101,41 @@ func placing(pod *corev1.Pod) string {
 		parts = append(parts, "required nodeAffinity")
 	}
 	return strings.Join(parts, " and ")
+}
+
+// missingProviders refuses arguments of the workload that need kinds which neither the manifests nor the cluster define.
+func (r *helmRelease) missingProviders(objects []kube.Object, has func(kube.Object) (bool, error)) error {
+	var problems []error
+	for _, argument := range slices.Sorted(maps.Keys(serving.Needs)) {
+		kind := serving.Needs[argument]
+		if !slices.ContainsFunc(objects, func(o kube.Object) bool { return runsPods(o) && runsWith(o, argument) }) || defines(r.inputs.apps, kind.GroupKind()) {
+			continue
+		}
+		one := kube.Object{Unstructured: &unstructured.Unstructured{}}
+		one.SetGroupVersionKind(kind)
+		there, err := has(one)
+		if err != nil {
+			return err
+		}
+		if !there {
+			problems = append(problems, fmt.Errorf("%s: with these values %s runs with %s, and serves nothing, as the cluster does not define %s of %s: "+
+				"take that value out, or put the definitions into %s/", valuesPath, serving.Name, argument, kind.Kind, kind.GroupVersion(), manifestsDir))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// runsWith tells whether a container of a workload has an argument that sets an option, which has no value, or true.
+func runsWith(o kube.Object, option string) bool {
+	containers, _, _ := unstructured.NestedSlice(o.Object, "spec", "template", "spec", "containers")
+	return slices.ContainsFunc(containers, func(container any) bool {
+		fields, _ := container.(map[string]any)
+		arguments, _, _ := unstructured.NestedStringSlice(fields, "args")
+		return slices.ContainsFunc(arguments, func(argument string) bool {
+			name, value, valued := strings.Cut(argument, "=")
+			return strings.EqualFold(name, option) && (!valued || value == "true")
+		})
+	})
 }
 
 // missingKinds refuses objects that could not be applied: neither Kubernetes, the Gateway API nor the manifests define their kind, and

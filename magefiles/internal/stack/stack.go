@@ -57,8 +57,9 @@ type session struct {
 	helm    func() *traefik.Traefik
 }
 
-// New reads the configuration from environ, and all files of the current folder that a run depends on. It touches nothing else. What is wrong
-// with the configuration is Configured's, and with the files Ready's: then no step may run.
+// New reads the configuration from environ, and all files of the current folder that a run depends on. It touches nothing else. A
+// configuration that is wrong is Configured's error: then no step may run, and where the files could not be read, only those that can do
+// without.
 func New(environ []string) *Stack {
 	config, err := ReadConfig(environ)
 	if err != nil {
@@ -123,13 +124,8 @@ func (s *session) newProof() *proof.Proof {
 // Configured returns what is wrong with the configuration, all of it: each variable, its value and what is allowed.
 func (s *Stack) Configured() error { return s.misconfigured }
 
-// Ready returns what is wrong with the configuration, or with the files that a run depends on, all of it.
-func (s *Stack) Ready() error {
-	if s.misconfigured != nil {
-		return s.misconfigured
-	}
-	return s.wrong
-}
+// Ready tells whether the files that a run depends on could all be read. What is wrong with them, Check says.
+func (s *Stack) Ready() bool { return s.wrong == nil }
 
 // Context returns the context of the whole run, which ends with ctx, the first that is given, and at the time limit.
 func (s *Stack) Context(ctx context.Context) context.Context { return s.run.Begin(ctx) }

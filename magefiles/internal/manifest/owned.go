@@ -1,0 +1,24 @@
+package manifest
+
+import (
+	"io/fs"
+
+	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"kindgate/magefiles/internal/kube"
+)
+
+// Owned returns a problem for each definition among objects that kindgate installs itself, those of the folder standard: two steps would
+// write it in turn.
+func Owned(objects []kube.Object, standard fs.FS) []Problem {
+	var problems []Problem
+	for _, o := range of(objects, apiextensions.GroupName, "CustomResourceDefinition") {
+		group, _, _ := unstructured.NestedString(o.Object, "spec", "group")
+		plural, _, _ := unstructured.NestedString(o.Object, "spec", "names", "plural")
+		if _, err := fs.Stat(standard, group+"_"+plural+".yaml"); err == nil {
+			problems = append(problems, wrong(o, "", "take it out of the manifests", "kindgate installs this definition itself, in the release that go.mod pins"))
+		}
+	}
+	return problems
+}
