@@ -54,7 +54,11 @@ func (e *examiner) judge() []fault {
 	provided, err := e.rendered()
 	faults = append(faults, aboutValues(err, check.Broken)...)
 	faults = append(faults, aboutValues(e.release.missing(provided), check.Warns)...)
-	for _, p := range e.problems(e.run.Context(), provided) {
+	problems, err := e.problems(e.run.Context(), provided)
+	if err != nil {
+		faults = append(faults, fault{"schemas", check.Finding{Verdict: check.Unknown, Found: "not judged, as the Gateway API's definitions cannot be read: " + err.Error()}})
+	}
+	for _, p := range problems {
 		faults = append(faults, fault{p.At(), check.Finding{Verdict: p.Verdict, Found: p.Says(), Remedy: p.Remedy}})
 	}
 	return faults
@@ -81,13 +85,15 @@ func aboutValues(err error, verdict check.Verdict) []fault {
 	return faults
 }
 
-// problems are those of the manifests, in their order. provided is what the chart renders.
-func (e *examiner) problems(ctx context.Context, provided []kube.Object) []manifest.Problem {
+// problems are those of the manifests, in their order. provided is what the chart renders. The error is that the schemas cannot be had: then all
+// that does not depend on them is returned.
+func (e *examiner) problems(ctx context.Context, provided []kube.Object) ([]manifest.Problem, error) {
 	objects := e.inputs.objects
 	problems := slices.Concat(manifest.References(objects, provided, serving, time.Now()), e.features(objects, provided))
-	if standard, err := crds.Channel(ctx, "standard"); err == nil { // that it cannot be had is for crds to say
+	standard, err := crds.Channel(ctx, "standard")
+	if err == nil {
 		schemas := manifest.Schemas{Standard: standard, Kubernetes: cluster.KubernetesVersion(e.config.NodeImage)}
-		schemas.Experimental, _ = crds.Channel(ctx, "experimental")
+		schemas.Experimental, _ = crds.Channel(ctx, "experimental") // it only explains
 		problems = slices.Concat(schemas.Problems(ctx, objects), manifest.Owned(objects, standard), problems)
 	}
 	order := map[*unstructured.Unstructured]int{}
@@ -95,7 +101,7 @@ func (e *examiner) problems(ctx context.Context, provided []kube.Object) []manif
 		order[object.Unstructured] = i
 	}
 	slices.SortStableFunc(problems, func(a, b manifest.Problem) int { return order[a.Object.Unstructured] - order[b.Object.Unstructured] })
-	return problems
+	return problems, err
 }
 
 // features are the problems of routes with what the implementation lacks. Another release of it may have more: then they only warn.
