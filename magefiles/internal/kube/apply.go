@@ -66,6 +66,9 @@ func (c *Client) ApplyTo(ctx context.Context, objects []Object, live []*unstruct
 // applyAll returns what became of each object, in their order.
 func (c *Client) applyAll(ctx context.Context, objects []Object, live []*unstructured.Unstructured) ([]Change, []error) {
 	changes, errs := make([]Change, len(objects)), make([]error, len(objects))
+	for i, object := range objects {
+		changes[i].Object = object // also of those whose turn does not come
+	}
 	for tier := range tiers {
 		each(objects, func(i int, object Object) {
 			if tierOf(object) == tier {
@@ -106,12 +109,12 @@ func tierOf(o Object) int {
 }
 
 func (c *Client) apply(ctx context.Context, object Object, live *unstructured.Unstructured) (Change, error) {
-	if err := c.checkOwners(ctx, object); err != nil {
-		return Change{}, object.failed(err)
-	}
 	change := Change{Object: object}
+	if err := c.checkOwners(ctx, object); err != nil {
+		return change, object.failed(err)
+	}
 	if err := c.applyOnce(ctx, &change, live); err != nil {
-		return Change{}, object.failed(replacing(object, err, c.options.Kubectl))
+		return change, object.failed(replacing(object, err, c.options.Kubectl))
 	}
 	change.Before = before(live, change.Result)
 	change.OnDelete = live != nil && change.Result != result.Unchanged && updatesOnDelete(object.Unstructured)

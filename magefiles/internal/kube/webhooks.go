@@ -32,6 +32,7 @@ func (c *Client) ApplyInTurn(ctx context.Context, objects []Object, patience tim
 	groups := map[string][]int{} // what waits for the same has its turn together
 	for i := range objects {
 		t.had[i] = make(chan struct{})
+		t.changes[i].Object = objects[i]
 		key := fmt.Sprint(t.after[i])
 		if len(t.servers[i]) > 0 {
 			key = objects[i].Name()
@@ -152,7 +153,7 @@ func (t *turns) retry(ctx context.Context, object Object, refusal error) (Change
 	for {
 		s, err := t.serving(ctx, object, refusal)
 		if err != nil {
-			return Change{}, errors.Join(refusal, err)
+			return Change{Object: object}, errors.Join(refusal, err)
 		}
 		now := time.Now()
 		if since[s.waitingFor].IsZero() {
@@ -160,15 +161,15 @@ func (t *turns) retry(ctx context.Context, object Object, refusal error) (Change
 		}
 		s.since = since[s.waitingFor]
 		if s.done && now.Sub(s.since) >= limits.KubeletRetry || s.trouble != nil && len(judge([]sight{s}, time.Time{}, now, t.patience).broken) > 0 {
-			return Change{}, fmt.Errorf("%w\n  waited for %s", refusal, s.waitingFor)
+			return Change{Object: object}, fmt.Errorf("%w\n  waited for %s", refusal, s.waitingFor)
 		}
 		t.report("waiting for " + object.Name() + ": " + s.waitingFor)
 		if err := sleep(ctx, limits.LookAgain/2); err != nil {
-			return Change{}, fmt.Errorf("%w while waiting for %s; last: %w", err, s.waitingFor, refusal)
+			return Change{Object: object}, fmt.Errorf("%w while waiting for %s; last: %w", err, s.waitingFor, refusal)
 		}
 		live, err := t.client.Get(ctx, object.GroupVersionKind(), object.GetNamespace(), object.GetName())
 		if err != nil && !unanswered(err) {
-			return Change{}, object.failed(err)
+			return Change{Object: object}, object.failed(err)
 		}
 		change, err := t.client.apply(ctx, object, live)
 		if !unanswered(err) {
