@@ -52,7 +52,7 @@ func (u Use) String() string {
 }
 
 // Features returns the features that a route's rules use, in the order of its fields.
-func Features(route *gatewayv1.HTTPRoute) []Use {
+func Features(route Route) []Use {
 	var all []Use
 	for i := range route.Spec.Rules {
 		all = append(all, featuresOf(&route.Spec.Rules[i], i)...)

@@ -15,7 +15,7 @@ import (
 
 // A Request is one that a route's match must answer.
 type Request struct {
-	// Route is the HTTPRoute; the zero ID for a request that no route takes.
+	// Route is the route that has the match; the zero ID for a request that no route takes.
 	Route check.ID
 	// Rule is the index of the rule in the route, and Match that of the match in the rule.
 	Rule, Match int
@@ -239,14 +239,9 @@ func (t *Table) rival(m *Match, holding []*Match) *Match {
 	return m
 }
 
-// RouteID returns an HTTPRoute's identity.
-func RouteID(route *gatewayv1.HTTPRoute) check.ID {
-	return check.ID{Kind: "HTTPRoute", Namespace: route.Namespace, Name: route.Name}
-}
-
 // plan returns a match of a rule on a host, with the request that asks for it.
-func plan(route *gatewayv1.HTTPRoute, on host, rule gatewayv1.HTTPRouteRule, index int, match gatewayv1.HTTPRouteMatch) Match {
-	c := Match{Route: RouteID(route), Rule: index, host: on.name, listens: on.listens, Headers: match.Headers, Params: match.QueryParams}
+func plan(route *Route, on host, rule gatewayv1.HTTPRouteRule, index int, match gatewayv1.HTTPRouteMatch) Match {
+	c := Match{Route: route.ID, Rule: index, host: on.name, listens: on.listens, Headers: match.Headers, Params: match.QueryParams}
 	if match.Path != nil {
 		c.Path = *match.Path
 	}
@@ -287,7 +282,7 @@ func plan(route *gatewayv1.HTTPRoute, on host, rule gatewayv1.HTTPRouteRule, ind
 		if weight(ref) == 0 || ref.Kind != nil && *ref.Kind != "Service" {
 			continue
 		}
-		backend := Backend{Namespace: route.Namespace, Name: string(ref.Name)}
+		backend := Backend{Namespace: route.ID.Namespace, Name: string(ref.Name)}
 		if ref.Namespace != nil {
 			backend.Namespace = string(*ref.Namespace)
 		}

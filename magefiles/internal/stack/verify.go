@@ -64,7 +64,7 @@ func (v *verification) awaitServed(ctx context.Context, report func(string)) err
 	if err != nil {
 		return err
 	}
-	for _, kind := range []schema.GroupVersionKind{proof.ClassKind, proof.GatewayKind, proof.RouteKind} {
+	for _, kind := range []schema.GroupVersionKind{proof.ClassKind, proof.GatewayKind, proof.HTTPRouteKind} {
 		if err := v.awaitConditions(ctx, client, kind, report); err != nil {
 			return err
 		}
