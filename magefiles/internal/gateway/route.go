@@ -21,6 +21,7 @@ type Route struct {
 // kinds make a Route of an object, by its kind.
 var kinds = map[string]func(*unstructured.Unstructured) (Route, error){
 	"HTTPRoute": reading(FromHTTP),
+	grpcRoute:   reading(FromGRPC),
 }
 
 func reading[T any](from func(*T) Route) func(*unstructured.Unstructured) (Route, error) {

@@ -56,7 +56,7 @@ func Compile(routes []Route, gateways []gatewayv1.Gateway, by Order) *Table {
 		}
 		for _, host := range on {
 			for r, rule := range rules {
-				uses := featuresOf(&rules[r], r)
+				uses := featuresOf(routes[i].ID.Kind, &rules[r], r)
 				matches := rule.Matches
 				if len(matches) == 0 {
 					matches = []gatewayv1.HTTPRouteMatch{{}}

@@ -46,6 +46,8 @@ type Place interface {
 // A Prober sends a request to this machine's port that the URL names, whatever its host is. *probe.Client is one.
 type Prober interface {
 	Get(ctx context.Context, method, url string, header map[string]string, follow bool) (*probe.Answer, error)
+	// Call makes a call of gRPC; any server refuses it, before anything is done, unless it is answerable.
+	Call(ctx context.Context, url string, header map[string]string, answerable bool) (*probe.Answer, error)
 }
 
 // A Proof is of some manifests, on a cluster at a place.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -20,7 +19,7 @@ const mostRequests = 200
 // A tally counts who answered the requests to a rule with several Services.
 type tally struct {
 	sent     int
-	failed   map[int]int     // how many of them with which status 5xx
+	failed   map[string]int  // how many of them with which status 5xx, or of gRPC
 	failure  *probe.Answer   // the last of these
 	pods     map[string]bool // those that answered
 	nameless *probe.Answer   // one that does not say whose it is
@@ -37,11 +36,11 @@ func (p *Proof) proveShares(ctx context.Context, request gateway.Request, answer
 	if !request.Weighted {
 		enough, most = max(enough, 2*len(pods)), max(enough, enoughRequests(len(pods)))
 	}
-	t := tally{failed: map[int]int{}, pods: map[string]bool{}}
+	t := tally{failed: map[string]int{}, pods: map[string]bool{}}
 	for t.sent = 1; ; t.sent++ {
 		switch pod := nameIn(answer); {
 		case problem.Cause == ServerError:
-			t.failed[answer.Status]++
+			t.failed[statusOf(answer)]++
 			t.failure = answer
 		case problem.Fails():
 			problem.Found = fmt.Sprintf("%s (request %d)", problem.Found, t.sent)
@@ -80,7 +79,7 @@ func (t tally) verdict(request gateway.Request, expected [][]string, pods int, s
 	case t.failure != nil:
 		var shares []string
 		for _, status := range slices.Sorted(maps.Keys(t.failed)) {
-			shares = append(shares, fmt.Sprintf("%d of %d requests answered %d %s", t.failed[status], t.sent, status, http.StatusText(status)))
+			shares = append(shares, fmt.Sprintf("%d of %d requests answered %s", t.failed[status], t.sent, status))
 		}
 		problem := because(ServerError, "%s instead of an answer of %s", strings.Join(shares, ", "), backends(request))
 		return mayStart(problem, t.failure, request, s, time.Now())
@@ -122,7 +121,11 @@ func (s *Snapshot) podsOf(request gateway.Request) (pods [][]string, known bool)
 }
 
 func saidOf(answer *probe.Answer) string {
-	return strings.TrimSpace(fmt.Sprintf("%d %s", answer.Status, answer.Header.Get("Content-Type")))
+	said := strings.TrimSpace(fmt.Sprintf("%d %s", answer.Status, answer.Header.Get("Content-Type")))
+	if code, ok := answer.GRPCStatus(); ok {
+		said += ", " + statusOfCall(code)
+	}
+	return said
 }
 
 // nameIn is the name of the pod that an answer is from, empty where it does not say.

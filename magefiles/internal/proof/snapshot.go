@@ -26,6 +26,7 @@ var (
 	ClassKind     = gatewayv1.SchemeGroupVersion.WithKind("GatewayClass")
 	GatewayKind   = gatewayv1.SchemeGroupVersion.WithKind("Gateway")
 	HTTPRouteKind = gatewayv1.SchemeGroupVersion.WithKind("HTTPRoute")
+	GRPCRouteKind = gatewayv1.SchemeGroupVersion.WithKind("GRPCRoute")
 	PodKind       = corev1.SchemeGroupVersion.WithKind("Pod")
 	sliceKind     = discoveryv1.SchemeGroupVersion.WithKind("EndpointSlice")
 )
@@ -37,6 +38,7 @@ type Snapshot struct {
 	Classes    []gatewayv1.GatewayClass    `json:"gatewayClasses"`
 	Gateways   []gatewayv1.Gateway         `json:"gateways"`
 	HTTPRoutes []gatewayv1.HTTPRoute       `json:"httpRoutes"`
+	GRPCRoutes []gatewayv1.GRPCRoute       `json:"grpcRoutes"`
 	Pods       []corev1.Pod                `json:"pods"`
 	Slices     []discoveryv1.EndpointSlice `json:"endpointSlices"`
 
@@ -50,14 +52,21 @@ type Snapshot struct {
 // A Lister lists the objects of a kind in a namespace, or in all of them for an empty one. *kube.Client is one.
 type Lister interface {
 	List(ctx context.Context, kind schema.GroupVersionKind, namespace string) ([]unstructured.Unstructured, error)
+	// Known tells whether the cluster has a kind.
+	Known(kind schema.GroupVersionKind) (bool, error)
 }
 
-// Take reads a snapshot. Its error names the kind that cannot be read.
+// Take reads a snapshot. A cluster that does not have the kind GRPCRoute has none. Its error names the kind that cannot be read.
 func Take(ctx context.Context, cluster Lister) (*Snapshot, error) {
 	s := &Snapshot{Taken: time.Now()}
 	reads, ctx := errgroup.WithContext(ctx)
 	for kind, put := range s.lists() {
 		reads.Go(func() error {
+			if kind == GRPCRouteKind { // which a cluster need not have
+				if known, err := cluster.Known(kind); err != nil || !known {
+					return err
+				}
+			}
 			objects, err := cluster.List(ctx, kind, "")
 			if err != nil {
 				return fmt.Errorf("list %s: %w", kind.Kind, err)
@@ -74,7 +83,8 @@ func Take(ctx context.Context, cluster Lister) (*Snapshot, error) {
 // lists has what puts the objects of a kind into the snapshot, for each kind that it has.
 func (s *Snapshot) lists() map[schema.GroupVersionKind]func([]unstructured.Unstructured) error {
 	return map[schema.GroupVersionKind]func([]unstructured.Unstructured) error{
-		ClassKind: into(&s.Classes), GatewayKind: into(&s.Gateways), HTTPRouteKind: into(&s.HTTPRoutes), PodKind: into(&s.Pods), sliceKind: into(&s.Slices),
+		ClassKind: into(&s.Classes), GatewayKind: into(&s.Gateways), HTTPRouteKind: into(&s.HTTPRoutes),
+		GRPCRouteKind: into(&s.GRPCRoutes), PodKind: into(&s.Pods), sliceKind: into(&s.Slices),
 	}
 }
 
@@ -87,6 +97,9 @@ func (s *Snapshot) routes() []gateway.Route {
 	var all []gateway.Route
 	for i := range s.HTTPRoutes {
 		all = append(all, gateway.FromHTTP(&s.HTTPRoutes[i]))
+	}
+	for i := range s.GRPCRoutes {
+		all = append(all, gateway.FromGRPC(&s.GRPCRoutes[i]))
 	}
 	return all
 }

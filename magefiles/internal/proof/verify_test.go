@@ -463,6 +463,14 @@ func TestASnapshotIsReadAndWrittenAsJSON(t *testing.T) {
 type lister struct {
 	objects map[string][]any
 	fails   string
+	unknown string // a kind that the cluster does not have
+}
+
+func (l lister) Known(kind schema.GroupVersionKind) (bool, error) {
+	if kind.Kind == l.fails {
+		return false, errRefused
+	}
+	return kind.Kind != l.unknown, nil
 }
 
 func (l lister) List(_ context.Context, kind schema.GroupVersionKind, _ string) ([]unstructured.Unstructured, error) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -88,6 +89,23 @@ func (g *fakeGateway) Get(ctx context.Context, method, url string, header map[st
 	}
 	answer.URL = url
 	return answer, nil
+}
+
+// Call answers as Get does, and the calls that are made to be refused as a server of gRPC.
+func (g *fakeGateway) Call(ctx context.Context, url string, header map[string]string, answerable bool) (*probe.Answer, error) {
+	answer, err := g.Get(ctx, "POST", url, header, false)
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := answer.GRPCStatus(); ok && !answerable {
+		return call(unimplemented), nil
+	}
+	return answer, nil
+}
+
+// call is an answer of a server of gRPC.
+func call(status int) *probe.Answer {
+	return &probe.Answer{Status: 200, Header: http.Header{"Content-Type": {"application/grpc"}, "Grpc-Status": {strconv.Itoa(status)}}}
 }
 
 func notFound() *probe.Answer {
@@ -188,7 +206,7 @@ func whole(t *testing.T) *world {
 
 func (w *world) take(context.Context) (*Snapshot, error) {
 	s := w.snapshot // without what was read from it before the test changed it
-	return &Snapshot{Taken: s.Taken, Classes: s.Classes, Gateways: s.Gateways, HTTPRoutes: s.HTTPRoutes, Pods: s.Pods, Slices: s.Slices}, nil
+	return &Snapshot{Taken: s.Taken, Classes: s.Classes, Gateways: s.Gateways, HTTPRoutes: s.HTTPRoutes, GRPCRoutes: s.GRPCRoutes, Pods: s.Pods, Slices: s.Slices}, nil
 }
 
 // verify returns the results by what they are about.
