@@ -121,11 +121,10 @@ func (s *Snapshot) podsOf(request gateway.Request) (pods [][]string, known bool)
 }
 
 func saidOf(answer *probe.Answer) string {
-	said := strings.TrimSpace(fmt.Sprintf("%d %s", answer.Status, answer.Header.Get("Content-Type")))
 	if code, ok := answer.GRPCStatus(); ok {
-		said += ", " + statusOfCall(code)
+		return statusOfCall(code) + " from a server of gRPC"
 	}
-	return said
+	return strings.TrimSpace(fmt.Sprintf("%d %s", answer.Status, answer.Header.Get("Content-Type")))
 }
 
 // nameIn is the name of the pod that an answer is from, empty where it does not say.
