@@ -87,6 +87,7 @@ func TestOfTwoMatchesOfGRPCRoutesTheSpecificationPrefersTheLongerServiceThenTheM
 		{"{method: {service: a.B}}", "{method: {service: a.B, method: Get}}", "/a.B/Get", "second", "method"},
 		{"{method: {service: a.B}}", "{method: {service: a.B}, headers: [{name: x, value: v}]}", "/a.B/Get", "second", "headers"},
 		{"{method: {service: a.B}, headers: [{name: x, value: v}]}", "{method: {service: a.B, method: Get}}", "/a.B/Get", "second", "method"},
+		{"{method: {service: a.B}}", "{method: {service: 'a.*', type: RegularExpression}}", "/a.B/Get", "second", "kind of path"}, // which proves nothing
 	} {
 		table := Compile([]Route{calls(t, "first", "{matches: ["+test.first+"], "+to+"}"), calls(t, "second", "{matches: ["+test.second+"], "+to+"}")}, gatewaysOf(t, web), Order{})
 		r := Request{Scheme: "http", Method: "POST", Host: "g.x", Path: test.path, Listener: 8000, Header: map[string]string{"x": "v"}}

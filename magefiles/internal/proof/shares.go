@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -121,7 +122,7 @@ func (s *Snapshot) podsOf(request gateway.Request) (pods [][]string, known bool)
 }
 
 func saidOf(answer *probe.Answer) string {
-	if code, ok := answer.GRPCStatus(); ok {
+	if code, ok := answer.GRPCStatus(); ok && answer.Status == http.StatusOK {
 		return statusOfCall(code) + " from a server of gRPC"
 	}
 	return strings.TrimSpace(fmt.Sprintf("%d %s", answer.Status, answer.Header.Get("Content-Type")))

@@ -62,12 +62,7 @@ func Take(ctx context.Context, cluster Lister) (*Snapshot, error) {
 	reads, ctx := errgroup.WithContext(ctx)
 	for kind, put := range s.lists() {
 		reads.Go(func() error {
-			if kind == GRPCRouteKind { // which a cluster need not have
-				if known, err := cluster.Known(kind); err != nil || !known {
-					return err
-				}
-			}
-			objects, err := cluster.List(ctx, kind, "")
+			objects, err := objectsOf(ctx, cluster, kind)
 			if err != nil {
 				return fmt.Errorf("list %s: %w", kind.Kind, err)
 			}
@@ -78,6 +73,16 @@ func Take(ctx context.Context, cluster Lister) (*Snapshot, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// objectsOf lists the objects of a kind: none of the kind that a cluster need not have.
+func objectsOf(ctx context.Context, cluster Lister, kind schema.GroupVersionKind) ([]unstructured.Unstructured, error) {
+	if kind == GRPCRouteKind {
+		if known, err := cluster.Known(kind); err != nil || !known {
+			return nil, err
+		}
+	}
+	return cluster.List(ctx, kind, "")
 }
 
 // lists has what puts the objects of a kind into the snapshot, for each kind that it has.

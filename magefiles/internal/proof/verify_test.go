@@ -491,10 +491,10 @@ func (l lister) List(_ context.Context, kind schema.GroupVersionKind, _ string) 
 func TestASnapshotIsTakenOfAllKindsAndSaysWhichCannotBeRead(t *testing.T) {
 	w := whole(t)
 	w.patchedPod("cart-1", func(p *corev1.Pod) { p.Spec.HostNetwork = true })
-	l := lister{objects: map[string][]any{"GatewayClass": {&w.snapshot.Classes[0]}, "Gateway": {&w.snapshot.Gateways[0]}, "HTTPRoute": {&w.snapshot.HTTPRoutes[0]},
+	l := lister{objects: map[string][]any{"GatewayClass": {&w.snapshot.Classes[0]}, "Gateway": {&w.snapshot.Gateways[0]}, "HTTPRoute": {&w.snapshot.HTTPRoutes[0]}, "GRPCRoute": {&gatewayv1.GRPCRoute{}},
 		"EndpointSlice": {&w.snapshot.Slices[1]}, "Pod": {&w.snapshot.Pods[3]}}}
 	s, err := Take(t.Context(), l)
-	if err != nil || len(s.Classes) != 1 || len(s.Gateways) != 1 || len(s.HTTPRoutes) != 1 || len(s.Pods) != 1 || s.Taken.IsZero() {
+	if err != nil || len(s.Classes) != 1 || len(s.Gateways) != 1 || len(s.HTTPRoutes) != 1 || len(s.GRPCRoutes) != 1 || len(s.Pods) != 1 || s.Taken.IsZero() {
 		t.Fatalf("%v %+v", err, s)
 	}
 	if got := s.behind(gateway.Backend{Namespace: "demo", Name: "cart"}).ready; !slices.Equal(got, []string{"node"}) {
@@ -503,19 +503,24 @@ func TestASnapshotIsTakenOfAllKindsAndSaysWhichCannotBeRead(t *testing.T) {
 	if pods, err := Pods(t.Context(), l); err != nil || len(pods.Pods) != 1 {
 		t.Error(err)
 	}
-	for kind, object := range map[schema.GroupVersionKind]any{ClassKind: &gatewayv1.GatewayClass{}, GatewayKind: &gatewayv1.Gateway{}, HTTPRouteKind: &gatewayv1.HTTPRoute{}} {
+	for kind, object := range map[schema.GroupVersionKind]any{ClassKind: &gatewayv1.GatewayClass{}, GatewayKind: &gatewayv1.Gateway{}, HTTPRouteKind: &gatewayv1.HTTPRoute{},
+		GRPCRouteKind: &gatewayv1.GRPCRoute{}} {
 		raw, _ := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
 		if err := s.Replace(kind, []*unstructured.Unstructured{{Object: raw}, {Object: raw}}); err != nil {
 			t.Error(err)
 		}
 	}
-	if len(s.Classes) != 2 || len(s.Gateways) != 2 || len(s.HTTPRoutes) != 2 {
+	if len(s.Classes) != 2 || len(s.Gateways) != 2 || len(s.HTTPRoutes) != 2 || len(s.GRPCRoutes) != 2 {
 		t.Errorf("%+v", s)
 	}
-	for _, kind := range []string{"GatewayClass", "Gateway", "HTTPRoute", "EndpointSlice", "Pod"} {
+	for _, kind := range []string{"GatewayClass", "Gateway", "HTTPRoute", "GRPCRoute", "EndpointSlice", "Pod"} {
 		if _, err := Take(t.Context(), lister{fails: kind}); err == nil || !strings.Contains(err.Error(), "list "+kind) {
 			t.Errorf("%s: %v", kind, err)
 		}
+	}
+	l.unknown = "GRPCRoute"
+	if s, err := Take(t.Context(), l); err != nil || len(s.GRPCRoutes) != 0 {
+		t.Errorf("a cluster without the kind GRPCRoute: %v", err)
 	}
 }
 
