@@ -131,6 +131,11 @@ func TestNothingButTheHostDecidesBetweenAnHTTPRouteAndAGRPCRoute(t *testing.T) {
 	if overlaps, skipped := table.Overlaps(nil, 10, reach); len(overlaps)+skipped > 0 {
 		t.Error(overlaps, skipped)
 	}
+	wild := route(t, "hostnames: ['*.x'], rules: [{"+to+"}]")
+	table = Compile([]Route{wild, calls(t, "calls", "{"+to+"}")}, gatewaysOf(t, web), by)
+	if r := table.Requests(reach)[1]; r.Taker != nil || !strings.HasPrefix(r.Unproven, "a match of HTTPRoute/demo/r takes its requests") {
+		t.Errorf("a call is sent to what an HTTPRoute leads to: %+v", r)
+	}
 	every := calls(t, "c", "{"+to+"}")
 	every.Spec.Hostnames = nil
 	if host, free := Unrouted([]Route{every}, gatewaysOf(t, web)); free {

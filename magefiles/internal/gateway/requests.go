@@ -188,6 +188,7 @@ func (t *Table) aim(m *Match) Request {
 			return r
 		case winner == m && !tied && taken == nil:
 			taken = &r
+		case r.GRPC() && winner.Route.Kind != grpcRoute: // a POST to whatever that leads to is not harmless
 		case specified == m && !disputed && !tied && lost == nil:
 			r.Taker, lost = t.taker(winner, m), &r
 		}
