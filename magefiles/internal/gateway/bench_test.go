@@ -9,7 +9,7 @@ import (
 )
 
 // manyRoutes are n routes of n hosts at one Gateway, each with two matches, accepted and resolved.
-func manyRoutes(n int) ([]gatewayv1.HTTPRoute, []gatewayv1.Gateway) {
+func manyRoutes(n int) ([]Route, []gatewayv1.Gateway) {
 	gateways := []gatewayv1.Gateway{{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "traefik", Name: "gateway"},
 		Spec:       gatewayv1.GatewaySpec{Listeners: []gatewayv1.Listener{{Name: "web", Port: 8000, Protocol: gatewayv1.HTTPProtocolType}}},
@@ -17,10 +17,10 @@ func manyRoutes(n int) ([]gatewayv1.HTTPRoute, []gatewayv1.Gateway) {
 	namespace := gatewayv1.Namespace("traefik")
 	parent := gatewayv1.ParentReference{Name: "gateway", Namespace: &namespace}
 	true_ := func(name string) metav1.Condition { return metav1.Condition{Type: name, Status: metav1.ConditionTrue} }
-	routes := make([]gatewayv1.HTTPRoute, n)
+	routes := make([]Route, n)
 	for i := range routes {
 		root, deeper := "/", "/deeper"
-		routes[i] = gatewayv1.HTTPRoute{
+		routes[i] = FromHTTP(&gatewayv1.HTTPRoute{
 			ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: fmt.Sprint("route-", i)},
 			Spec: gatewayv1.HTTPRouteSpec{
 				CommonRouteSpec: gatewayv1.CommonRouteSpec{ParentRefs: []gatewayv1.ParentReference{parent}},
@@ -33,7 +33,7 @@ func manyRoutes(n int) ([]gatewayv1.HTTPRoute, []gatewayv1.Gateway) {
 			Status: gatewayv1.HTTPRouteStatus{RouteStatus: gatewayv1.RouteStatus{Parents: []gatewayv1.RouteParentStatus{{
 				ParentRef: parent, Conditions: []metav1.Condition{true_("Accepted"), true_("ResolvedRefs")},
 			}}}},
-		}
+		})
 	}
 	return routes, gateways
 }
@@ -60,8 +60,8 @@ func BenchmarkConditionsOf200Routes(b *testing.B) {
 
 func BenchmarkOverlapsOf1000RoutesBesideOneThatTakesEveryHost(b *testing.B) {
 	routes, gateways := manyRoutes(1000)
-	every := *routes[0].DeepCopy()
-	every.Name, every.Spec.Hostnames = "every", nil
+	every := routes[0]
+	every.ID.Name, every.Spec.Hostnames = "every", nil
 	table := Compile(append(routes, every), gateways, Order{})
 	asked := table.Requests(reach)
 	for b.Loop() {

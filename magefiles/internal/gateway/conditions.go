@@ -104,9 +104,9 @@ func Listener(gw *gatewayv1.Gateway, name gatewayv1.SectionName) check.Finding {
 	return check.Finding{Verdict: check.Pending, Found: "no status of listener " + string(name) + " yet"}
 }
 
-// Attached judges an HTTPRoute: Accepted and ResolvedRefs at each of its parents. gateways are those of the cluster: a parent that is
+// Attached judges a route: Accepted and ResolvedRefs at each of its parents. gateways are those of the cluster: a parent that is
 // not among them is named at once, as no controller would ever say so.
-func Attached(route *gatewayv1.HTTPRoute, gateways []gatewayv1.Gateway) check.Finding {
+func Attached(route *Route, gateways []gatewayv1.Gateway) check.Finding {
 	if len(route.Spec.ParentRefs) == 0 {
 		return check.Finding{Verdict: check.Broken, Found: "it has no parentRefs, so no Gateway serves it"}
 	}
@@ -146,8 +146,8 @@ func (p parentKey) String() string {
 	return text
 }
 
-func parent(route *gatewayv1.HTTPRoute, ref gatewayv1.ParentReference) parentKey {
-	key := parentKey{Kind: "Gateway", Namespace: route.Namespace, Name: string(ref.Name)}
+func parent(route *Route, ref gatewayv1.ParentReference) parentKey {
+	key := parentKey{Kind: "Gateway", Namespace: route.ID.Namespace, Name: string(ref.Name)}
 	if ref.Kind != nil {
 		key.Kind = string(*ref.Kind)
 	}
@@ -163,7 +163,7 @@ func parent(route *gatewayv1.HTTPRoute, ref gatewayv1.ParentReference) parentKey
 	return key
 }
 
-func parentProblem(route *gatewayv1.HTTPRoute, ref gatewayv1.ParentReference, gateways []gatewayv1.Gateway) string {
+func parentProblem(route *Route, ref gatewayv1.ParentReference, gateways []gatewayv1.Gateway) string {
 	key := parent(route, ref)
 	if key.Kind != "Gateway" {
 		return ""

@@ -32,6 +32,8 @@ const (
 // A Use is a feature that a rule of a route uses.
 type Use struct {
 	Feature Feature
+	// Kind is the route's.
+	Kind string
 	// Of says which one it is, where there are several: RequestMirror, example.com/Kind.
 	Of string
 	// Rule is the rule's index, and Match that of the match which uses it, -1 where the whole rule does.
@@ -52,17 +54,20 @@ func (u Use) String() string {
 }
 
 // Features returns the features that a route's rules use, in the order of its fields.
-func Features(route *gatewayv1.HTTPRoute) []Use {
+func Features(route Route) []Use {
 	var all []Use
 	for i := range route.Spec.Rules {
-		all = append(all, featuresOf(&route.Spec.Rules[i], i)...)
+		all = append(all, featuresOf(route.ID.Kind, &route.Spec.Rules[i], i)...)
 	}
 	return all
 }
 
-func featuresOf(rule *gatewayv1.HTTPRouteRule, index int) (uses []Use) {
+func featuresOf(kind string, rule *gatewayv1.HTTPRouteRule, index int) (uses []Use) {
 	use := func(feature Feature, of string, names []features.FeatureName, field string, args ...any) {
-		uses = append(uses, Use{feature, of, index, -1, fmt.Sprintf("spec.rules[%d].", index) + fmt.Sprintf(field, args...), names})
+		if kind == grpcRoute {
+			names = nil // which are an HTTPRoute's
+		}
+		uses = append(uses, Use{feature, kind, of, index, -1, fmt.Sprintf("spec.rules[%d].", index) + fmt.Sprintf(field, args...), names})
 	}
 	for i, match := range rule.Matches {
 		for j, header := range match.Headers {

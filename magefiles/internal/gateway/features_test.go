@@ -37,7 +37,7 @@ func TestEachFeatureThatARuleUsesIsFoundWithItsFieldAndItsName(t *testing.T) {
 	} {
 		r := route(t, "rules: [{"+to+"}, {"+test.rule+"}]")
 		var got []string
-		for _, use := range Features(&r) {
+		for _, use := range Features(r) {
 			got = append(got, fmt.Sprintf("%s|%s|%v", use, use.Field, use.Names))
 			if use.Rule != 1 {
 				t.Errorf("%s is of rule %d", use, use.Rule)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 )
 
@@ -19,7 +20,7 @@ func FuzzPrecedence(f *testing.F) {
 	gateways[0].Namespace, gateways[0].Name = "traefik", "gw"
 	f.Fuzz(func(t *testing.T, seed uint64) {
 		random := rand.New(rand.NewPCG(seed, 0))
-		all := make([]gatewayv1.HTTPRoute, 1+random.IntN(3))
+		all := make([]Route, 1+random.IntN(3))
 		for i := range all {
 			all[i] = anyRoute(random, fmt.Sprint(i))
 		}
@@ -41,9 +42,8 @@ func FuzzPrecedence(f *testing.F) {
 
 func pick(random *rand.Rand, values ...string) string { return values[random.IntN(len(values))] }
 
-func anyRoute(random *rand.Rand, name string) gatewayv1.HTTPRoute {
-	route := gatewayv1.HTTPRoute{}
-	route.Namespace, route.Name = "demo", name
+func anyRoute(random *rand.Rand, name string) Route {
+	route := FromHTTP(&gatewayv1.HTTPRoute{ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: name}})
 	namespace := gatewayv1.Namespace("traefik")
 	route.Spec.ParentRefs = []gatewayv1.ParentReference{{Name: "gw", Namespace: &namespace}}
 	if host := pick(random, "a.x", "b.a.x", "*.x", "*.a.x", ""); host != "" {
@@ -89,7 +89,7 @@ func anyRequest(random *rand.Rand) Request {
 // bySpecification goes through all matches of all routes, and keeps the one that the specification's list prefers: the most characters in a
 // hostname without a wildcard, the most in any hostname, an exact path, the longest prefix, a method, the most headers, the most query
 // parameters, and within a route the first.
-func bySpecification(all []gatewayv1.HTTPRoute, r Request) (winner string, tied bool) {
+func bySpecification(all []Route, r Request) (winner string, tied bool) {
 	var best [7]int
 	var from int
 	for n, route := range all {
@@ -127,7 +127,7 @@ func bySpecification(all []gatewayv1.HTTPRoute, r Request) (winner string, tied 
 					rank[4] = 1
 				}
 				rank[5], rank[6] = len(match.Headers), len(match.QueryParams)
-				name := fmt.Sprintf("HTTPRoute/demo/%s, rule %d, match %d", route.Name, i+1, j+1)
+				name := fmt.Sprintf("HTTPRoute/demo/%s, rule %d, match %d", route.ID.Name, i+1, j+1)
 				switch order := compare(rank, best); {
 				case winner == "" || order > 0:
 					winner, tied, best, from = name, false, rank, n

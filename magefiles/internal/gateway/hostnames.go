@@ -12,7 +12,7 @@ import (
 
 // Hostnames returns the names that the routes are served under, sorted and once each; wildcards are left out, as no name of theirs is
 // better than another.
-func Hostnames(routes []gatewayv1.HTTPRoute, gateways []gatewayv1.Gateway) []string {
+func Hostnames(routes []Route, gateways []gatewayv1.Gateway) []string {
 	var names []string
 	for i := range routes {
 		for _, host := range hosts(&routes[i], gateways) {
@@ -29,7 +29,7 @@ func Hostnames(routes []gatewayv1.HTTPRoute, gateways []gatewayv1.Gateway) []str
 const anyHost = "any-host.localhost"
 
 // Unrouted returns a host that no route answers, to see that the gateway refuses it, and false where some route answers every host.
-func Unrouted(routes []gatewayv1.HTTPRoute, gateways []gatewayv1.Gateway) (string, bool) {
+func Unrouted(routes []Route, gateways []gatewayv1.Gateway) (string, bool) {
 	const host = "no-such-route.localhost"
 	for i := range routes {
 		for _, h := range hosts(&routes[i], gateways) {
@@ -63,7 +63,7 @@ func (h *host) enter(gateway check.ID, listener gatewayv1.SectionName) {
 
 // hosts returns the names a route is served under: its own as far as its listeners allow them, or the listeners' where it has none.
 // See https://gateway-api.sigs.k8s.io/reference/spec/#httproutespec on hostnames.
-func hosts(route *gatewayv1.HTTPRoute, gateways []gatewayv1.Gateway) []host {
+func hosts(route *Route, gateways []gatewayv1.Gateway) []host {
 	var found []host
 	add := func(name string, listener gatewayv1.Listener, key parentKey) {
 		scheme := "http"

@@ -10,7 +10,8 @@ import (
 
 // An Order decides which of several matches that hold for a request takes it. The zero Order is the specification's, see
 // https://gateway-api.sigs.k8s.io/reference/spec/#httprouterule on matches: the more specific hostname, then an exact path, the longer
-// prefix, a method, more headers, more query parameters.
+// prefix, a method, more headers, more query parameters; and of GRPCRoutes #grpcrouterule: the more specific hostname, the longer service, the
+// longer method, more headers.
 type Order struct {
 	// Name is whose order it is, and Priority what it gives a match: the most has precedence, of equals any. Matches of one rule may be equal.
 	Name     string
@@ -27,6 +28,9 @@ func (o Order) rank(m *Match) []int {
 		host = 0
 	} else if !strings.HasPrefix(m.host, "*") {
 		host += 1000
+	}
+	if m.Route.Kind == grpcRoute {
+		return append([]int{host}, m.rankOfCalls()...)
 	}
 	exact, method := 0, 0
 	switch *m.Path.Type {
@@ -68,7 +72,9 @@ func (o Order) before(m, other *Match) bool {
 // route: no implementation that kindgate knows heeds its age.
 func (o Order) contests(m, other *Match) bool {
 	apart := m.Route != other.Route || o.Priority != nil && m.Rule != other.Rule
-	return apart && slices.Equal(o.rank(m), o.rank(other))
+	mine, its := o.rank(m), o.rank(other)
+	kinds := o.Priority == nil && m.Route.Kind != other.Route.Kind // of which the host alone gives precedence
+	return apart && (slices.Equal(mine, its) || kinds && mine[0] == its[0])
 }
 
 // ahead says by what a match has precedence over another that holds, too.
@@ -93,7 +99,10 @@ func (o Order) sums(m, other *Match) string {
 func specified(m, other *Match) string {
 	mine, its := Order{}.rank(m), Order{}.rank(other)
 	for i, name := range ranked {
-		if mine[i] != its[i] {
+		switch {
+		case mine[i] != its[i] && name == "path" && m.Route.Kind == grpcRoute:
+			return "service"
+		case mine[i] != its[i]:
 			return name
 		}
 	}

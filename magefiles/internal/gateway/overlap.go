@@ -29,7 +29,7 @@ func (t *Table) Overlaps(asked []Request, most int, reach func(listener int32) (
 	for i := range t.matches {
 		m := &t.matches[i]
 		for _, other := range t.on(m.host) {
-			if m.Route == other.Route && m.Rule == other.Rule || m.wildcard() == other.wildcard() && m.order <= other.order {
+			if m.Route.Kind != other.Route.Kind || m.Route == other.Route && m.Rule == other.Rule || m.wildcard() == other.wildcard() && m.order <= other.order {
 				continue
 			}
 			r, ok := m.meets(other)
@@ -79,11 +79,7 @@ func (m *Match) meets(other *Match) (Request, bool) {
 	if m.wildcard() && !other.wildcard() || len(other.host) > len(m.host) && m.wildcard() {
 		r.Host = other.request.Host
 	}
-	if deeper(*other.Path.Value, *m.Path.Value) || *other.Path.Type == gatewayv1.PathMatchExact {
-		r.Path = *other.Path.Value
-	}
-	regular := *m.Path.Type == gatewayv1.PathMatchRegularExpression || *other.Path.Type == gatewayv1.PathMatchRegularExpression
-	if regular || !m.takesPath(*m.Path.Value, r.Path) || !other.takesPath(*other.Path.Value, r.Path) {
+	if r.Path = m.path(other); r.Path == "" || !m.takesPath(*m.Path.Value, r.Path) || !other.takesPath(*other.Path.Value, r.Path) {
 		return r, false // most pairs, at no cost
 	}
 	if m.Method == "" {
@@ -99,6 +95,20 @@ func (m *Match) meets(other *Match) (Request, bool) {
 		}
 	}
 	return r, m.differs(r) == "" && other.differs(r) == ""
+}
+
+// path returns one that two matches take if there is any; empty where an expression keeps it from being known.
+func (m *Match) path(other *Match) string {
+	regular := *m.Path.Type == gatewayv1.PathMatchRegularExpression || *other.Path.Type == gatewayv1.PathMatchRegularExpression
+	switch {
+	case m.Route.Kind == grpcRoute:
+		return m.call(other)
+	case regular:
+		return ""
+	case deeper(*other.Path.Value, *m.Path.Value) || *other.Path.Type == gatewayv1.PathMatchExact:
+		return *other.Path.Value
+	}
+	return m.request.Path
 }
 
 // deeper tells whether one prefix is below another.

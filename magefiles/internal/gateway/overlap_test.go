@@ -34,7 +34,7 @@ func TestForEachPairOfMatchesThatCanMeetThereIsTheRequestInWhichTheyDo(t *testin
 		t.Run(test.name, func(t *testing.T) {
 			all := routes(t, test.specs...)
 			for i := range all {
-				all[i].Name = string(rune('0' + i))
+				all[i].ID.Name = string(rune('0' + i))
 			}
 			table := Compile(all, gatewaysOf(t, web), test.order)
 			overlaps, skipped := table.Overlaps(table.Requests(reach), 10, reach)
@@ -61,7 +61,7 @@ func TestForEachPairOfMatchesThatCanMeetThereIsTheRequestInWhichTheyDo(t *testin
 
 func TestOfEqualPrioritiesTheUnprovenMatchSaysWhoseTheOtherIs(t *testing.T) {
 	all := routes(t, on("'*.x'", "{}"), on("a.x", "{}"))
-	all[1].Name = "host"
+	all[1].ID.Name = "host"
 	requests := Compile(all, gatewaysOf(t, web), Order{Name: "All", Priority: func(*Match) int { return 7 }}).Requests(reach)
 	const want = "All gives HTTPRoute/demo/r, rule 1, match 1 the same priority (7): which of the two takes the requests changes with each new configuration"
 	if requests[1].Unproven != want {
@@ -71,7 +71,7 @@ func TestOfEqualPrioritiesTheUnprovenMatchSaysWhoseTheOtherIs(t *testing.T) {
 
 func TestAMatchThatOnlyTheOrderGivesItsRequestsIsProven(t *testing.T) {
 	all := routes(t, on("'*.x'", "{path: {value: /a}}"), on("any.x", "{path: {value: /}}"))
-	all[1].Name = "host"
+	all[1].ID.Name = "host"
 	request := Compile(all, gatewaysOf(t, web), longer).Requests(reach)[0]
 	if request.Unproven != "" || request.Taker != nil || request.Path != "/a" {
 		t.Errorf("%+v", request)
@@ -81,7 +81,7 @@ func TestAMatchThatOnlyTheOrderGivesItsRequestsIsProven(t *testing.T) {
 func TestAMatchThatLosesAllItsRequestsByTheOrderSaysToWhich(t *testing.T) {
 	first := Order{Name: "First", Priority: func(m *Match) int { return -m.order }}
 	all := routes(t, on("'*.x'", "{}"), on("a.x", "{}"))
-	all[1].Name = "host"
+	all[1].ID.Name = "host"
 	request := Compile(all, gatewaysOf(t, web), first).Requests(reach)[1]
 	if request.Taker == nil || request.Path != "/" || request.Taker.Why != "First gives it the priority 0, and -1 to HTTPRoute/demo/host, rule 1, match 1, where the specification goes by the host" {
 		t.Errorf("%+v", request.Taker)

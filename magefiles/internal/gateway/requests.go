@@ -15,7 +15,7 @@ import (
 
 // A Request is one that a route's match must answer.
 type Request struct {
-	// Route is the HTTPRoute; the zero ID for a request that no route takes.
+	// Route is the route that has the match; the zero ID for a request that no route takes.
 	Route check.ID
 	// Rule is the index of the rule in the route, and Match that of the match in the rule.
 	Rule, Match int
@@ -170,14 +170,10 @@ func (t *Table) aim(m *Match) Request {
 	if own.Unproven != "" {
 		return own
 	}
-	paths := []string{*m.Path.Value}
-	if *m.Path.Type == gatewayv1.PathMatchPathPrefix {
-		paths = append(paths, strings.TrimSuffix(*m.Path.Value, "/")+"/kindgate-probe")
-	}
 	var taken, lost *Request
 	var elsewhere *Taker
 	var why string
-	for _, path := range paths {
+	for _, path := range m.paths() {
 		r := own
 		r.Path = path
 		holding := t.holding(r)
@@ -192,13 +188,16 @@ func (t *Table) aim(m *Match) Request {
 			return r
 		case winner == m && !tied && taken == nil:
 			taken = &r
+		case r.GRPC() && winner.Route.Kind != grpcRoute: // a POST to whatever that leads to is not harmless
 		case specified == m && !disputed && !tied && lost == nil:
 			r.Taker, lost = t.taker(winner, m), &r
 		}
 		if winner == m {
 			winner = t.rival(m, holding)
 		}
-		elsewhere = &Taker{Route: winner.Route, Rule: winner.Rule}
+		if m.Route.Kind != grpcRoute { // whose paths are examples
+			elsewhere = &Taker{Route: winner.Route, Rule: winner.Rule}
+		}
 		why = t.unproven(m, winner)
 	}
 	switch {
@@ -211,6 +210,17 @@ func (t *Table) aim(m *Match) Request {
 	return own
 }
 
+// paths are those of the requests that may prove a match, the best first.
+func (m *Match) paths() []string {
+	switch {
+	case m.Route.Kind == grpcRoute:
+		return m.calls()
+	case *m.Path.Type == gatewayv1.PathMatchPathPrefix:
+		return []string{*m.Path.Value, strings.TrimSuffix(*m.Path.Value, "/") + "/kindgate-probe"}
+	}
+	return []string{*m.Path.Value}
+}
+
 // taker describes the match that takes a request, by the table's order, which the specification gives to another.
 func (t *Table) taker(winner, specifically *Match) *Taker {
 	return &Taker{Route: winner.Route, Rule: winner.Rule, Backends: winner.request.Backends,
@@ -221,7 +231,11 @@ func (t *Table) taker(winner, specifically *Match) *Taker {
 func (t *Table) unproven(m, taker *Match) string {
 	switch {
 	case !t.by.contests(taker, m):
-		return "a match of " + taker.Route.String() + " takes its requests: " + t.by.ahead(taker, m)
+		why := "a match of " + taker.Route.String() + " takes its requests: " + t.by.ahead(taker, m)
+		if taker.Route.Kind != m.Route.Kind { // see https://gateway-api.sigs.k8s.io/reference/spec/#grpcroutespec on hostnames
+			why += "; the specification lets a listener have either an HTTPRoute or a GRPCRoute for a hostname"
+		}
+		return why
 	case Order{}.contests(taker, m):
 		return taker.Route.String() + " has the same match: which of the two takes the requests is the Gateway's choice"
 	}
@@ -239,14 +253,9 @@ func (t *Table) rival(m *Match, holding []*Match) *Match {
 	return m
 }
 
-// RouteID returns an HTTPRoute's identity.
-func RouteID(route *gatewayv1.HTTPRoute) check.ID {
-	return check.ID{Kind: "HTTPRoute", Namespace: route.Namespace, Name: route.Name}
-}
-
 // plan returns a match of a rule on a host, with the request that asks for it.
-func plan(route *gatewayv1.HTTPRoute, on host, rule gatewayv1.HTTPRouteRule, index int, match gatewayv1.HTTPRouteMatch) Match {
-	c := Match{Route: RouteID(route), Rule: index, host: on.name, listens: on.listens, Headers: match.Headers, Params: match.QueryParams}
+func plan(route *Route, on host, rule gatewayv1.HTTPRouteRule, index int, match gatewayv1.HTTPRouteMatch) Match {
+	c := Match{Route: route.ID, Rule: index, host: on.name, listens: on.listens, Headers: match.Headers, Params: match.QueryParams}
 	if match.Path != nil {
 		c.Path = *match.Path
 	}
@@ -266,7 +275,12 @@ func plan(route *gatewayv1.HTTPRoute, on host, rule gatewayv1.HTTPRouteRule, ind
 		Method: cmp.Or(c.Method, "GET"), Host: strings.Replace(on.name, "*", "any", 1), Path: *c.Path.Value,
 		Query: map[string]string{}, Header: map[string]string{},
 	}
-	if *c.Path.Type == gatewayv1.PathMatchRegularExpression {
+	if c.Route.Kind == grpcRoute {
+		r.Method, r.Path = "POST", c.calls()[0]
+		if _, _, expression := c.called(); expression {
+			r.Unproven = "its service or method is a regular expression"
+		}
+	} else if *c.Path.Type == gatewayv1.PathMatchRegularExpression {
 		r.Unproven = "its path is a regular expression"
 	}
 	for _, header := range match.Headers {
@@ -287,7 +301,7 @@ func plan(route *gatewayv1.HTTPRoute, on host, rule gatewayv1.HTTPRouteRule, ind
 		if weight(ref) == 0 || ref.Kind != nil && *ref.Kind != "Service" {
 			continue
 		}
-		backend := Backend{Namespace: route.Namespace, Name: string(ref.Name)}
+		backend := Backend{Namespace: route.ID.Namespace, Name: string(ref.Name)}
 		if ref.Namespace != nil {
 			backend.Namespace = string(*ref.Namespace)
 		}
@@ -306,7 +320,7 @@ func plan(route *gatewayv1.HTTPRoute, on host, rule gatewayv1.HTTPRouteRule, ind
 		}
 		r.Enough = int((sum + slices.Min(weights) - 1) / slices.Min(weights))
 	}
-	if !Safe(r.Method) {
+	if !r.Harmless() {
 		r.Unproven = "a " + r.Method + " might change something in the application"
 	}
 	if len(rule.BackendRefs) > 0 && !slices.ContainsFunc(rule.BackendRefs, func(ref gatewayv1.HTTPBackendRef) bool { return weight(ref) > 0 }) {

@@ -36,15 +36,16 @@ func gatewaysOf(t *testing.T, texts ...string) []gatewayv1.Gateway {
 	return gateways
 }
 
-func route(t *testing.T, spec string) gatewayv1.HTTPRoute {
+func route(t *testing.T, spec string) Route {
 	t.Helper()
 	const head = "{metadata: {namespace: demo, name: r, generation: 2}, spec: {parentRefs: [{name: gw, namespace: traefik}], "
-	return parse[gatewayv1.HTTPRoute](t, head+spec+"}}")
+	r := parse[gatewayv1.HTTPRoute](t, head+spec+"}}")
+	return FromHTTP(&r)
 }
 
-func routes(t *testing.T, specs ...string) []gatewayv1.HTTPRoute {
+func routes(t *testing.T, specs ...string) []Route {
 	t.Helper()
-	var all []gatewayv1.HTTPRoute
+	var all []Route
 	for _, spec := range specs {
 		all = append(all, route(t, spec))
 	}
@@ -58,7 +59,7 @@ func reach(listener int32) (int, bool) {
 }
 
 // lines are the requests of routes, "-" for one that cannot be proven.
-func lines(t *testing.T, gateway string, routes ...gatewayv1.HTTPRoute) []string {
+func lines(t *testing.T, gateway string, routes ...Route) []string {
 	t.Helper()
 	var all []string
 	for _, request := range Compile(routes, gatewaysOf(t, gateway), Order{}).Requests(reach) {
@@ -218,7 +219,7 @@ func TestAURLHasThePortOnlyWhereItIsNotTheSchemes(t *testing.T) {
 func TestOfTwoRoutesWithTheSameMatchNeitherIsProven(t *testing.T) {
 	all := routes(t, on("a.x", "{}"), on("a.x", "{}, {path: {value: /own}}"), on("a.x", "{path: {type: Exact, value: /}}"))
 	for i, name := range []string{"a", "b", "c"} {
-		all[i].Name = name
+		all[i].ID.Name = name
 	}
 	var unproven []string
 	for _, request := range Compile(all, gatewaysOf(t, web), Order{}).Requests(reach) {
@@ -233,7 +234,7 @@ func TestOfTwoRoutesWithTheSameMatchNeitherIsProven(t *testing.T) {
 func TestAListenerWhosePortNothingLeadsToIsSaid(t *testing.T) {
 	var got []string
 	r := route(t, "hostnames: [a.x], rules: [{"+to+"}]")
-	for _, request := range Compile([]gatewayv1.HTTPRoute{r}, gatewaysOf(t, many), Order{}).Requests(reach) {
+	for _, request := range Compile([]Route{r}, gatewaysOf(t, many), Order{}).Requests(reach) {
 		got = append(got, strings.TrimSpace(request.URL()+" "+request.Unproven))
 	}
 	want := []string{"http://a.x/", "https://a.x/", "http://a.x:8001/ no port of this machine leads to its listener's port 8001"}

@@ -59,7 +59,7 @@ func TestAMatchIsShadowedWhereAnotherTakesAllOfItsRequests(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			all := routes(t, test.routes...)
 			for i := range all {
-				all[i].Name = fmt.Sprintf("r%d", i)
+				all[i].ID.Name = fmt.Sprintf("r%d", i)
 			}
 			var got []string
 			for _, s := range Compile(all, gatewaysOf(t, web), test.order).Shadows() {
@@ -87,7 +87,7 @@ func TestListenersOfDifferentHostnamesMayKeepTheirRequestsApart(t *testing.T) {
 	gws := gatewaysOf(t, `{metadata: {namespace: traefik, name: gw}, spec: {gatewayClassName: traefik, listeners: [
 	{name: all, port: 8000, protocol: HTTP}, {name: wild, port: 8000, protocol: HTTP, hostname: '*.x'}, {name: one, port: 8000, protocol: HTTP, hostname: a.x}]}}`)
 	all := routes(t, "hostnames: ['*.x', long.name.y], rules: [{"+to+"}]", "hostnames: [a.x], rules: [{"+to+"}]")
-	all[1].Name = "one"
+	all[1].ID.Name = "one"
 	attach := func(i int, sections ...gatewayv1.SectionName) {
 		refs := []gatewayv1.ParentReference{}
 		for _, section := range sections {

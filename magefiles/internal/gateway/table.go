@@ -46,7 +46,7 @@ func (m *Match) String() string {
 }
 
 // Compile returns the table of routes, as gateways serve them in an order.
-func Compile(routes []gatewayv1.HTTPRoute, gateways []gatewayv1.Gateway, by Order) *Table {
+func Compile(routes []Route, gateways []gatewayv1.Gateway, by Order) *Table {
 	t := &Table{by: by, byHost: map[string][]*Match{}}
 	for i := range routes {
 		on := hosts(&routes[i], gateways)
@@ -56,7 +56,7 @@ func Compile(routes []gatewayv1.HTTPRoute, gateways []gatewayv1.Gateway, by Orde
 		}
 		for _, host := range on {
 			for r, rule := range rules {
-				uses := featuresOf(&rules[r], r)
+				uses := featuresOf(routes[i].ID.Kind, &rules[r], r)
 				matches := rule.Matches
 				if len(matches) == 0 {
 					matches = []gatewayv1.HTTPRouteMatch{{}}

@@ -54,7 +54,7 @@ func TestARequestIsTakenByTheMatchWithPrecedenceAndTheOthersSayWhyNot(t *testing
 
 func TestOfMatchesThatAreTheSameOneRoutesFirstWinsAndTwoRoutesTie(t *testing.T) {
 	all := routes(t, on("a.x", "{}, {}"), on("a.x", "{}"))
-	all[1].Name = "other"
+	all[1].ID.Name = "other"
 	request := Request{Scheme: "http", Listener: 8000, Method: "GET", Host: "a.x", Path: "/"}
 	winner, tied, losses := Compile(all[:1], gatewaysOf(t, web), Order{}).Match(request)
 	if winner == nil || winner.Index != 0 || tied || !strings.Contains(losses[0].Why, "match 1 is the same, and comes first") {

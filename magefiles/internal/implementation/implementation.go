@@ -28,6 +28,8 @@ type Implementation struct {
 	Doors []Door
 	// Unrouted tells whether an answer is the one that it gives for a request no route takes. An application may give the same.
 	Unrouted func(*probe.Answer) bool
+	// Refuses tells whether an answer is the one that it gives in the place of a backend that it cannot ask, or for a filter that it does not have.
+	Refuses func(*probe.Answer) bool
 	// Order is the order in which its matches have precedence.
 	Order gateway.Order
 	// Lacks says what it does with a rule that uses a feature it does not have, and what to write instead; the outcome is empty for one that it

@@ -40,7 +40,7 @@ func TestWhatTraefikLacksIsWhatItRefusedOrIgnoredWhenMeasured(t *testing.T) {
 		if err := yaml.UnmarshalStrict([]byte("spec: {rules: [{"+test.rule+"}]}"), &route); err != nil {
 			t.Fatal(err)
 		}
-		got := append(Traefik.Lacking(gateway.Features(&route), []features.FeatureName{features.FeatureName(test.supported)}), Lack{})
+		got := append(Traefik.Lacking(gateway.Features(gateway.FromHTTP(&route)), []features.FeatureName{features.FeatureName(test.supported)}), Lack{})
 		if got[0].Outcome != test.outcome || !strings.Contains(got[0].Says, test.says) || test.outcome != "" && got[0].Remedy == "" {
 			t.Errorf("%s: %+v", test.rule, got)
 		}

@@ -1,6 +1,7 @@
 package implementation
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -19,6 +20,7 @@ var Traefik = &Implementation{
 	Workload: check.ID{Kind: "DaemonSet", Namespace: "traefik", Name: "traefik"},
 	Doors:    []Door{{"http", 8000, 80}, {"https", 8443, 443}},
 	Unrouted: goesNotFound,
+	Refuses:  refuses,
 	Order:    gateway.Order{Name: "Traefik", Priority: priority},
 	Lacks:    lacks,
 	// See https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1: Go's HTTP library refuses what it does not know before any route is looked at.
@@ -37,6 +39,9 @@ var Traefik = &Implementation{
 // priority is the priority of the router that Traefik 3.6 and 3.7 make of a match, measured on its own router list; it is not the
 // specification's order, see https://github.com/traefik/traefik/issues/9681.
 func priority(m *gateway.Match) int {
+	if m.Route.Kind == "GRPCRoute" {
+		return m.Longest + len(ruleOfCalls(m))
+	}
 	path := 10_000 + 100*len(*m.Path.Value)
 	switch {
 	case *m.Path.Type == gatewayv1.PathMatchExact:
@@ -70,8 +75,12 @@ func lacks(use gateway.Use) (Outcome, string) {
 		return Refused, "name a Service"
 	}
 	switch of, kind, _ := strings.Cut(use.Of, " "); gatewayv1.HTTPRouteFilterType(of) {
-	case gatewayv1.HTTPRouteFilterRequestHeaderModifier, gatewayv1.HTTPRouteFilterResponseHeaderModifier,
-		gatewayv1.HTTPRouteFilterRequestRedirect, gatewayv1.HTTPRouteFilterURLRewrite:
+	case gatewayv1.HTTPRouteFilterResponseHeaderModifier:
+		if use.Kind == "GRPCRoute" {
+			return Refused, "remove the filter"
+		}
+		return "", ""
+	case gatewayv1.HTTPRouteFilterRequestHeaderModifier, gatewayv1.HTTPRouteFilterRequestRedirect, gatewayv1.HTTPRouteFilterURLRewrite:
 		return "", ""
 	case gatewayv1.HTTPRouteFilterExtensionRef:
 		if kind == "traefik.io/Middleware" {
@@ -81,8 +90,33 @@ func lacks(use gateway.Use) (Outcome, string) {
 	return Refused, "remove the filter"
 }
 
+// ruleOfCalls is the rule of the router that Traefik 3.6 makes of a GRPCRoute's match, without the part about hosts: its length counts.
+func ruleOfCalls(m *gateway.Match) string {
+	path, rule := *m.Path.Value, fmt.Sprintf("PathPrefix(%q)", "/")
+	switch {
+	case *m.Path.Type == gatewayv1.PathMatchPathPrefix && path != "/":
+		rule = fmt.Sprintf("PathRegexp(%q)", path+"/[^/]+")
+	case path != "/":
+		rule = fmt.Sprintf("PathRegexp(%q)", path)
+	}
+	for _, header := range m.Headers {
+		function := "Header"
+		if header.Type != nil && *header.Type == gatewayv1.HeaderMatchRegularExpression {
+			function = "HeaderRegexp"
+		}
+		rule += fmt.Sprintf(" && %s(%q,%q)", function, header.Name, header.Value)
+	}
+	return rule
+}
+
 // goesNotFound recognises the 404 of Go's HTTP library, which Traefik gives.
 func goesNotFound(a *probe.Answer) bool {
 	return a.Status == http.StatusNotFound && a.Body == "404 page not found\n" &&
 		a.Header.Get("X-Content-Type-Options") == "nosniff" && a.Header.Get("Server") == ""
+}
+
+// refuses recognises the 500 that Traefik gives for an HTTPRoute, and for a GRPCRoute its status 14 of gRPC, written as JSON.
+func refuses(a *probe.Answer) bool {
+	return a.Status == http.StatusInternalServerError || a.Status == http.StatusOK && a.Header.Get("Content-Type") == "application/json" &&
+		strings.HasPrefix(a.Body, `{"code":14,`)
 }

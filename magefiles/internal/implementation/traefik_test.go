@@ -12,7 +12,7 @@ import (
 )
 
 // routed is a route of one or more rules on some hosts; each rule has one match.
-func routed(t *testing.T, name, hosts string, rules ...string) gatewayv1.HTTPRoute {
+func routed(t *testing.T, name, hosts string, rules ...string) gateway.Route {
 	t.Helper()
 	var list []string
 	for _, match := range rules {
@@ -23,7 +23,7 @@ func routed(t *testing.T, name, hosts string, rules ...string) gatewayv1.HTTPRou
 	if err := yaml.UnmarshalStrict([]byte(text), &route); err != nil {
 		t.Fatal(err)
 	}
-	return route
+	return gateway.FromHTTP(&route)
 }
 
 func prefix(path string) string { return "path: {type: PathPrefix, value: '" + path + "'}" }
@@ -47,8 +47,8 @@ func TestTraefikGivesARequestToTheMatchThatTookItWhenMeasured(t *testing.T) {
 	const wild, host = "'*.case.localhost'", "a.case.localhost"
 	for _, test := range []struct {
 		name       string
-		spec, deep gatewayv1.HTTPRoute // spec's is the specification's winner
-		takes      string              // empty for either
+		spec, deep gateway.Route // spec's is the specification's winner
+		takes      string        // empty for either
 	}{
 		{"a wildcard's exact path before a host's prefix", routed(t, "spec", host, prefix("/")), routed(t, "other", wild, exact("/x")), "other"},
 		{"a wildcard's longer prefix", routed(t, "spec", host, prefix("/")), routed(t, "other", wild, prefix("/x")), "other"},
@@ -73,7 +73,7 @@ func TestTraefikGivesARequestToTheMatchThatTookItWhenMeasured(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			gw := gatewayv1.Gateway{Spec: gatewayv1.GatewaySpec{Listeners: []gatewayv1.Listener{{Name: "web", Port: 8000, Protocol: gatewayv1.HTTPProtocolType}}}}
 			gw.Namespace, gw.Name = "demo", "gw"
-			both := []gatewayv1.HTTPRoute{test.spec, test.deep}
+			both := []gateway.Route{test.spec, test.deep}
 			reach := func(int32) (int, bool) { return 80, true }
 			table := gateway.Compile(both, []gatewayv1.Gateway{gw}, Traefik.Order)
 			overlaps, _ := table.Overlaps(nil, 100, reach)

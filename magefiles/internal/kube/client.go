@@ -108,6 +108,19 @@ func (c *Client) Has(ctx context.Context, kind schema.GroupVersionKind) (bool, e
 	return err == nil, err
 }
 
+// Known tells whether the cluster has a kind now, where Has waits for one that was defined a moment ago.
+func (c *Client) Known(kind schema.GroupVersionKind) (bool, error) {
+	_, err := c.mapper.RESTMapping(kind.GroupKind(), kind.Version)
+	if meta.IsNoMatchError(err) {
+		c.mapper.Reset()
+		_, err = c.mapper.RESTMapping(kind.GroupKind(), kind.Version)
+	}
+	if meta.IsNoMatchError(err) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // PodAnswers tells whether a pod answers a request to a port of its own that the API server passes on to it, with whatever but a
 // server's error. scheme is http or https. See
 // https://kubernetes.io/docs/tasks/access-application-cluster/access-cluster-services/#manually-constructing-apiserver-proxy-urls.

@@ -3,7 +3,6 @@ package manifest
 import (
 	"slices"
 
-	"k8s.io/apimachinery/pkg/runtime"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"kindgate/magefiles/internal/gateway"
@@ -11,16 +10,16 @@ import (
 	"kindgate/magefiles/internal/kube"
 )
 
-// Features returns a problem for each feature that the HTTPRoutes among objects use and that an implementation lacks: a warning where it ignores the
+// Features returns a problem for each feature that the routes among objects use and that an implementation lacks: a warning where it ignores the
 // feature or may be set up for it, else an error. A route that cannot be read, or that no Gateway serves, is left out.
 func Features(routes []kube.Object, by *implementation.Implementation) []Problem {
 	var problems []Problem
-	for _, object := range of(routes, gatewayv1.GroupName, "HTTPRoute") {
-		var route gatewayv1.HTTPRoute
-		if runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &route) != nil || !slices.ContainsFunc(route.Spec.ParentRefs, isGateway) {
+	for _, object := range routes {
+		route, ok, err := gateway.ReadRoute(object.Unstructured)
+		if !ok || err != nil || !slices.ContainsFunc(route.Spec.ParentRefs, isGateway) {
 			continue
 		}
-		for _, lack := range by.Lacking(gateway.Features(&route), nil) {
+		for _, lack := range by.Lacking(gateway.Features(route), nil) {
 			say := wrong
 			if lack.Outcome == implementation.Ignored || lack.Outcome == implementation.Optional {
 				say = warning

@@ -10,18 +10,18 @@ import (
 	"kindgate/magefiles/internal/kube"
 )
 
-// shadowed returns the matches that get no request, by their route, of the HTTPRoutes on the implementation's Gateways: each only on the
+// shadowed returns the matches that get no request, by their route, of the routes on the implementation's Gateways: each only on the
 // listeners that take it.
 func (f *folder) shadowed() map[check.ID][]gateway.Shadow {
-	var routes []gatewayv1.HTTPRoute
+	var routes []gateway.Route
 	var gateways []gatewayv1.Gateway
-	for _, o := range of(f.objects, gatewayv1.GroupName, "HTTPRoute") {
-		r, ok := read[gatewayv1.HTTPRoute](o)
-		if !ok {
+	for _, o := range f.objects {
+		r, ok, err := gateway.ReadRoute(o.Unstructured)
+		if !ok || err != nil {
 			continue
 		}
-		r.Namespace, r.Spec.ParentRefs = keyOf(o).namespace, f.sections(keyOf(o))
-		routes = append(routes, *r)
+		r.ID.Namespace, r.Spec.ParentRefs = keyOf(o).namespace, f.sections(keyOf(o))
+		routes = append(routes, r)
 	}
 	for _, o := range of(f.objects, gatewayv1.GroupName, "Gateway") {
 		if gw, ok := read[gatewayv1.Gateway](o); ok {
@@ -50,11 +50,8 @@ func (f *folder) sections(k key) []gatewayv1.ParentReference {
 
 // neverTaken warns of a route's matches that get no request.
 func (f *folder) neverTaken(o kube.Object) []Problem {
-	if o.GetKind() != "HTTPRoute" {
-		return nil
-	}
 	var problems []Problem
-	for _, s := range f.shadows[check.ID{Kind: "HTTPRoute", Namespace: keyOf(o).namespace, Name: o.GetName()}] {
+	for _, s := range f.shadows[check.ID{Kind: o.GetKind(), Namespace: keyOf(o).namespace, Name: o.GetName()}] {
 		where := ""
 		if s.On != "" {
 			where = " for " + s.On
@@ -63,7 +60,7 @@ func (f *folder) neverTaken(o kube.Object) []Problem {
 		if s.Tied {
 			found, remedy = "this match may get no request"+where, "take one of the two out, or make it more specific than the other"
 		}
-		taker := f.byKey[key{gatewayv1.GroupName, "HTTPRoute", s.Taker.Route.Namespace, s.Taker.Route.Name}]
+		taker := f.byKey[key{gatewayv1.GroupName, s.Taker.Route.Kind, s.Taker.Route.Namespace, s.Taker.Route.Name}]
 		place := ""
 		if at := taker.At(matchField(s.Taker)); at != "" {
 			place = " (" + at + ")"

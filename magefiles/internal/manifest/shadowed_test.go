@@ -26,6 +26,10 @@ func TestAMatchThatGetsNoRequestIsNamedWithTheOneThatTakesThem(t *testing.T) {
 			[]string{"HTTPRoute/demo/host: spec.rules[0].matches[0]: this match gets no request: HTTPRoute/demo/wild"}},
 		{"a wildcard of the same priority", edge + web + on("wild", "'*.x'", root) + on("host", "a.x", root),
 			[]string{"HTTPRoute/demo/host: spec.rules[0].matches[0]: this match may get no request: Traefik gives HTTPRoute/demo/wild, rule 1, match 1 the same priority (5): which of the two takes the requests changes"}},
+		{"two GRPCRoutes with the same match", edge + web + grpcRoute(on("a", "a.x", root)) + grpcRoute(on("b", "a.x", root)),
+			[]string{"warns*GRPCRoute/demo/b: spec.rules[0].matches[0]: this match may get no request: GRPCRoute/demo/a has the same match"}},
+		{"an HTTPRoute beside a GRPCRoute", edge + web + on("a", "a.x", root) + grpcRoute(on("b", "a.x", root)),
+			[]string{"HTTPRoute/demo/a: spec.rules[0].matches[0]: this match gets no request: GRPCRoute/demo/b, rule 1, match 1 has precedence: Traefik gives it the priority 18, and 5 to this one"}},
 		{"on one of two hosts", edge + web + on("a", "a.x", root) + on("b", "'a.x', b.x", root), []string{"this match may get no request for http://a.x at port 8000"}},
 		{"of a route that the listener does not take", gatewayOf("{name: web, port: 8000, protocol: HTTP}") + web + on("a", "a.x", root) + on("b", "a.x", root),
 			[]string{"HTTPRoute/demo/a: spec.parentRefs[0]", "HTTPRoute/demo/b: spec.parentRefs[0]"}},
@@ -34,6 +38,11 @@ func TestAMatchThatGetsNoRequestIsNamedWithTheOneThatTakesThem(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) { expect(t, judged(t, test.folder, chart), test.want...) })
 	}
+}
+
+// grpcRoute is an HTTPRoute without matches as a GRPCRoute.
+func grpcRoute(httpRoute string) string {
+	return strings.Replace(httpRoute, "kind: HTTPRoute", "kind: GRPCRoute", 1)
 }
 
 // many are routes on one Gateway, each with an application of its own, and each overlapping another.

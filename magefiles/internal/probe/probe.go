@@ -17,7 +17,8 @@ import (
 
 // A Client sends every request to loopback, at the port that its URL names, whatever its host is. New makes one.
 type Client struct {
-	http *http.Client
+	http  *http.Client
+	calls *http.Client // of gRPC, by HTTP/2 alone
 }
 
 // maxBody is how much of an answer is read; what a proof looks for is at its beginning.
@@ -25,24 +26,32 @@ const maxBody = 64 << 10
 
 // New returns a client. It takes any certificate: a learner's is self-signed.
 func New() *Client {
+	calls := loopback()
+	calls.Protocols = new(http.Protocols)
+	calls.Protocols.SetHTTP2(true)
+	calls.Protocols.SetUnencryptedHTTP2(true)
+	client := func(transport *http.Transport) *http.Client {
+		return &http.Client{Transport: transport, Timeout: limits.Request,
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	}
+	return &Client{client(loopback()), client(calls)}
+}
+
+func loopback() *http.Transport {
 	dialer := &net.Dialer{Timeout: limits.Request}
-	return &Client{&http.Client{
-		Transport: &http.Transport{
-			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-				_, port, err := net.SplitHostPort(address)
-				if err != nil {
-					return nil, err
-				}
-				return dialer.DialContext(ctx, network, "127.0.0.1:"+port)
-			},
-			TLSClientConfig:     &tls.Config{InsecureSkipVerify: true},
-			MaxIdleConnsPerHost: 4,
-			MaxIdleConns:        64,
-			IdleConnTimeout:     time.Second,
+	return &http.Transport{
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			_, port, err := net.SplitHostPort(address)
+			if err != nil {
+				return nil, err
+			}
+			return dialer.DialContext(ctx, network, "127.0.0.1:"+port)
 		},
-		Timeout:       limits.Request,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
+		TLSClientConfig:     &tls.Config{InsecureSkipVerify: true},
+		MaxIdleConnsPerHost: 4,
+		MaxIdleConns:        64,
+		IdleConnTimeout:     time.Second,
+	}
 }
 
 // An Answer is what came back for a request.

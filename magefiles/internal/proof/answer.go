@@ -53,6 +53,7 @@ func (p *Proof) prove(ctx context.Context, request gateway.Request, s *Snapshot)
 		return p.lacking(request, nil, check.Finding{Verdict: check.Unknown, Found: "not proven: " + request.Unproven}, s)
 	}
 	answer, problem := p.ask(ctx, request)
+	request, answer = p.named(ctx, request, answer, s)
 	return p.lacking(request, answer, filtered(request, answer, p.judge(ctx, request, answer, problem, s)), s)
 }
 
@@ -68,6 +69,8 @@ func (p *Proof) judge(ctx context.Context, request gateway.Request, answer *prob
 			return finding
 		}
 		return p.follow(ctx, request, answer.Header.Get("Location"), s)
+	case request.Taker != nil && isCall(request.Taker.Route) && !request.GRPC() && answer.GRPC():
+		return because(Precedence, "%s, as %s takes the request: %s", saidOf(answer), request.Taker, request.Taker.Why)
 	case answer.Field("Hostname") == "" && request.Taker != nil:
 		return check.Finding{Verdict: check.Unknown, Found: fmt.Sprintf("%d, and whose answer that is cannot be seen: %s may have taken the request, as %s",
 			answer.Status, request.Taker, request.Taker.Why)}
@@ -129,7 +132,7 @@ func mayStart(problem check.Finding, answer *probe.Answer, request gateway.Reque
 func (p *Proof) ask(ctx context.Context, request gateway.Request) (*probe.Answer, check.Finding) {
 	header := maps.Clone(request.Header)
 	maps.Copy(header, request.Carries)
-	answer, err := p.Prober.Get(ctx, request.Method, request.URL(), header, request.Redirect == nil)
+	answer, err := p.send(ctx, request, header)
 	switch {
 	case err != nil:
 		return nil, because(NoAnswer, "no answer: %v", err)
@@ -140,6 +143,8 @@ func (p *Proof) ask(ctx context.Context, request gateway.Request) (*probe.Answer
 		return answer, because(NoRoute, "%d from %s: it has no such route", answer.Status, p.Name)
 	case answer.Status >= 500:
 		return answer, because(ServerError, "%d %s instead of an answer of %s", answer.Status, http.StatusText(answer.Status), backends(request))
+	case request.GRPC():
+		return answer, p.called(request, answer)
 	case p.page(request) != "" && request.Path == "/" && request.Taker == nil && (answer.Status != http.StatusOK || !answer.HTML()):
 		return answer, because(WrongAnswer, "%d %s from %s, expected 200 and the dashboard's page", answer.Status, answer.Header.Get("Content-Type"), answer.URL)
 	}

@@ -47,7 +47,7 @@ func (p *Proof) Explain(ctx context.Context, request gateway.Request, s *Snapsho
 	}
 	taken := e.Winner.Taking(request)
 	taken.Unproven = ""
-	if !gateway.Safe(request.Method) || s == nil {
+	if !taken.Harmless() || s == nil {
 		return e
 	}
 	finding := p.prove(ctx, taken, s)

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"kindgate/magefiles/internal/check"
+	"kindgate/magefiles/internal/gateway"
 	"kindgate/magefiles/internal/probe"
 )
 
@@ -69,8 +70,9 @@ func TestWhereTheSpecificationGivesTheRequestToAnotherMatchBothAreNamed(t *testi
 	if e.Winner == nil || e.Winner.Route.Name != "wild" || e.Specified == nil || e.Specified.Route.Name != "shop" || !e.Losses[0].Host || e.Losses[1].Host {
 		t.Errorf("%+v", e)
 	}
-	w.proof.Routes = append(w.proof.Routes, w.snapshot.Routes[2], *w.snapshot.Routes[2].DeepCopy())
-	w.proof.Routes[3].Name = "twin"
+	wild := gateway.FromHTTP(&w.snapshot.HTTPRoutes[2])
+	w.proof.Routes = append(w.proof.Routes, wild, wild)
+	w.proof.Routes[3].ID.Name = "twin"
 	if e := w.explained(t, shop, true); !e.Tied {
 		t.Errorf("%+v", e)
 	}

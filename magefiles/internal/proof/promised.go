@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -23,7 +22,7 @@ func (p *Proof) lacking(request gateway.Request, answer *probe.Answer, finding c
 	for _, lack := range p.Lacking(request.Uses, p.Supported(s.Classes)) {
 		refuses := lack.Outcome == implementation.Refused || lack.Outcome == implementation.Optional
 		switch {
-		case finding.Fails() && request.Taker == nil && (refuses && answer != nil && answer.Status == http.StatusInternalServerError ||
+		case finding.Fails() && request.Taker == nil && (refuses && answer != nil && p.Refuses(answer) ||
 			lack.Outcome == implementation.Unmet && (finding.Cause == NoRoute || finding.Cause == WrongPod)):
 			return check.Finding{Verdict: check.Broken, Cause: Unsupported, Remedy: lack.Remedy,
 				Found: fmt.Sprintf("%s, rule %d: %s", request.Route, request.Rule+1, lack.Says)}

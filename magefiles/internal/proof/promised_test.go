@@ -16,7 +16,7 @@ import (
 func (w *world) ruled(t *testing.T, rules string) {
 	t.Helper()
 	spec := parse[gatewayv1.HTTPRouteSpec](t, "{rules: ["+rules+"]}")
-	w.proof.Routes[0].Spec.Rules, w.snapshot.Routes[0].Spec.Rules = spec.Rules, spec.Rules
+	w.proof.Routes[0].Spec.Rules, w.snapshot.HTTPRoutes[0].Spec.Rules = spec.Rules, spec.Rules
 }
 
 const toShop = "backendRefs: [{name: shop, port: 80}]"

@@ -22,7 +22,7 @@ type Manifests struct {
 	// Classes are the names of the GatewayClasses that the Gateways name.
 	Classes  []string
 	Gateways []gatewayv1.Gateway
-	Routes   []gatewayv1.HTTPRoute
+	Routes   []gateway.Route
 	// Objects are the same as they were read, for a comparison with what was applied.
 	Objects []kube.Object
 }
@@ -46,6 +46,8 @@ type Place interface {
 // A Prober sends a request to this machine's port that the URL names, whatever its host is. *probe.Client is one.
 type Prober interface {
 	Get(ctx context.Context, method, url string, header map[string]string, follow bool) (*probe.Answer, error)
+	// Call makes a call of gRPC; any server refuses it, before anything is done, unless it is answerable.
+	Call(ctx context.Context, url string, header map[string]string, answerable bool) (*probe.Answer, error)
 }
 
 // A Proof is of some manifests, on a cluster at a place.
@@ -81,7 +83,7 @@ func (p *Proof) Conditions(s *Snapshot) []Promise {
 		add(id, func() check.Finding { return judgeGateway(s, id, gateway.ListenerNames(gw)) })
 	}
 	for i := range p.Routes {
-		id := gateway.RouteID(&p.Routes[i])
+		id := p.Routes[i].ID
 		add(id, func() check.Finding { return judgeRoute(s, id) })
 	}
 	return all
@@ -123,9 +125,9 @@ func judgeGateway(s *Snapshot, id check.ID, listeners []gatewayv1.SectionName) c
 }
 
 func judgeRoute(s *Snapshot, id check.ID) check.Finding {
-	for i := range s.Routes {
-		if gateway.RouteID(&s.Routes[i]) == id {
-			return gateway.Attached(&s.Routes[i], s.Gateways)
+	for _, route := range s.routes() {
+		if route.ID == id {
+			return gateway.Attached(&route, s.Gateways)
 		}
 	}
 	return absent()
@@ -146,11 +148,11 @@ func (p *Proof) reach(listener int32) (int, bool) {
 }
 
 // served are the manifests' routes, and those of others which the Gateways serve besides, and which may take requests.
-func (p *Proof) served(s *Snapshot) []gatewayv1.HTTPRoute {
+func (p *Proof) served(s *Snapshot) []gateway.Route {
 	ours, routes := p.ours(), slices.Clone(p.Routes)
-	for i := range s.Routes {
-		if live := &s.Routes[i]; !ours[gateway.RouteID(live)] && !gateway.Attached(live, s.Gateways).Fails() {
-			routes = append(routes, *live)
+	for _, live := range s.routes() {
+		if !ours[live.ID] && !gateway.Attached(&live, s.Gateways).Fails() {
+			routes = append(routes, live)
 		}
 	}
 	return routes
@@ -159,7 +161,7 @@ func (p *Proof) served(s *Snapshot) []gatewayv1.HTTPRoute {
 func (p *Proof) ours() map[check.ID]bool {
 	ours := map[check.ID]bool{}
 	for i := range p.Routes {
-		ours[gateway.RouteID(&p.Routes[i])] = true
+		ours[p.Routes[i].ID] = true
 	}
 	return ours
 }

@@ -20,7 +20,7 @@ const mostRequests = 200
 // A tally counts who answered the requests to a rule with several Services.
 type tally struct {
 	sent     int
-	failed   map[int]int     // how many of them with which status 5xx
+	failed   map[string]int  // how many of them with which status 5xx, or of gRPC
 	failure  *probe.Answer   // the last of these
 	pods     map[string]bool // those that answered
 	nameless *probe.Answer   // one that does not say whose it is
@@ -37,11 +37,11 @@ func (p *Proof) proveShares(ctx context.Context, request gateway.Request, answer
 	if !request.Weighted {
 		enough, most = max(enough, 2*len(pods)), max(enough, enoughRequests(len(pods)))
 	}
-	t := tally{failed: map[int]int{}, pods: map[string]bool{}}
+	t := tally{failed: map[string]int{}, pods: map[string]bool{}}
 	for t.sent = 1; ; t.sent++ {
 		switch pod := nameIn(answer); {
 		case problem.Cause == ServerError:
-			t.failed[answer.Status]++
+			t.failed[statusOf(answer)]++
 			t.failure = answer
 		case problem.Fails():
 			problem.Found = fmt.Sprintf("%s (request %d)", problem.Found, t.sent)
@@ -80,7 +80,7 @@ func (t tally) verdict(request gateway.Request, expected [][]string, pods int, s
 	case t.failure != nil:
 		var shares []string
 		for _, status := range slices.Sorted(maps.Keys(t.failed)) {
-			shares = append(shares, fmt.Sprintf("%d of %d requests answered %d %s", t.failed[status], t.sent, status, http.StatusText(status)))
+			shares = append(shares, fmt.Sprintf("%d of %d requests answered %s", t.failed[status], t.sent, status))
 		}
 		problem := because(ServerError, "%s instead of an answer of %s", strings.Join(shares, ", "), backends(request))
 		return mayStart(problem, t.failure, request, s, time.Now())
@@ -122,6 +122,9 @@ func (s *Snapshot) podsOf(request gateway.Request) (pods [][]string, known bool)
 }
 
 func saidOf(answer *probe.Answer) string {
+	if code, ok := answer.GRPCStatus(); ok && answer.Status == http.StatusOK {
+		return statusOfCall(code) + " from a server of gRPC"
+	}
 	return strings.TrimSpace(fmt.Sprintf("%d %s", answer.Status, answer.Header.Get("Content-Type")))
 }
 

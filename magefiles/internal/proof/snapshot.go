@@ -23,22 +23,24 @@ import (
 
 // The kinds that a Snapshot has.
 var (
-	ClassKind   = gatewayv1.SchemeGroupVersion.WithKind("GatewayClass")
-	GatewayKind = gatewayv1.SchemeGroupVersion.WithKind("Gateway")
-	RouteKind   = gatewayv1.SchemeGroupVersion.WithKind("HTTPRoute")
-	PodKind     = corev1.SchemeGroupVersion.WithKind("Pod")
-	sliceKind   = discoveryv1.SchemeGroupVersion.WithKind("EndpointSlice")
+	ClassKind     = gatewayv1.SchemeGroupVersion.WithKind("GatewayClass")
+	GatewayKind   = gatewayv1.SchemeGroupVersion.WithKind("Gateway")
+	HTTPRouteKind = gatewayv1.SchemeGroupVersion.WithKind("HTTPRoute")
+	GRPCRouteKind = gatewayv1.SchemeGroupVersion.WithKind("GRPCRoute")
+	PodKind       = corev1.SchemeGroupVersion.WithKind("Pod")
+	sliceKind     = discoveryv1.SchemeGroupVersion.WithKind("EndpointSlice")
 )
 
 // A Snapshot is the cluster's objects that verdicts are about, of all namespaces, read at one time. It can be written as JSON and read
 // again.
 type Snapshot struct {
-	Taken    time.Time                   `json:"taken"`
-	Classes  []gatewayv1.GatewayClass    `json:"gatewayClasses"`
-	Gateways []gatewayv1.Gateway         `json:"gateways"`
-	Routes   []gatewayv1.HTTPRoute       `json:"httpRoutes"`
-	Pods     []corev1.Pod                `json:"pods"`
-	Slices   []discoveryv1.EndpointSlice `json:"endpointSlices"`
+	Taken      time.Time                   `json:"taken"`
+	Classes    []gatewayv1.GatewayClass    `json:"gatewayClasses"`
+	Gateways   []gatewayv1.Gateway         `json:"gateways"`
+	HTTPRoutes []gatewayv1.HTTPRoute       `json:"httpRoutes"`
+	GRPCRoutes []gatewayv1.GRPCRoute       `json:"grpcRoutes"`
+	Pods       []corev1.Pod                `json:"pods"`
+	Slices     []discoveryv1.EndpointSlice `json:"endpointSlices"`
 
 	once     sync.Once
 	services map[string]service
@@ -50,55 +52,80 @@ type Snapshot struct {
 // A Lister lists the objects of a kind in a namespace, or in all of them for an empty one. *kube.Client is one.
 type Lister interface {
 	List(ctx context.Context, kind schema.GroupVersionKind, namespace string) ([]unstructured.Unstructured, error)
+	// Known tells whether the cluster has a kind.
+	Known(kind schema.GroupVersionKind) (bool, error)
 }
 
-// Take reads a snapshot. Its error names the kind that cannot be read.
+// Take reads a snapshot. A cluster that does not have the kind GRPCRoute has none. Its error names the kind that cannot be read.
 func Take(ctx context.Context, cluster Lister) (*Snapshot, error) {
 	s := &Snapshot{Taken: time.Now()}
 	reads, ctx := errgroup.WithContext(ctx)
-	reads.Go(func() (err error) { s.Classes, err = list[gatewayv1.GatewayClass](ctx, cluster, ClassKind); return err })
-	reads.Go(func() (err error) { s.Gateways, err = list[gatewayv1.Gateway](ctx, cluster, GatewayKind); return err })
-	reads.Go(func() (err error) { s.Routes, err = list[gatewayv1.HTTPRoute](ctx, cluster, RouteKind); return err })
-	reads.Go(func() (err error) { s.Pods, err = list[corev1.Pod](ctx, cluster, PodKind); return err })
-	reads.Go(func() (err error) {
-		s.Slices, err = list[discoveryv1.EndpointSlice](ctx, cluster, sliceKind)
-		return err
-	})
+	for kind, put := range s.lists() {
+		reads.Go(func() error {
+			objects, err := objectsOf(ctx, cluster, kind)
+			if err != nil {
+				return fmt.Errorf("list %s: %w", kind.Kind, err)
+			}
+			return put(objects)
+		})
+	}
 	if err := reads.Wait(); err != nil {
 		return nil, err
 	}
 	return s, nil
 }
 
-// Pods reads the pods alone, for those who need no more.
-func Pods(ctx context.Context, cluster Lister) (*Snapshot, error) {
-	pods, err := list[corev1.Pod](ctx, cluster, PodKind)
-	return &Snapshot{Taken: time.Now(), Pods: pods}, err
+// objectsOf lists the objects of a kind: none of the kind that a cluster need not have.
+func objectsOf(ctx context.Context, cluster Lister, kind schema.GroupVersionKind) ([]unstructured.Unstructured, error) {
+	if kind == GRPCRouteKind {
+		if known, err := cluster.Known(kind); err != nil || !known {
+			return nil, err
+		}
+	}
+	return cluster.List(ctx, kind, "")
 }
 
-func list[T any](ctx context.Context, cluster Lister, kind schema.GroupVersionKind) ([]T, error) {
-	objects, err := cluster.List(ctx, kind, "")
-	if err != nil {
-		return nil, fmt.Errorf("list %s: %w", kind.Kind, err)
+// lists has what puts the objects of a kind into the snapshot, for each kind that it has.
+func (s *Snapshot) lists() map[schema.GroupVersionKind]func([]unstructured.Unstructured) error {
+	return map[schema.GroupVersionKind]func([]unstructured.Unstructured) error{
+		ClassKind: into(&s.Classes), GatewayKind: into(&s.Gateways), HTTPRouteKind: into(&s.HTTPRoutes),
+		GRPCRouteKind: into(&s.GRPCRoutes), PodKind: into(&s.Pods), sliceKind: into(&s.Slices),
 	}
-	return kube.As[T](objects)
+}
+
+func into[T any](list *[]T) func([]unstructured.Unstructured) error {
+	return func(objects []unstructured.Unstructured) (err error) { *list, err = kube.As[T](objects); return err }
+}
+
+// routes are those of all kinds.
+func (s *Snapshot) routes() []gateway.Route {
+	var all []gateway.Route
+	for i := range s.HTTPRoutes {
+		all = append(all, gateway.FromHTTP(&s.HTTPRoutes[i]))
+	}
+	for i := range s.GRPCRoutes {
+		all = append(all, gateway.FromGRPC(&s.GRPCRoutes[i]))
+	}
+	return all
+}
+
+// Pods reads the pods alone, for those who need no more.
+func Pods(ctx context.Context, cluster Lister) (*Snapshot, error) {
+	s := &Snapshot{Taken: time.Now()}
+	objects, err := cluster.List(ctx, PodKind, "")
+	if err != nil {
+		return s, fmt.Errorf("list %s: %w", PodKind.Kind, err)
+	}
+	return s, into(&s.Pods)(objects)
 }
 
 // Replace puts the objects of a class, Gateway or route, as a watch has them now, in the place of those that were read.
-func (s *Snapshot) Replace(kind schema.GroupVersionKind, objects []*unstructured.Unstructured) (err error) {
+func (s *Snapshot) Replace(kind schema.GroupVersionKind, objects []*unstructured.Unstructured) error {
 	values := make([]unstructured.Unstructured, len(objects))
 	for i, object := range objects {
 		values[i] = *object
 	}
-	switch kind {
-	case ClassKind:
-		s.Classes, err = kube.As[gatewayv1.GatewayClass](values)
-	case GatewayKind:
-		s.Gateways, err = kube.As[gatewayv1.Gateway](values)
-	case RouteKind:
-		s.Routes, err = kube.As[gatewayv1.HTTPRoute](values)
-	}
-	return err
+	return s.lists()[kind](values)
 }
 
 // A service is what is known of the pods behind a Service.

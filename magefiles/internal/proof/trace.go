@@ -103,12 +103,12 @@ func judgeBackend(s *Snapshot, backend gateway.Backend) check.Finding {
 
 // asWritten tells whether a route in the cluster is as its manifest has it.
 func (p *Proof) asWritten(s *Snapshot, id check.ID) check.Finding {
-	for i := range s.Routes {
+	for _, route := range s.routes() {
 		for _, object := range p.Objects {
-			if gateway.RouteID(&s.Routes[i]) != id || object.GetKind() != id.Kind || object.GetNamespace() != id.Namespace || object.GetName() != id.Name {
+			if route.ID != id || object.GetKind() != id.Kind || object.GetNamespace() != id.Namespace || object.GetName() != id.Name {
 				continue
 			}
-			live, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&s.Routes[i])
+			live, err := runtime.DefaultUnstructuredConverter.ToUnstructured(route.Source)
 			if err != nil {
 				return check.Finding{Verdict: check.Unknown, Found: err.Error()}
 			}

@@ -113,9 +113,9 @@ func TestTheFirstHopThatIsBrokenIsNamed(t *testing.T) {
 		{"the Gateway is not there", func(w *world) { w.gateway.answers, w.snapshot.Gateways = nil, nil }, shop, "Gateway/traefik/gw", "it is not there"},
 		{"the route's references are not resolved", func(w *world) {
 			w.gateway.answers["shop.localhost"] = []*probe.Answer{status(500)}
-			w.snapshot.Routes[0].Status.Parents[0].Conditions = judged(1, "Accepted", "ResolvedRefs=False")
+			w.snapshot.HTTPRoutes[0].Status.Parents[0].Conditions = judged(1, "Accepted", "ResolvedRefs=False")
 		}, shop, "HTTPRoute/demo/shop", "ResolvedRefs is False"},
-		{"the route is not there", func(w *world) { w.gateway.answers = nil; w.snapshot.Routes = nil }, shop, "HTTPRoute/demo/shop", "it is not there"},
+		{"the route is not there", func(w *world) { w.gateway.answers = nil; w.snapshot.HTTPRoutes = nil }, shop, "HTTPRoute/demo/shop", "it is not there"},
 		{"somebody has changed the route", func(w *world) {
 			w.gateway.answers["shop.localhost"] = []*probe.Answer{whoami("cart-1")}
 			object := kube.Object{Unstructured: &unstructured.Unstructured{Object: map[string]any{"apiVersion": "gateway.networking.k8s.io/v1",
@@ -283,7 +283,7 @@ func TestAPodWithoutAReadinessProbeMayStillBeStarting(t *testing.T) {
 func TestWhereARouteTakesEveryHostTheImplementationItselfIsTheControl(t *testing.T) {
 	const aside = "http://localhost:8080/ [Expect: an answer]"
 	w := whole(t)
-	w.proof.Routes[0].Spec.Hostnames, w.snapshot.Routes[0].Spec.Hostnames = nil, nil
+	w.proof.Routes[0].Spec.Hostnames, w.snapshot.HTTPRoutes[0].Spec.Hostnames = nil, nil
 	w.gateway.answers["any-host.localhost"] = w.gateway.answers["shop.localhost"]
 	if r := w.verify(t)[aside]; r.Verdict != check.Holds || !strings.Contains(r.Found, "417 from Traefik itself") {
 		t.Errorf("%+v", r.Finding)
@@ -365,7 +365,7 @@ func TestAListenerThatThisMachineDoesNotReachIsSaidAndNotAsked(t *testing.T) {
 
 func TestRoutesOfOthersAreKnownAndNotProven(t *testing.T) {
 	w := whole(t)
-	w.snapshot.Routes = append(w.snapshot.Routes, attached(route(t, "theirs", "theirs")))
+	w.snapshot.HTTPRoutes = append(w.snapshot.HTTPRoutes, attached(route(t, "theirs", "theirs")))
 	if results := w.verify(t); len(results) != 7 {
 		t.Errorf("%d results", len(results))
 	}
@@ -463,6 +463,14 @@ func TestASnapshotIsReadAndWrittenAsJSON(t *testing.T) {
 type lister struct {
 	objects map[string][]any
 	fails   string
+	unknown string // a kind that the cluster does not have
+}
+
+func (l lister) Known(kind schema.GroupVersionKind) (bool, error) {
+	if kind.Kind == l.fails {
+		return false, errRefused
+	}
+	return kind.Kind != l.unknown, nil
 }
 
 func (l lister) List(_ context.Context, kind schema.GroupVersionKind, _ string) ([]unstructured.Unstructured, error) {
@@ -483,10 +491,10 @@ func (l lister) List(_ context.Context, kind schema.GroupVersionKind, _ string) 
 func TestASnapshotIsTakenOfAllKindsAndSaysWhichCannotBeRead(t *testing.T) {
 	w := whole(t)
 	w.patchedPod("cart-1", func(p *corev1.Pod) { p.Spec.HostNetwork = true })
-	l := lister{objects: map[string][]any{"GatewayClass": {&w.snapshot.Classes[0]}, "Gateway": {&w.snapshot.Gateways[0]}, "HTTPRoute": {&w.snapshot.Routes[0]},
+	l := lister{objects: map[string][]any{"GatewayClass": {&w.snapshot.Classes[0]}, "Gateway": {&w.snapshot.Gateways[0]}, "HTTPRoute": {&w.snapshot.HTTPRoutes[0]}, "GRPCRoute": {&gatewayv1.GRPCRoute{}},
 		"EndpointSlice": {&w.snapshot.Slices[1]}, "Pod": {&w.snapshot.Pods[3]}}}
 	s, err := Take(t.Context(), l)
-	if err != nil || len(s.Classes) != 1 || len(s.Gateways) != 1 || len(s.Routes) != 1 || len(s.Pods) != 1 || s.Taken.IsZero() {
+	if err != nil || len(s.Classes) != 1 || len(s.Gateways) != 1 || len(s.HTTPRoutes) != 1 || len(s.GRPCRoutes) != 1 || len(s.Pods) != 1 || s.Taken.IsZero() {
 		t.Fatalf("%v %+v", err, s)
 	}
 	if got := s.behind(gateway.Backend{Namespace: "demo", Name: "cart"}).ready; !slices.Equal(got, []string{"node"}) {
@@ -495,19 +503,24 @@ func TestASnapshotIsTakenOfAllKindsAndSaysWhichCannotBeRead(t *testing.T) {
 	if pods, err := Pods(t.Context(), l); err != nil || len(pods.Pods) != 1 {
 		t.Error(err)
 	}
-	for kind, object := range map[schema.GroupVersionKind]any{ClassKind: &gatewayv1.GatewayClass{}, GatewayKind: &gatewayv1.Gateway{}, RouteKind: &gatewayv1.HTTPRoute{}} {
+	for kind, object := range map[schema.GroupVersionKind]any{ClassKind: &gatewayv1.GatewayClass{}, GatewayKind: &gatewayv1.Gateway{}, HTTPRouteKind: &gatewayv1.HTTPRoute{},
+		GRPCRouteKind: &gatewayv1.GRPCRoute{}} {
 		raw, _ := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
 		if err := s.Replace(kind, []*unstructured.Unstructured{{Object: raw}, {Object: raw}}); err != nil {
 			t.Error(err)
 		}
 	}
-	if len(s.Classes) != 2 || len(s.Gateways) != 2 || len(s.Routes) != 2 {
+	if len(s.Classes) != 2 || len(s.Gateways) != 2 || len(s.HTTPRoutes) != 2 || len(s.GRPCRoutes) != 2 {
 		t.Errorf("%+v", s)
 	}
-	for _, kind := range []string{"GatewayClass", "Gateway", "HTTPRoute", "EndpointSlice", "Pod"} {
+	for _, kind := range []string{"GatewayClass", "Gateway", "HTTPRoute", "GRPCRoute", "EndpointSlice", "Pod"} {
 		if _, err := Take(t.Context(), lister{fails: kind}); err == nil || !strings.Contains(err.Error(), "list "+kind) {
 			t.Errorf("%s: %v", kind, err)
 		}
+	}
+	l.unknown = "GRPCRoute"
+	if s, err := Take(t.Context(), l); err != nil || len(s.GRPCRoutes) != 0 {
+		t.Errorf("a cluster without the kind GRPCRoute: %v", err)
 	}
 }
 
@@ -517,7 +530,7 @@ func crowded(t *testing.T, match string) *world {
 	w := whole(t)
 	wild := parse[gatewayv1.HTTPRoute](t, `{metadata: {name: wild, namespace: demo, generation: 1}, spec: {hostnames: ["*.localhost"],
 		parentRefs: [{name: gw, namespace: traefik}], rules: [{matches: [`+match+`], backendRefs: [{name: cart, port: 80}]}]}}`)
-	w.snapshot.Routes = append(w.snapshot.Routes, attached(wild))
+	w.snapshot.HTTPRoutes = append(w.snapshot.HTTPRoutes, attached(gateway.FromHTTP(&wild)))
 	return w
 }
 
@@ -560,9 +573,9 @@ func TestWhichOfTwoRoutesWithEqualPriorityTakesARequestIsUnknown(t *testing.T) {
 	w := whole(t)
 	wild := parse[gatewayv1.HTTPRoute](t, `{metadata: {name: wild, namespace: demo, generation: 1}, spec: {hostnames: ["*.localhost", "aa.localhost"],
 		parentRefs: [{name: gw, namespace: traefik}], rules: [{backendRefs: [{name: cart, port: 80}]}]}}`)
-	w.snapshot.Routes = append(w.snapshot.Routes, attached(wild))
+	w.snapshot.HTTPRoutes = append(w.snapshot.HTTPRoutes, attached(gateway.FromHTTP(&wild)))
 	w.proof.Routes[0].Spec.Hostnames = []gatewayv1.Hostname{"a2.localhost"} // as long as the other's longest
-	w.snapshot.Routes[0] = attached(w.proof.Routes[0])
+	w.snapshot.HTTPRoutes[0] = attached(w.proof.Routes[0])
 	r := w.verify(t)["http://a2.localhost:8080/"]
 	if r.Verdict != check.Unknown || !strings.Contains(r.Found, "Traefik gives HTTPRoute/demo/wild, rule 1, match 1 the same priority (14): which of the two takes "+
 		"the requests changes with each new configuration") {
@@ -590,7 +603,7 @@ func TestRequestsOfOverlappingMatchesAreBoundedAndTheBoundIsSaid(t *testing.T) {
 		rule.Matches = []gatewayv1.HTTPRouteMatch{{Headers: []gatewayv1.HTTPHeaderMatch{{Name: name, Value: "v"}}}}
 		w.proof.Routes[0].Spec.Rules = append(w.proof.Routes[0].Spec.Rules, rule)
 	}
-	w.snapshot.Routes[0] = attached(w.proof.Routes[0])
+	w.snapshot.HTTPRoutes[0] = attached(w.proof.Routes[0])
 	r := w.verify(t)["overlapping matches"]
 	if r.Verdict != check.Unknown || r.Found != "200 requests that two matches hold for are sent; 235 pairs of matches that meet are left out" {
 		t.Errorf("%+v", r.Finding)
@@ -620,7 +633,7 @@ func TestARouteThatTakesAMatchsOwnPathAndIsNotInTheManifestsIsNamed(t *testing.T
 	stranger.Spec.Hostnames = []gatewayv1.Hostname{"shop.localhost"}
 	kind, path := gatewayv1.PathMatchExact, "/"
 	stranger.Spec.Rules[0].Matches = []gatewayv1.HTTPRouteMatch{{Path: &gatewayv1.HTTPPathMatch{Type: &kind, Value: &path}}}
-	w.snapshot.Routes = append(w.snapshot.Routes, attached(stranger))
+	w.snapshot.HTTPRoutes = append(w.snapshot.HTTPRoutes, attached(stranger))
 	r := w.verify(t)[shop+"kindgate-probe"]
 	if r.Verdict != check.Warns || !strings.HasSuffix(r.Found, "requests for the match's own path go to HTTPRoute/demo/stranger, rule 1, which is not in the manifests") {
 		t.Errorf("%+v", r.Finding)

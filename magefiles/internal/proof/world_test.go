@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"kindgate/magefiles/internal/check"
+	"kindgate/magefiles/internal/gateway"
 	"kindgate/magefiles/internal/implementation"
 	"kindgate/magefiles/internal/probe"
 )
@@ -89,6 +91,23 @@ func (g *fakeGateway) Get(ctx context.Context, method, url string, header map[st
 	return answer, nil
 }
 
+// Call answers as Get does, and the calls that are made to be refused as a server of gRPC.
+func (g *fakeGateway) Call(ctx context.Context, url string, header map[string]string, answerable bool) (*probe.Answer, error) {
+	answer, err := g.Get(ctx, "POST", url, header, false)
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := answer.GRPCStatus(); ok && !answerable {
+		return call(unimplemented), nil
+	}
+	return answer, nil
+}
+
+// call is an answer of a server of gRPC.
+func call(status int) *probe.Answer {
+	return &probe.Answer{Status: 200, Header: http.Header{"Content-Type": {"application/grpc"}, "Grpc-Status": {strconv.Itoa(status)}}}
+}
+
 func notFound() *probe.Answer {
 	return &probe.Answer{Status: 404, Body: "404 page not found\n", Header: http.Header{"X-Content-Type-Options": {"nosniff"}}}
 }
@@ -125,15 +144,17 @@ func judged(generation int64, types ...string) []metav1.Condition {
 	return all
 }
 
-func route(t *testing.T, name, backend string) gatewayv1.HTTPRoute {
+func route(t *testing.T, name, backend string) gateway.Route {
 	t.Helper()
 	r := parse[gatewayv1.HTTPRoute](t, fmt.Sprintf(`{metadata: {name: %s, namespace: demo, generation: 1}, spec: {hostnames: [%[1]s.localhost],
 		parentRefs: [{name: gw, namespace: traefik}], rules: [{backendRefs: [{name: %s, port: 80}]}]}}`, name, backend))
-	return r
+	return gateway.FromHTTP(&r)
 }
 
-func attached(r gatewayv1.HTTPRoute) gatewayv1.HTTPRoute {
-	r = *r.DeepCopy()
+// attached is the HTTPRoute that a route was made of, accepted.
+func attached(route gateway.Route) gatewayv1.HTTPRoute {
+	r := *route.Source.(*gatewayv1.HTTPRoute).DeepCopy()
+	r.Spec = *route.Spec.DeepCopy()
 	r.Status.Parents = []gatewayv1.RouteParentStatus{{ParentRef: r.Spec.ParentRefs[0], Conditions: judged(1, "Accepted", "ResolvedRefs")}}
 	return r
 }
@@ -168,7 +189,7 @@ func whole(t *testing.T) *world {
 			"shop.localhost": {whoami("shop-1"), whoami("shop-2")}, "cart.localhost": {whoami("cart-1")}}},
 	}
 	w.proof = &Proof{Implementation: implementation.Traefik, Place: w.place, Prober: w.gateway, Manifests: Manifests{
-		Classes: []string{"traefik"}, Gateways: []gatewayv1.Gateway{gw}, Routes: []gatewayv1.HTTPRoute{route(t, "shop", "shop"), route(t, "cart", "cart")}}}
+		Classes: []string{"traefik"}, Gateways: []gatewayv1.Gateway{gw}, Routes: []gateway.Route{route(t, "shop", "shop"), route(t, "cart", "cart")}}}
 	live := *gw.DeepCopy()
 	live.Status = gatewayv1.GatewayStatus{Conditions: judged(1, "Accepted", "Programmed"), Addresses: []gatewayv1.GatewayStatusAddress{{Value: "127.0.0.1"}},
 		Listeners: []gatewayv1.ListenerStatus{{Name: "web", Conditions: judged(1, "Accepted", "ResolvedRefs", "Programmed")}}}
@@ -177,15 +198,15 @@ func whole(t *testing.T) *world {
 	traefik.OwnerReferences = []metav1.OwnerReference{{Kind: "DaemonSet", Name: "traefik"}}
 	traefik.Spec.Containers[0].Ports = []corev1.ContainerPort{{ContainerPort: 8000, HostPort: 80}}
 	w.snapshot = &Snapshot{Taken: time.Now(), Classes: []gatewayv1.GatewayClass{class}, Gateways: []gatewayv1.Gateway{live},
-		Routes: []gatewayv1.HTTPRoute{attached(w.proof.Routes[0]), attached(w.proof.Routes[1])},
-		Pods:   []corev1.Pod{traefik, readyPod("demo", "shop-1"), readyPod("demo", "shop-2"), readyPod("demo", "cart-1")},
-		Slices: []discoveryv1.EndpointSlice{slice("demo", "shop", "shop-1", "shop-2"), slice("demo", "cart", "cart-1")}}
+		HTTPRoutes: []gatewayv1.HTTPRoute{attached(w.proof.Routes[0]), attached(w.proof.Routes[1])},
+		Pods:       []corev1.Pod{traefik, readyPod("demo", "shop-1"), readyPod("demo", "shop-2"), readyPod("demo", "cart-1")},
+		Slices:     []discoveryv1.EndpointSlice{slice("demo", "shop", "shop-1", "shop-2"), slice("demo", "cart", "cart-1")}}
 	return w
 }
 
 func (w *world) take(context.Context) (*Snapshot, error) {
 	s := w.snapshot // without what was read from it before the test changed it
-	return &Snapshot{Taken: s.Taken, Classes: s.Classes, Gateways: s.Gateways, Routes: s.Routes, Pods: s.Pods, Slices: s.Slices}, nil
+	return &Snapshot{Taken: s.Taken, Classes: s.Classes, Gateways: s.Gateways, HTTPRoutes: s.HTTPRoutes, GRPCRoutes: s.GRPCRoutes, Pods: s.Pods, Slices: s.Slices}, nil
 }
 
 // verify returns the results by what they are about.

@@ -14,19 +14,20 @@ import (
 	"kindgate/magefiles/internal/atomicfile"
 	"kindgate/magefiles/internal/cluster"
 	"kindgate/magefiles/internal/crds"
+	"kindgate/magefiles/internal/gateway"
 	"kindgate/magefiles/internal/kube"
 )
 
 // inputs are the files that a run depends on.
 type inputs struct {
-	kind       *v1alpha4.Cluster
-	objects    []kube.Object // of the manifests, in their order
-	apps       []kube.Object // those that are not the Gateway API's
-	routes     []kube.Object // those that are
-	values     map[string]any
-	gateways   []gatewayv1.Gateway
-	httpRoutes []gatewayv1.HTTPRoute
-	classes    []string // the GatewayClasses that the Gateways name
+	kind     *v1alpha4.Cluster
+	objects  []kube.Object // of the manifests, in their order
+	apps     []kube.Object // those that are not the Gateway API's
+	routes   []kube.Object // those that are
+	values   map[string]any
+	gateways []gatewayv1.Gateway
+	served   []gateway.Route
+	classes  []string // the GatewayClasses that the Gateways name
 }
 
 func readInputs(config Config) (inputs, error) {
@@ -62,8 +63,15 @@ func readInputs(config Config) (inputs, error) {
 	}
 	in.gateways, err = ofKind[gatewayv1.Gateway](in.routes, "Gateway")
 	problems = append(problems, err)
-	in.httpRoutes, err = ofKind[gatewayv1.HTTPRoute](in.routes, "HTTPRoute")
-	problems = append(problems, err)
+	for _, object := range in.routes {
+		route, ok, err := gateway.ReadRoute(object.Unstructured)
+		switch {
+		case err != nil:
+			problems = append(problems, fmt.Errorf("%s: %w", object.Name(), err))
+		case ok:
+			in.served = append(in.served, route)
+		}
+	}
 	for _, gw := range in.gateways {
 		in.classes = append(in.classes, string(gw.Spec.GatewayClassName))
 	}

@@ -113,7 +113,7 @@ func (s *Stack) newCluster() *cluster.Cluster {
 
 func (s *session) newProof() *proof.Proof {
 	return &proof.Proof{
-		Manifests:      proof.Manifests{Classes: s.inputs.classes, Gateways: s.inputs.gateways, Routes: s.inputs.httpRoutes, Objects: s.inputs.routes},
+		Manifests:      proof.Manifests{Classes: s.inputs.classes, Gateways: s.inputs.gateways, Routes: s.inputs.served, Objects: s.inputs.routes},
 		Implementation: serving,
 		Prober:         probe.New(),
 		Place: &place.Kind{Cluster: s.cluster, Name: s.config.Cluster, Kubeconfig: s.config.Kubeconfig, Ports: s.config.nodePorts(),
