@@ -33,10 +33,10 @@ type Implementation struct {
 	// Lacks says what it does with a rule that uses a feature it does not have, and what to write instead; the outcome is empty for one that it
 	// has.
 	Lacks func(gateway.Use) (outcome Outcome, remedy string)
-	// Lists is where its pods say which routers they have, and Logged returns what the last line of a pod's log that is trouble with a route
-	// says, empty where there is none.
+	// Lists is where its pods say which routers they have. Logged returns what the last line of a pod's log says that is trouble with a route,
+	// or with the rule of that index in it; empty where there is none.
 	Lists  Listing
-	Logged func(log string, route check.ID) string
+	Logged func(log string, route check.ID, rule int) string
 	// Ping is the header of a request that it answers itself, whatever routes there are, and Pong tells whether it has.
 	Ping map[string]string
 	Pong func(*probe.Answer) bool

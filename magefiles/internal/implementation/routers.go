@@ -48,9 +48,8 @@ var traefikLists = Listing{
 		}
 		var routers []Router
 		for _, r := range listed {
-			if at := routerIndex.FindStringSubmatch(r.Name); at != nil && strings.HasPrefix(r.Name, routerPrefix(route)) {
-				index, _ := strconv.Atoi(at[1])
-				routers = append(routers, Router{r.Name, r.Rule, r.Priority, index, r.TLS != nil, r.Error})
+			if at, ours := indexOf(r.Name, route); ours {
+				routers = append(routers, Router{r.Name, r.Rule, r.Priority, at, r.TLS != nil, r.Error})
 			}
 		}
 		return routers, nil
@@ -63,6 +62,16 @@ func routerPrefix(route check.ID) string {
 	return strings.Join(words, "-") + "-gw-"
 }
 
+// indexOf returns the index of the rule that a router is for, and false where it is not the route's.
+func indexOf(router string, route check.ID) (int, bool) {
+	at := routerIndex.FindStringSubmatch(router)
+	if at == nil || !strings.HasPrefix(router, routerPrefix(route)) {
+		return 0, false
+	}
+	index, err := strconv.Atoi(at[1])
+	return index, err == nil
+}
+
 var (
 	routerIndex = regexp.MustCompile(`-ep-.*-(\d+)-[0-9a-f]+@`)
 	colours     = regexp.MustCompile("\x1b\\[[0-9;]*m")
@@ -71,13 +80,14 @@ var (
 	pair       = regexp.MustCompile(`(?:^| )([A-Za-z_]+)=("(?:[^"\\]|\\.)*"|\S*)`)
 )
 
-// loggedByTraefik returns what the last warning or error in Traefik's log says that names a route; empty where none does.
-func loggedByTraefik(log string, route check.ID) string {
+// loggedByTraefik returns what the last warning or error in Traefik's log says that names a route, or the router of a rule; empty where none does.
+func loggedByTraefik(log string, route check.ID, rule int) string {
 	last := ""
 	for line := range strings.Lines(log) {
 		fields := traefikLine(strings.TrimSpace(colours.ReplaceAllString(line, "")))
 		field := strings.TrimSuffix(strings.ToLower(route.Kind), "route") + "_route" // http_route, grpc_route
-		names := fields[field] == route.Name && fields["namespace"] == route.Namespace || strings.HasPrefix(fields["routerName"], routerPrefix(route))
+		at, ours := indexOf(fields["routerName"], route)
+		names := fields[field] == route.Name && fields["namespace"] == route.Namespace || ours && at == rule
 		if names && slices.Contains([]string{"ERR", "WRN", "error", "warn"}, fields["level"]) {
 			last = strings.Trim(fields["message"]+": "+fields["error"], ": ")
 		}

@@ -49,8 +49,8 @@ func (p *Proof) routers(ctx context.Context, request gateway.Request, s *Snapsho
 	}), err
 }
 
-// logged says what the data plane's log has last of a route, as the end of a sentence; it is empty where that is nothing, or cannot be read.
-func (p *Proof) logged(ctx context.Context, route check.ID, s *Snapshot) string {
+// logged says what the data plane's log has last of a request's route, as the end of a sentence; it is empty where that is nothing, or cannot be read.
+func (p *Proof) logged(ctx context.Context, request gateway.Request, s *Snapshot) string {
 	pod := p.speaker(s)
 	if pod == nil {
 		return ""
@@ -58,8 +58,8 @@ func (p *Proof) logged(ctx context.Context, route check.ID, s *Snapshot) string 
 	ctx, cancel := context.WithTimeout(ctx, limits.OwnAnswer)
 	defer cancel()
 	log, err := p.Place.PodLog(ctx, pod.Namespace, pod.Name, pod.Spec.Containers[0].Name, lastLines)
-	if said := p.Logged(string(log), route); err == nil && said != "" {
-		return fmt.Sprintf("; %s's log says: %s", p.Name, said)
+	if said := p.Logged(string(log), request.Route, request.Rule); err == nil && said != "" {
+		return fmt.Sprintf("; %s's log says of the route: %s", p.Name, said)
 	}
 	return ""
 }
@@ -77,6 +77,32 @@ func (p *Proof) unserved(ctx context.Context, request gateway.Request, finding c
 	default:
 		finding.Found += fmt.Sprintf("; its list of routers has one for the rule, %s, whose conditions the request does not meet: %s", routers[0].Name, routers[0].Rule)
 	}
-	finding.Found += p.logged(ctx, request.Route, s)
+	finding.Found += p.logged(ctx, request, s)
 	return finding
+}
+
+// chosen compares what the data plane says with what the table says of the match that takes a request: it must have a router of the match's
+// rule, of the priority that the match is taken to have.
+func (p *Proof) chosen(ctx context.Context, winner *gateway.Match, request gateway.Request, s *Snapshot) check.Finding {
+	routers, err := p.routers(ctx, request, s)
+	if err != nil {
+		return check.Finding{Verdict: check.Unknown, Found: fmt.Sprintf("its list of routers cannot be read: %v", err)}
+	}
+	priority := p.Order.Priority(winner)
+	var others []string
+	for _, r := range routers {
+		switch {
+		case len(r.Errors) > 0:
+			others = append(others, fmt.Sprintf("%s does not work: %s", r.Name, strings.Join(r.Errors, "; ")))
+		case r.Priority == priority:
+			return holds("%s, priority %d: %s", r.Name, r.Priority, r.Rule)
+		default:
+			others = append(others, fmt.Sprintf("%s has the priority %d", r.Name, r.Priority))
+		}
+	}
+	if len(others) == 0 {
+		others = []string{"none at all"}
+	}
+	return check.Finding{Verdict: check.Warns,
+		Found: fmt.Sprintf("no router for the match with the priority %d; of its rule it has: %s", priority, strings.Join(others, ", "))}
 }

@@ -116,7 +116,7 @@ func (p *Proof) promised(request gateway.Request, finding check.Finding, s *Snap
 func (p *Proof) quoting(request gateway.Request, finding check.Finding, s *Snapshot) func(context.Context) check.Finding {
 	return func(ctx context.Context) check.Finding {
 		if finding.Fails() {
-			finding.Found += p.logged(ctx, request.Route, s)
+			finding.Found += p.logged(ctx, request, s)
 		}
 		return finding
 	}

@@ -133,6 +133,11 @@ func whoami(pod string) *probe.Answer {
 		Body: "Hostname: " + pod + "\nRemoteAddr: 10.0.0.1:5000\nGET / HTTP/1.1\nHost: x\nX-Forwarded-For: 127.0.0.1\n"})
 }
 
+// router is a list with one router of a route in namespace demo.
+func router(route string, rule, priority int, more string) string {
+	return fmt.Sprintf(`[{"name": "httproute-demo-%s-gw-traefik-gw-ep-web-%d-0abc@kubernetesgateway", "rule": "Host(x)", "priority": %d%s}]`, route, rule, priority, more)
+}
+
 func parse[T any](t *testing.T, text string) T {
 	t.Helper()
 	var object T
