@@ -17,8 +17,8 @@ type Miss struct {
 	Differs []string
 }
 
-// Nearest returns the matches that miss a request by the least, no more than most: those for its host, or for one that looks like it. For
-// reach see Requests.
+// Nearest returns the matches that miss a request by the least, no more than most: those whose host and path are the request's, or look like
+// them. For reach see Requests.
 func (t *Table) Nearest(r Request, most int, reach func(listener int32) (int, bool)) []Miss {
 	var misses []Miss
 	far := map[*Match]int{}
@@ -32,8 +32,8 @@ func (t *Table) Nearest(r Request, most int, reach func(listener int32) (int, bo
 	return misses[:min(most, len(misses))]
 }
 
-// unlike is the cost of a host that has nothing to do with the request's; a path that has not costs somewhat less than all else together.
-const unlike, elsewhere = 100, 10
+// unlike is the cost of a host or a path that has nothing to do with the request's: more than that of all else together.
+const unlike = 10
 
 // misses says in what a request differs from those that the match takes, and how much that is in all.
 func (m *Match) misses(r Request, reach func(listener int32) (int, bool)) (differs []string, cost int) {
@@ -76,7 +76,7 @@ func missedHost(host, asked string) (why string, cost int) {
 
 // missedPath says how a path differs from those that a match takes.
 func (m *Match) missedPath(path string) (why string, cost int) {
-	why, cost = fmt.Sprintf("its path is %s %s", *m.Path.Type, *m.Path.Value), elsewhere
+	why, cost = fmt.Sprintf("its path is %s %s", *m.Path.Type, *m.Path.Value), unlike
 	prefix := strings.TrimSuffix(*m.Path.Value, "/")
 	switch kind := *m.Path.Type; {
 	case m.takesPath(strings.ToLower(*m.Path.Value), strings.ToLower(path)):

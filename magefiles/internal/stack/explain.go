@@ -3,9 +3,11 @@ package stack
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"kindgate/magefiles/internal/cluster"
+	"kindgate/magefiles/internal/gateway"
 	"kindgate/magefiles/internal/proof"
 	"kindgate/magefiles/internal/ui"
 )
@@ -67,9 +69,6 @@ func details(e proof.Explanation) []string {
 	for _, near := range e.Nearest {
 		lines = append(lines, fmt.Sprintf("  %s is near: %s", near.Match, strings.Join(near.Differs, "; ")))
 	}
-	if e.Unsent != "" {
-		lines = append(lines, "  The request is not sent: "+e.Unsent)
-	}
 	return lines
 }
 
@@ -119,7 +118,11 @@ func winnerFound(e proof.Explanation) string {
 func (v *verification) sayLosses(e proof.Explanation) {
 	more := 0
 	for i, loss := range e.Losses {
-		if i >= mostLosses || !loss.Host && (e.Winner != nil || len(e.Nearest) > 0) {
+		near := func(miss gateway.Miss) bool { return miss.Match == loss.Match }
+		switch {
+		case slices.ContainsFunc(e.Nearest, near):
+			continue
+		case i >= mostLosses || !loss.Host && (e.Winner != nil || len(e.Nearest) > 0):
 			more++
 			continue
 		}
@@ -131,6 +134,9 @@ func (v *verification) sayLosses(e proof.Explanation) {
 }
 
 func (v *verification) sayHops(e proof.Explanation) error {
+	if e.Unsent != "" {
+		v.ui.Print("", "The request is not sent: "+e.Unsent)
+	}
 	if len(e.Hops) > 0 {
 		v.ui.Print("", "Its way:")
 	}
