@@ -96,7 +96,7 @@ func othersFault(gw *gatewayv1.Gateway, listeners []gatewayv1.SectionName) strin
 }
 
 // Listener judges one listener of a Gateway: Accepted, ResolvedRefs and Programmed, which only says that another does not hold. Where one
-// does not, a condition that is bad when it is True says more. See https://gateway-api.sigs.k8s.io/reference/spec/#listenerconditiontype.
+// does not, a condition that is bad when it is True says more; Traefik 3.6 observes it at no generation. See https://gateway-api.sigs.k8s.io/reference/spec/#listenerconditiontype.
 func Listener(gw *gatewayv1.Gateway, name gatewayv1.SectionName) check.Finding {
 	for _, listener := range gw.Status.Listeners {
 		if listener.Name != name {
@@ -106,7 +106,7 @@ func Listener(gw *gatewayv1.Gateway, name gatewayv1.SectionName) check.Finding {
 			string(gatewayv1.ListenerConditionResolvedRefs), string(gatewayv1.ListenerConditionProgrammed))
 		for _, bad := range []gatewayv1.ListenerConditionType{gatewayv1.ListenerConditionConflicted, gatewayv1.ListenerConditionOverlappingTLSConfig} {
 			c := meta.FindStatusCondition(listener.Conditions, string(bad))
-			if finding.Fails() && c != nil && c.Status == metav1.ConditionTrue && c.ObservedGeneration >= gw.Generation {
+			if finding.Fails() && c != nil && c.Status == metav1.ConditionTrue && (c.ObservedGeneration == 0 || c.ObservedGeneration >= gw.Generation) {
 				finding = check.Finding{Verdict: check.Broken, Found: said(c), Cause: check.Cause(c.Reason)}
 			}
 		}

@@ -167,6 +167,7 @@ func TestAListenerThatServesNothingSaysWithWhatItConflicts(t *testing.T) {
 	}{
 		{"a conflict alone", conflicted, false, false, "listener web: Conflicted is True (Why): because"},
 		{"a conflict beside what does not hold", append(judged(2, "Accepted=False"), conflicted...), false, false, "Conflicted is True"},
+		{"a conflict of no generation", judged(0, "Conflicted"), false, false, "Conflicted is True"},
 		{"a conflict of an older generation", judged(1, "Conflicted"), false, true, "no condition Accepted yet"},
 		{"no conflict", judged(2, "Conflicted=False"), false, true, "no condition Accepted yet"},
 		{"a conflict with one that gives way", append(judged(2, "Accepted", "ResolvedRefs", "Programmed"), judged(2, "Conflicted", "OverlappingTLSConfig")...), true, false, "Programmed"},

@@ -16,8 +16,6 @@ import (
 type Router struct {
 	Name, Rule string
 	Priority   int
-	// At is the index of the match's rule in its route.
-	At int
 	// TLS: it takes requests over https.
 	TLS bool
 	// Errors say why it takes no request; none where it does.
@@ -26,34 +24,35 @@ type Router struct {
 
 // A Listing is where each pod of a data plane lists its routers.
 type Listing struct {
+	// Port is the pod's, and Path what is asked for there, over http.
 	Port int32
-	// Path asks for those of a route, and Read returns them from the answer. Its error is that of an answer which is no such list.
-	Path func(route check.ID) string
-	Read func(answer []byte, route check.ID) ([]Router, error)
+	Path string
+	// Read returns the routers of routes from the answer. Its error is that of an answer which is no such list.
+	Read func(answer []byte) ([]Router, error)
+	// Rule returns the index of the rule of a route that a router is for, and false where it is not the route's.
+	Rule func(router string, route check.ID) (int, bool)
 }
 
 // traefikLists is Traefik's API, at its own entry point. See https://doc.traefik.io/traefik/operations/api/.
-var traefikLists = Listing{
-	Port: 9000,
-	Path: func(route check.ID) string { return "/api/http/routers?per_page=1000&search=" + routerPrefix(route) },
-	Read: func(answer []byte, route check.ID) ([]Router, error) {
-		var listed []struct {
-			Name, Rule string
-			Priority   int
-			TLS        *struct{}
-			Error      []string
+var traefikLists = Listing{Port: 9000, Path: "/api/http/routers?per_page=100000&search=route-", Read: readRouters, Rule: ruleOf}
+
+func readRouters(answer []byte) ([]Router, error) {
+	var listed []struct {
+		Name, Rule string
+		Priority   int
+		TLS        *struct{}
+		Error      []string
+	}
+	if err := json.Unmarshal(answer, &listed); err != nil {
+		return nil, fmt.Errorf("no list of routers: %w", err)
+	}
+	var routers []Router
+	for _, r := range listed {
+		if routerIndex.MatchString(r.Name) {
+			routers = append(routers, Router{r.Name, r.Rule, r.Priority, r.TLS != nil, r.Error})
 		}
-		if err := json.Unmarshal(answer, &listed); err != nil {
-			return nil, fmt.Errorf("no list of routers: %w", err)
-		}
-		var routers []Router
-		for _, r := range listed {
-			if at, ours := indexOf(r.Name, route); ours {
-				routers = append(routers, Router{r.Name, r.Rule, r.Priority, at, r.TLS != nil, r.Error})
-			}
-		}
-		return routers, nil
-	},
+	}
+	return routers, nil
 }
 
 // routerPrefix is how the names of a route's routers begin: the Gateway, the entry point, the rule's index and a hash follow.
@@ -62,8 +61,7 @@ func routerPrefix(route check.ID) string {
 	return strings.Join(words, "-") + "-gw-"
 }
 
-// indexOf returns the index of the rule that a router is for, and false where it is not the route's.
-func indexOf(router string, route check.ID) (int, bool) {
+func ruleOf(router string, route check.ID) (int, bool) {
 	at := routerIndex.FindStringSubmatch(router)
 	if at == nil || !strings.HasPrefix(router, routerPrefix(route)) {
 		return 0, false
@@ -86,7 +84,7 @@ func loggedByTraefik(log string, route check.ID, rule int) string {
 	for line := range strings.Lines(log) {
 		fields := traefikLine(strings.TrimSpace(colours.ReplaceAllString(line, "")))
 		field := strings.TrimSuffix(strings.ToLower(route.Kind), "route") + "_route" // http_route, grpc_route
-		at, ours := indexOf(fields["routerName"], route)
+		at, ours := ruleOf(fields["routerName"], route)
 		names := fields[field] == route.Name && fields["namespace"] == route.Namespace || ours && at == rule
 		if names && slices.Contains([]string{"ERR", "WRN", "error", "warn"}, fields["level"]) {
 			last = strings.Trim(fields["message"]+": "+fields["error"], ": ")

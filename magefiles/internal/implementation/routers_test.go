@@ -2,6 +2,7 @@ package implementation
 
 import (
 	"reflect"
+	"strings"
 	"testing"
 
 	"kindgate/magefiles/internal/check"
@@ -11,19 +12,20 @@ import (
 var shop = check.ID{Kind: "HTTPRoute", Namespace: "my-demo", Name: "shop.v1"}
 
 func TestARoutersRuleIsReadFromTraefiksList(t *testing.T) {
-	if got := Traefik.Lists.Path(shop); got != "/api/http/routers?per_page=1000&search=httproute-my-demo-shop-v1-gw-" {
-		t.Error(got)
-	}
-	const list = `[{"name": "httproute-my-demo-shop-v1-gw-traefik-gw-ep-web-2-0123abc@kubernetesgateway", "rule": "Host(\"a\")", "priority": 18, "tls": {}},
-		{"name": "httproute-my-demo-shop-v1-gw-traefik-gw-ep-web-11-0123abc@kubernetesgateway", "error": ["why"]},
-		{"name": "httproute-other-gw-traefik-gw-ep-web-0-0123abc@kubernetesgateway"}, {"name": "ping@internal"}]`
-	got, err := Traefik.Lists.Read([]byte(list), shop)
-	want := []Router{{"httproute-my-demo-shop-v1-gw-traefik-gw-ep-web-2-0123abc@kubernetesgateway", `Host("a")`, 18, 2, true, nil},
-		{"httproute-my-demo-shop-v1-gw-traefik-gw-ep-web-11-0123abc@kubernetesgateway", "", 0, 11, false, []string{"why"}}}
-	if err != nil || !reflect.DeepEqual(got, want) {
+	const mine, other = "httproute-my-demo-shop-v1-gw-traefik-gw-ep-web-11-0123abc@kubernetesgateway", "httproute-my-demo-shop-gw-traefik-gw-ep-web-0-0123abc@kubernetesgateway"
+	got, err := Traefik.Lists.Read([]byte(`[{"name": "` + mine + `", "rule": "Host(\"a\")", "priority": 18, "tls": {}}, {"name": "` + other + `", "error": ["why"]}, {"name": "ping@internal"}]`))
+	if want := []Router{{mine, `Host("a")`, 18, true, nil}, {other, "", 0, false, []string{"why"}}}; err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v %v", got, err)
 	}
-	if _, err := Traefik.Lists.Read([]byte("<html>"), shop); err == nil {
+	if rule, ours := Traefik.Lists.Rule(mine, shop); rule != 11 || !ours {
+		t.Error(rule, ours)
+	}
+	for _, name := range []string{other, "ping@internal", strings.Replace(mine, "11", "99999999999999999999", 1)} {
+		if _, ours := Traefik.Lists.Rule(name, shop); ours {
+			t.Error(name)
+		}
+	}
+	if _, err := Traefik.Lists.Read([]byte("<html>")); err == nil {
 		t.Error("a page is a list")
 	}
 }

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
+	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -31,51 +31,71 @@ func (p *Proof) speaker(s *Snapshot) *corev1.Pod {
 	return found
 }
 
-// routers asks the data plane which routers it has made of a request's rule. Its error says why that cannot be known.
-func (p *Proof) routers(ctx context.Context, request gateway.Request, s *Snapshot) ([]implementation.Router, error) {
-	pod := p.speaker(s)
-	if pod == nil {
-		return nil, errors.New("no pod of it is ready")
+// said is what the data plane says of itself, asked once for a snapshot.
+type said struct {
+	list, read sync.Once
+	routers    []implementation.Router
+	err        error
+	log        string
+}
+
+// routers asks the data plane which routers it has, and returns those of a request's rule. all is how many it has for any route. The error says
+// why that cannot be known.
+func (p *Proof) routers(ctx context.Context, request gateway.Request, s *Snapshot) (mine []implementation.Router, all int, err error) {
+	s.said.list.Do(func() {
+		pod := p.speaker(s)
+		if pod == nil {
+			s.said.err = errors.New("no pod of it is ready")
+			return
+		}
+		ctx, cancel := context.WithTimeout(ctx, limits.OwnAnswer)
+		defer cancel()
+		answer, err := p.Place.PodGet(ctx, pod.Namespace, pod.Name, p.Lists.Port, p.Lists.Path)
+		if err == nil {
+			s.said.routers, err = p.Lists.Read(answer)
+		}
+		s.said.err = err
+	})
+	for _, r := range s.said.routers {
+		if rule, ours := p.Lists.Rule(r.Name, request.Route); ours && rule == request.Rule && r.TLS == (request.Scheme == "https") {
+			mine = append(mine, r)
+		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, limits.OwnAnswer)
-	defer cancel()
-	answer, err := p.Place.PodGet(ctx, pod.Namespace, pod.Name, p.Lists.Port, p.Lists.Path(request.Route))
-	if err != nil {
-		return nil, err
-	}
-	routers, err := p.Lists.Read(answer, request.Route)
-	return slices.DeleteFunc(routers, func(r implementation.Router) bool {
-		return r.At != request.Rule || r.TLS != (request.Scheme == "https")
-	}), err
+	return mine, len(s.said.routers), s.said.err
 }
 
 // logged says what the data plane's log has last of a request's route, as the end of a sentence; it is empty where that is nothing, or cannot be read.
 func (p *Proof) logged(ctx context.Context, request gateway.Request, s *Snapshot) string {
-	pod := p.speaker(s)
-	if pod == nil {
-		return ""
-	}
-	ctx, cancel := context.WithTimeout(ctx, limits.OwnAnswer)
-	defer cancel()
-	log, err := p.Place.PodLog(ctx, pod.Namespace, pod.Name, pod.Spec.Containers[0].Name, lastLines)
-	if said := p.Logged(string(log), request.Route, request.Rule); err == nil && said != "" {
-		return fmt.Sprintf("; %s's log says of the route: %s", p.Name, said)
+	s.said.read.Do(func() {
+		pod := p.speaker(s)
+		if pod == nil {
+			return
+		}
+		ctx, cancel := context.WithTimeout(ctx, limits.OwnAnswer)
+		defer cancel()
+		log, _ := p.Place.PodLog(ctx, pod.Namespace, pod.Name, pod.Spec.Containers[0].Name, lastLines)
+		s.said.log = string(log)
+	})
+	if line := p.Logged(s.said.log, request.Route, request.Rule); line != "" {
+		return fmt.Sprintf("; %s's log says of the route: %s", p.Name, line)
 	}
 	return ""
 }
 
 // unserved goes on with a request for which the data plane has no route: with what it says of the router of the request's rule.
 func (p *Proof) unserved(ctx context.Context, request gateway.Request, finding check.Finding, s *Snapshot) check.Finding {
-	routers, err := p.routers(ctx, request, s)
+	routers, all, err := p.routers(ctx, request, s)
 	switch {
 	case err != nil:
 		finding.Found += fmt.Sprintf("; does it reach the API server? (Its list of routers cannot be read: %v)", err)
+	case all == 0:
+		finding.Found += "; its list of routers has none for any route: does it reach the API server?"
 	case len(routers) == 0:
-		finding.Found += fmt.Sprintf("; its list of routers has none for rule %d of %s: does it reach the API server?", request.Rule+1, request.Route)
+		finding.Found += fmt.Sprintf("; its list of routers has none for rule %d of %s", request.Rule+1, request.Route)
 	case len(routers[0].Errors) > 0:
 		finding.Found += fmt.Sprintf("; its router %s does not work: %s", routers[0].Name, strings.Join(routers[0].Errors, "; "))
 	default:
-		finding.Found += fmt.Sprintf("; its list of routers has one for the rule, %s, whose conditions the request does not meet: %s", routers[0].Name, routers[0].Rule)
+		finding.Found += fmt.Sprintf("; its list of routers has one for the rule, which did not take the request: %s, %s", routers[0].Name, routers[0].Rule)
 	}
 	finding.Found += p.logged(ctx, request, s)
 	return finding
@@ -84,7 +104,7 @@ func (p *Proof) unserved(ctx context.Context, request gateway.Request, finding c
 // chosen compares what the data plane says with what the table says of the match that takes a request: it must have a router of the match's
 // rule, of the priority that the match is taken to have.
 func (p *Proof) chosen(ctx context.Context, winner *gateway.Match, request gateway.Request, s *Snapshot) check.Finding {
-	routers, err := p.routers(ctx, request, s)
+	routers, _, err := p.routers(ctx, request, s)
 	if err != nil {
 		return check.Finding{Verdict: check.Unknown, Found: fmt.Sprintf("its list of routers cannot be read: %v", err)}
 	}

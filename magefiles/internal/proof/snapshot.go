@@ -51,6 +51,8 @@ type Snapshot struct {
 
 	hostnames map[string]string // of the pods, by namespace/name, read with the services
 
+	said said
+
 	compile sync.Once
 	table   *gateway.Table // of the one Proof that judges by the snapshot
 }

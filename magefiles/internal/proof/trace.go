@@ -52,7 +52,7 @@ func (p *Proof) Trace(request gateway.Request, finding check.Finding, s *Snapsho
 		return append(hops, hop)
 	}
 	if finding.Cause == NoRoute {
-		return append(hops, check.Check{ID: p.Workload, Title: p.Name + "'s routes", Expect: "those whose status says that they are accepted", Look: logs,
+		return append(hops, check.Check{ID: route, Title: p.Name + "'s routes", Expect: "those whose status says that they are accepted", Look: logs,
 			Judge: func(ctx context.Context) check.Finding { return p.unserved(ctx, request, finding, s) }})
 	}
 	for _, backend := range request.Backends {

@@ -139,8 +139,12 @@ func TestTheFirstHopThatIsBrokenIsNamed(t *testing.T) {
 		}, cart, "the backend answers", "; Traefik's log says of the route: Unable to load: bad"},
 		{"Traefik has no router for the rule", func(w *world) {
 			delete(w.gateway.answers, "shop.localhost")
+			w.place.routers = router("cart", 0, 1, "")
+		}, shop, "Traefik's routes", "its list of routers has none for rule 1 of HTTPRoute/demo/shop"},
+		{"Traefik has no router for any route", func(w *world) {
+			delete(w.gateway.answers, "shop.localhost")
 			w.place.routers = "[]"
-		}, shop, "Traefik's routes", "its list of routers has none for rule 1 of HTTPRoute/demo/shop: does it reach the API server?"},
+		}, shop, "Traefik's routes", "its list of routers has none for any route: does it reach the API server?"},
 		{"Traefik's router does not work", func(w *world) {
 			delete(w.gateway.answers, "shop.localhost")
 			w.place.routers = router("shop", 0, 1, `, "error": ["cannot parse"]`)
@@ -148,7 +152,7 @@ func TestTheFirstHopThatIsBrokenIsNamed(t *testing.T) {
 		{"Traefik's router is for something else", func(w *world) {
 			delete(w.gateway.answers, "shop.localhost")
 			w.place.routers = router("shop", 0, 1, "")
-		}, shop, "Traefik's routes", "whose conditions the request does not meet: Host(x)"},
+		}, shop, "Traefik's routes", "has one for the rule, which did not take the request: httproute-demo-shop-gw-traefik-gw-ep-web-0-0abc@kubernetesgateway, Host(x)"},
 		{"endpoints that nobody says are ready", func(w *world) {
 			w.gateway.answers["cart.localhost"] = []*probe.Answer{status(503)}
 			w.snapshot.Slices[1].Endpoints[0].Conditions.Ready = nil
@@ -681,6 +685,12 @@ func TestTheDataPlaneIsAskedForItsRoutersAndLogOnlyWhereAHopFails(t *testing.T) 
 	if w.verify(t); w.place.asked != 0 {
 		t.Errorf("asked %d times though all holds", w.place.asked)
 	}
+	w.gateway.answers = nil
+	synctest.Test(t, func(t *testing.T) {
+		if w.verify(t); w.place.asked != 2 {
+			t.Errorf("asked %d times for two requests that fail", w.place.asked)
+		}
+	})
 	w.patchedPod("traefik-x", func(p *corev1.Pod) { p.Status.Conditions = nil })
 	request := w.proof.Planned()[0]
 	if got := w.proof.unserved(t.Context(), request, because(NoRoute, "404"), w.snapshot); !strings.Contains(got.Found, "cannot be read: no pod of it is ready") {
