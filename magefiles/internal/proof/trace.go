@@ -57,7 +57,7 @@ func (p *Proof) Trace(request gateway.Request, finding check.Finding, s *Snapsho
 	}
 	for _, backend := range request.Backends {
 		hops = append(hops, check.Check{ID: backend.ID(), Expect: "at least one ready pod behind it", Look: p.Place.Kubectl("get endpointslices,pods -n " + backend.Namespace),
-			Judge: given(p.judgeBackend(s, backend))})
+			Judge: given(p.judgeBackend(s, backend, finding))})
 	}
 	return append(hops, check.Check{Title: "the backend answers", ID: check.ID{Kind: "URL", Name: request.String()}, Expect: "an answer of " + s.reached(request),
 		Look: p.lookAtBackend(request, finding), Judge: p.quoting(request, finding, s)})
@@ -127,7 +127,8 @@ func given(finding check.Finding) func(context.Context) check.Finding {
 	return func(context.Context) check.Finding { return finding }
 }
 
-func (p *Proof) judgeBackend(s *Snapshot, backend gateway.Backend) check.Finding {
+// judgeBackend looks for ready endpoints of a Service; what an endpoint does not say counts only where finding, of the request, has no answer.
+func (p *Proof) judgeBackend(s *Snapshot, backend gateway.Backend, finding check.Finding) check.Finding {
 	behind := s.behind(backend)
 	ready := len(behind.ready) + behind.others
 	switch {
@@ -135,7 +136,7 @@ func (p *Proof) judgeBackend(s *Snapshot, backend gateway.Backend) check.Finding
 		return because(PodMissing, "it has no EndpointSlice: does it exist, and has it a selector?")
 	case ready == 0:
 		return because(PodMissing, "no ready pod: does its selector match, have the pods its targetPort, and are they ready?")
-	case ready == behind.unsaid:
+	case ready == behind.unsaid && finding.Cause == ServerError:
 		return because(PodMissing, "its EndpointSlice does not say that an endpoint is ready, which %s asks for: write conditions: {ready: true}", p.Name)
 	}
 	return holds("%d ready endpoints", ready)

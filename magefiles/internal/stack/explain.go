@@ -166,7 +166,11 @@ func explained(e proof.Explanation, source string) map[string]any {
 		listeners = append(listeners, map[string]any{"listener": l.Listener.String(), "takes": l.Why == "", "why": l.Why})
 	}
 	for _, b := range e.Backends {
-		backends = append(backends, map[string]any{"backend": b.String(), "port": b.Port, "weight": b.Weight, "ready": b.Ready})
+		backend := map[string]any{"backend": b.String(), "port": b.Port, "weight": b.Weight}
+		if b.Ready >= 0 {
+			backend["ready"] = b.Ready
+		}
+		backends = append(backends, backend)
 	}
 	for _, near := range e.Nearest {
 		nearest = append(nearest, map[string]any{"match": near.Match.String(), "differs": near.Differs})
