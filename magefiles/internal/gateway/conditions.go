@@ -9,6 +9,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"kindgate/magefiles/internal/check"
@@ -20,7 +21,7 @@ func conditions(have []metav1.Condition, generation int64, wanted ...string) che
 	for _, name := range wanted {
 		condition := meta.FindStatusCondition(have, name)
 		if condition != nil && condition.ObservedGeneration >= generation && condition.Status == metav1.ConditionFalse {
-			return check.Finding{Verdict: check.Broken, Found: fmt.Sprintf("%s is %s (%s): %s", name, condition.Status, condition.Reason, condition.Message)}
+			return check.Finding{Verdict: check.Broken, Found: said(condition), Cause: check.Cause(condition.Reason)}
 		}
 	}
 	for _, name := range wanted {
@@ -31,10 +32,14 @@ func conditions(have []metav1.Condition, generation int64, wanted ...string) che
 		case condition.ObservedGeneration < generation:
 			return check.Finding{Verdict: check.Pending, Found: fmt.Sprintf("condition %s is of generation %d, the object is at %d", name, condition.ObservedGeneration, generation)}
 		case condition.Status != metav1.ConditionTrue:
-			return check.Finding{Verdict: check.Pending, Found: fmt.Sprintf("%s is %s (%s): %s", name, condition.Status, condition.Reason, condition.Message)}
+			return check.Finding{Verdict: check.Pending, Found: said(condition)}
 		}
 	}
 	return check.Finding{Verdict: check.Holds, Found: strings.Join(wanted, ", ")}
+}
+
+func said(c *metav1.Condition) string {
+	return strings.TrimSuffix(fmt.Sprintf("%s is %s (%s): %s", c.Type, c.Status, c.Reason, c.Message), ": ")
 }
 
 // Class judges a GatewayClass: Accepted.
@@ -90,7 +95,8 @@ func othersFault(gw *gatewayv1.Gateway, listeners []gatewayv1.SectionName) strin
 	return fault
 }
 
-// Listener judges one listener of a Gateway: Accepted, ResolvedRefs and Programmed, which only says that another does not hold.
+// Listener judges one listener of a Gateway: Accepted, ResolvedRefs and Programmed, which only says that another does not hold. Where one
+// does not, a condition that is bad when it is True says more; Traefik 3.6 observes it at no generation. See https://gateway-api.sigs.k8s.io/reference/spec/#listenerconditiontype.
 func Listener(gw *gatewayv1.Gateway, name gatewayv1.SectionName) check.Finding {
 	for _, listener := range gw.Status.Listeners {
 		if listener.Name != name {
@@ -98,6 +104,12 @@ func Listener(gw *gatewayv1.Gateway, name gatewayv1.SectionName) check.Finding {
 		}
 		finding := conditions(listener.Conditions, gw.Generation, string(gatewayv1.ListenerConditionAccepted),
 			string(gatewayv1.ListenerConditionResolvedRefs), string(gatewayv1.ListenerConditionProgrammed))
+		for _, bad := range []gatewayv1.ListenerConditionType{gatewayv1.ListenerConditionConflicted, gatewayv1.ListenerConditionOverlappingTLSConfig} {
+			c := meta.FindStatusCondition(listener.Conditions, string(bad))
+			if finding.Fails() && c != nil && c.Status == metav1.ConditionTrue && (c.ObservedGeneration == 0 || c.ObservedGeneration >= gw.Generation) {
+				finding = check.Finding{Verdict: check.Broken, Found: said(c), Cause: check.Cause(c.Reason)}
+			}
+		}
 		finding.Found = "listener " + string(name) + ": " + finding.Found
 		return finding
 	}
@@ -130,6 +142,50 @@ func Attached(route *Route, gateways []gatewayv1.Gateway) check.Finding {
 		ok.Found = finding.Found
 	}
 	return ok
+}
+
+// Admits says of each listener that a route names in its parentRefs which namespaces it takes routes from, where that is not the route's, which
+// has labels; it is empty where all do. It completes a condition NotAllowedByListeners, whose message may be empty. See
+// https://gateway-api.sigs.k8s.io/reference/spec/#routenamespaces.
+func Admits(route *Route, gateways []gatewayv1.Gateway, has map[string]string) string {
+	var all []string
+	for _, ref := range route.Spec.ParentRefs {
+		key := parent(route, ref)
+		gw := find(gateways, key)
+		if key.Kind != "Gateway" || gw == nil {
+			continue
+		}
+		for _, listener := range gw.Spec.Listeners {
+			if key.Section != "" && string(listener.Name) != key.Section || key.Port != 0 && int32(listener.Port) != key.Port {
+				continue
+			}
+			if from := admits(listener.AllowedRoutes, gw.Namespace, route.ID.Namespace, has); from != "" {
+				all = append(all, fmt.Sprintf("listener %s takes routes from %s only", listener.Name, from))
+			}
+		}
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s; Namespace/%s has the labels %s", strings.Join(all, ", "), route.ID.Namespace, labels.Set(has))
+}
+
+// admits says which namespaces a listener takes routes from, empty where one of these is the route's.
+func admits(allowed *gatewayv1.AllowedRoutes, own, namespace string, has map[string]string) string {
+	from := gatewayv1.NamespacesFromSame
+	if allowed != nil && allowed.Namespaces != nil && allowed.Namespaces.From != nil {
+		from = *allowed.Namespaces.From
+	}
+	switch {
+	case from == gatewayv1.NamespacesFromSame && namespace != own:
+		return "its own namespace " + own
+	case from == gatewayv1.NamespacesFromSelector:
+		selector, err := metav1.LabelSelectorAsSelector(allowed.Namespaces.Selector)
+		if err == nil && !selector.Matches(labels.Set(has)) {
+			return "namespaces with the labels " + selector.String()
+		}
+	}
+	return ""
 }
 
 // parentKey is a parentRef with its defaults filled in.

@@ -154,3 +154,48 @@ func TestARouteMustBeAcceptedByEachOfItsParents(t *testing.T) {
 		})
 	}
 }
+
+func TestAListenerThatServesNothingSaysWithWhatItConflicts(t *testing.T) {
+	gw := gatewaysOf(t, web)[0]
+	gw.Generation = 2
+	conflicted := judged(2, "Conflicted")
+	for _, test := range []struct {
+		name        string
+		conditions  []metav1.Condition
+		ok, pending bool
+		message     string
+	}{
+		{"a conflict alone", conflicted, false, false, "listener web: Conflicted is True (Why): because"},
+		{"a conflict beside what does not hold", append(judged(2, "Accepted=False"), conflicted...), false, false, "Conflicted is True"},
+		{"a conflict of no generation", judged(0, "Conflicted"), false, false, "Conflicted is True"},
+		{"a conflict of an older generation", judged(1, "Conflicted"), false, true, "no condition Accepted yet"},
+		{"no conflict", judged(2, "Conflicted=False"), false, true, "no condition Accepted yet"},
+		{"a conflict with one that gives way", append(judged(2, "Accepted", "ResolvedRefs", "Programmed"), judged(2, "Conflicted", "OverlappingTLSConfig")...), true, false, "Programmed"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			gw.Status.Listeners = []gatewayv1.ListenerStatus{{Name: "web", Conditions: test.conditions}}
+			says(t, Listener(&gw, "web"), test.ok, test.pending, test.message)
+		})
+	}
+}
+
+func TestWhichNamespacesAListenerTakesRoutesFromIsSaidWhereItIsNotTheRoutes(t *testing.T) {
+	for allowed, want := range map[string]string{
+		"":                             "listener web takes routes from its own namespace traefik only; Namespace/demo has the labels tenant=no",
+		"{namespaces: {from: All}}":    "",
+		"{namespaces: {from: Same}}":   "listener web takes routes from its own namespace traefik only; Namespace/demo has the labels tenant=no",
+		"{kinds: [{kind: GRPCRoute}]}": "listener web takes routes from its own namespace traefik only; Namespace/demo has the labels tenant=no",
+		"{namespaces: {from: Selector, selector: {matchLabels: {tenant: 'yes'}}}}": "listener web takes routes from namespaces with the labels tenant=yes only; " +
+			"Namespace/demo has the labels tenant=no",
+		"{namespaces: {from: Selector, selector: {matchLabels: {tenant: 'no'}}}}": "",
+		"{namespaces: {from: Selector, selector: {matchLabels: {'a b': 'no'}}}}":  "",
+	} {
+		gw := parse[gatewayv1.Gateway](t, "{metadata: {name: gw, namespace: traefik}, spec: {listeners: [{name: web, port: 8000, protocol: HTTP, allowedRoutes: "+allowed+
+			"}, {name: other, port: 8001, protocol: HTTP}]}}")
+		r := route(t, "hostnames: [a.x]")
+		r.Spec.ParentRefs = parse[[]gatewayv1.ParentReference](t, "[{name: gw, namespace: traefik, sectionName: web}, {name: nowhere}, {kind: Service, group: '', name: s}]")
+		if got := Admits(&r, []gatewayv1.Gateway{gw}, map[string]string{"tenant": "no"}); got != want {
+			t.Errorf("%s: %q", allowed, got)
+		}
+	}
+}

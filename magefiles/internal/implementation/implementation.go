@@ -4,6 +4,7 @@ package implementation
 
 import (
 	"cmp"
+	"net/http"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -26,15 +27,19 @@ type Implementation struct {
 	Workload check.ID
 	// Doors are the ports of the node that lead to its entry points, by these. An entry point's port is that of the listeners it serves.
 	Doors []Door
-	// Unrouted tells whether an answer is the one that it gives for a request no route takes. An application may give the same.
-	Unrouted func(*probe.Answer) bool
 	// Refuses tells whether an answer is the one that it gives in the place of a backend that it cannot ask, or for a filter that it does not have.
 	Refuses func(*probe.Answer) bool
+	// Own tells whether it has written an answer itself, and does not pass it on from a backend.
+	Own func(*probe.Answer) bool
 	// Order is the order in which its matches have precedence.
 	Order gateway.Order
 	// Lacks says what it does with a rule that uses a feature it does not have, and what to write instead; the outcome is empty for one that it
 	// has.
 	Lacks func(gateway.Use) (outcome Outcome, remedy string)
+	// Lists is where its pods say which routers they have. Logged returns what the last line of a pod's log says that is trouble with a route,
+	// or with the rule of that index in it; empty where there is none.
+	Lists  Listing
+	Logged func(log string, route check.ID, rule int) string
 	// Ping is the header of a request that it answers itself, whatever routes there are, and Pong tells whether it has.
 	Ping map[string]string
 	Pong func(*probe.Answer) bool
@@ -65,6 +70,11 @@ func (i *Implementation) NodePort(listener int32) (int32, bool) {
 		}
 	}
 	return 0, false
+}
+
+// Unrouted tells whether an answer is the one that it gives for a request no route takes.
+func (i *Implementation) Unrouted(a *probe.Answer) bool {
+	return a.Status == http.StatusNotFound && i.Own(a)
 }
 
 // Runs tells whether a pod is one of its data plane.

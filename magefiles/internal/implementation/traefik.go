@@ -3,6 +3,7 @@ package implementation
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -19,10 +20,12 @@ var Traefik = &Implementation{
 	Namespace: "traefik", Release: "traefik", Chart: "traefik", TriedChart: "39.0.7", Tried: "v3.6",
 	Workload: check.ID{Kind: "DaemonSet", Namespace: "traefik", Name: "traefik"},
 	Doors:    []Door{{"http", 8000, 80}, {"https", 8443, 443}},
-	Unrouted: goesNotFound,
 	Refuses:  refuses,
+	Own:      writtenByItself,
 	Order:    gateway.Order{Name: "Traefik", Priority: priority},
 	Lacks:    lacks,
+	Lists:    traefikLists,
+	Logged:   loggedByTraefik,
 	// See https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1: Go's HTTP library refuses what it does not know before any route is looked at.
 	Ping: map[string]string{"Expect": "an answer"},
 	Pong: func(a *probe.Answer) bool { return a.Status == http.StatusExpectationFailed },
@@ -109,10 +112,15 @@ func ruleOfCalls(m *gateway.Match) string {
 	return rule
 }
 
-// goesNotFound recognises the 404 of Go's HTTP library, which Traefik gives.
-func goesNotFound(a *probe.Answer) bool {
-	return a.Status == http.StatusNotFound && a.Body == "404 page not found\n" &&
-		a.Header.Get("X-Content-Type-Options") == "nosniff" && a.Header.Get("Server") == ""
+// writtenByItself recognises by the order of its header an answer that Go's HTTP library has finished, as that of Traefik's own answers: the
+// library writes a Date and a Content-Length after what the handler has set, which it sorts. In an answer that is passed on the backend's are
+// among those. Measured on Traefik 3.6.12 for its 404, 500, 502 and 503.
+func writtenByItself(a *probe.Answer) bool {
+	if a.HTTP2 { // a call, which a server of gRPC would answer as one
+		return !a.GRPC() && a.Status >= http.StatusBadRequest
+	}
+	at := slices.Index(a.Order, "Date")
+	return at >= 0 && at+1 < len(a.Order) && a.Order[at+1] == "Content-Length" && (at == 0 || a.Order[at-1] > "Date")
 }
 
 // refuses recognises the 500 that Traefik gives for an HTTPRoute, and for a GRPCRoute its status 14 of gRPC, written as JSON.

@@ -131,6 +131,17 @@ func (c *Client) PodAnswers(ctx context.Context, namespace, pod, scheme string, 
 	return err == nil || errors.As(err, &status) && status.Status().Code < http.StatusInternalServerError
 }
 
+// PodGet returns what a pod answers over http at a port of its own, passed on by the API server as PodAnswers has it; its error is also that of
+// another status than 200.
+func (c *Client) PodGet(ctx context.Context, namespace, pod string, port int32, path string) ([]byte, error) {
+	return c.core.RESTClient().Get().RequestURI(fmt.Sprintf("/api/v1/namespaces/%s/pods/%s:%d/proxy%s", namespace, pod, port, path)).DoRaw(ctx)
+}
+
+// PodLog returns the last lines of the log of a pod's container.
+func (c *Client) PodLog(ctx context.Context, namespace, pod, container string, lines int64) ([]byte, error) {
+	return c.core.Pods(namespace).GetLogs(pod, &corev1.PodLogOptions{Container: container, TailLines: &lines}).DoRaw(ctx)
+}
+
 // Patient returns a copy of cfg whose requests end when ctx does, whoever makes them, and are sent again for as long while the API
 // server cannot be reached: a server that restarts costs time, not the run. What the server warns of is given to warn, and that it is
 // waited for.

@@ -7,6 +7,8 @@ import "time"
 const (
 	// Request bounds one request: the gateway and its backends are on this machine.
 	Request = 5 * time.Second
+	// Body is how much longer than its header an answer's body is read: a stream of events has no end.
+	Body = time.Second
 	// OwnAnswer bounds a request that the gateway answers itself.
 	OwnAnswer = 2 * time.Second
 	// RoutesServed is how long Traefik may take to serve routes that it has accepted, and a changed Service's pods to take requests.

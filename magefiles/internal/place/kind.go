@@ -58,6 +58,24 @@ func (k *Kind) PodAnswers(ctx context.Context, namespace, pod, scheme string, po
 	return err == nil && client.PodAnswers(ctx, namespace, pod, scheme, port)
 }
 
+// PodGet asks a pod through the API server.
+func (k *Kind) PodGet(ctx context.Context, namespace, pod string, port int32, path string) ([]byte, error) {
+	client, err := k.Client()
+	if err != nil {
+		return nil, err
+	}
+	return client.PodGet(ctx, namespace, pod, port, path)
+}
+
+// PodLog reads a log through the API server.
+func (k *Kind) PodLog(ctx context.Context, namespace, pod, container string, lines int64) ([]byte, error) {
+	client, err := k.Client()
+	if err != nil {
+		return nil, err
+	}
+	return client.PodLog(ctx, namespace, pod, container, lines)
+}
+
 // Kubectl is a command with the cluster's context, and the kubeconfig where it is not the one that kubectl reads.
 func (k *Kind) Kubectl(arguments string) string {
 	command := "kubectl"

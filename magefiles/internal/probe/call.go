@@ -48,7 +48,7 @@ func (c *Client) Call(ctx context.Context, url string, header map[string]string,
 		return nil, withoutPort(err)
 	}
 	maps.Copy(resp.Header, resp.Trailer)
-	answer := &Answer{Status: resp.StatusCode, Header: resp.Header, Body: string(body), URL: url}
+	answer := &Answer{Status: resp.StatusCode, Header: resp.Header, Body: string(body), URL: url, HTTP2: true}
 	if text := echoed(body); answer.GRPC() && text != "" {
 		answer.Body = text
 	}

@@ -98,11 +98,11 @@ func TestAnEchoOfACallSaysWhichPodGotWhat(t *testing.T) {
 	if echo := answer.Echo(); echo == nil || echo.Pod != "echo-1" || echo.Path != "/e.E/Echo" || echo.Host != "g.x" || echo.Header.Get("X-Set") != "v" || len(echo.Header) != 2 {
 		t.Errorf("%+v of %q", echo, answer.Body)
 	}
-	if answer.Field("Hostname") != "echo-1" || answer.Field("X-Forwarded-For") != "10.0.0.1" {
+	if got := answer.Echo().Header.Get("X-Forwarded-For"); got != "10.0.0.1" {
 		t.Errorf("%q", answer.Body)
 	}
 	for _, path := range []string{"/other", "/number", "/cut", "/none"} {
-		if answer, err := New().Call(t.Context(), url+path, nil, true); err != nil || answer.Echo() != nil || answer.Field("Hostname") != "" {
+		if answer, err := New().Call(t.Context(), url+path, nil, true); err != nil || answer.Echo() != nil {
 			t.Errorf("%s: %v %+v", path, err, answer)
 		}
 	}

@@ -10,10 +10,10 @@ import (
 
 // An Echo is a request as an application that repeats it in its answer got it.
 type Echo struct {
-	// Pod is the application's hostname or pod.
-	Pod        string
-	Path, Host string
-	Header     http.Header
+	// Pod is the hostname of the application's pod, or where a Namespace is given, the pod's name.
+	Pod, Namespace string
+	Path, Host     string
+	Header         http.Header
 }
 
 // Echo returns the request that the answer's body repeats as whoami or echo-basic do, nil where it is no such body as a whole. See
@@ -31,7 +31,9 @@ func (a *Answer) Echo() *Echo {
 	if err != nil {
 		return nil
 	}
-	return &Echo{a.Field("Hostname"), got.URL.Path, got.Host, got.Header}
+	_, pod, _ := strings.Cut("\n"+head, "\nHostname: ")
+	pod, _, _ = strings.Cut(pod, "\n")
+	return &Echo{pod, "", got.URL.Path, got.Host, got.Header}
 }
 
 func (a *Answer) echoBasic() *Echo {
@@ -46,5 +48,5 @@ func (a *Answer) echoBasic() *Echo {
 	if err != nil {
 		return nil
 	}
-	return &Echo{body.Pod, path.Path, body.Host, body.Headers}
+	return &Echo{body.Pod, body.Namespace, path.Path, body.Host, body.Headers}
 }

@@ -12,8 +12,8 @@ const (
 )
 
 func TestAnApplicationThatRepeatsTheRequestShowsWhatItGot(t *testing.T) {
-	want := &Echo{"web-1", "/api/x", "in.x", http.Header{"X-Add": {"one", "two"}}}
-	for _, body := range []string{whoami, "Name: shop\n" + whoami, basic} {
+	for body, namespace := range map[string]string{whoami: "", "Name: shop\n" + whoami: "", basic: "demo"} {
+		want := &Echo{"web-1", namespace, "/api/x", "in.x", http.Header{"X-Add": {"one", "two"}}}
 		if got := (&Answer{Body: body}).Echo(); !reflect.DeepEqual(got, want) {
 			t.Errorf("%s\n%+v", body, got)
 		}

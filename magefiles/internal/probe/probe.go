@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"strings"
 	"time"
 
@@ -24,9 +25,12 @@ type Client struct {
 // maxBody is how much of an answer is read; what a proof looks for is at its beginning.
 const maxBody = 64 << 10
 
-// New returns a client. It takes any certificate: a learner's is self-signed.
+// New returns a client. It takes any certificate.
 func New() *Client {
-	calls := loopback()
+	requests, calls := transport(), transport()
+	requests.DialContext, requests.DialTLSContext = recorded(dialLoopback), recorded(secured(dialLoopback))
+	calls.DialContext = dialLoopback
+	calls.TLSClientConfig = &tls.Config{InsecureSkipVerify: true}
 	calls.Protocols = new(http.Protocols)
 	calls.Protocols.SetHTTP2(true)
 	calls.Protocols.SetUnencryptedHTTP2(true)
@@ -34,31 +38,30 @@ func New() *Client {
 		return &http.Client{Transport: transport, Timeout: limits.Request,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	}
-	return &Client{client(loopback()), client(calls)}
+	return &Client{client(requests), client(calls)}
 }
 
-func loopback() *http.Transport {
-	dialer := &net.Dialer{Timeout: limits.Request}
-	return &http.Transport{
-		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			_, port, err := net.SplitHostPort(address)
-			if err != nil {
-				return nil, err
-			}
-			return dialer.DialContext(ctx, network, "127.0.0.1:"+port)
-		},
-		TLSClientConfig:     &tls.Config{InsecureSkipVerify: true},
-		MaxIdleConnsPerHost: 4,
-		MaxIdleConns:        64,
-		IdleConnTimeout:     time.Second,
+func transport() *http.Transport {
+	return &http.Transport{MaxIdleConnsPerHost: 4, MaxIdleConns: 64, IdleConnTimeout: time.Second}
+}
+
+func dialLoopback(ctx context.Context, network, address string) (net.Conn, error) {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
 	}
+	dialer := &net.Dialer{Timeout: limits.Request}
+	return dialer.DialContext(ctx, network, "127.0.0.1:"+port)
 }
 
 // An Answer is what came back for a request.
 type Answer struct {
 	Status int
 	Header http.Header
-	// Body is the answer's beginning, at most 64 KiB.
+	// Order has the names of Header as they came. Of an answer by HTTP/2 it is not known.
+	Order []string
+	HTTP2 bool
+	// Body is the answer's beginning: at most 64 KiB, and of one that does not end, such as a stream of events, what came in limits.Body.
 	Body string
 	// URL is the one that answered at last, after redirects within the host.
 	URL string
@@ -67,31 +70,52 @@ type Answer struct {
 // Get sends a request with the given header, following redirects only where follow is set and only within the host.
 func (c *Client) Get(ctx context.Context, method, url string, header map[string]string, follow bool) (*Answer, error) {
 	for range 5 {
-		req, err := http.NewRequestWithContext(ctx, method, url, nil)
-		if err != nil {
-			return nil, err
-		}
-		for name, value := range header {
-			req.Header.Set(name, value)
-		}
-		resp, err := c.http.Do(req)
+		answer, next, err := c.once(ctx, method, url, header)
 		if err != nil {
 			return nil, withoutPort(err)
 		}
-		body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
-		_ = resp.Body.Close()
-		if err != nil {
-			return nil, withoutPort(err)
+		if !follow || next == "" {
+			return answer, nil
 		}
-		next, err := resp.Location()
-		if !follow || err != nil || resp.StatusCode/100 != 3 || next.Hostname() != req.URL.Hostname() {
-			return &Answer{Status: resp.StatusCode, Header: resp.Header, Body: string(body), URL: url}, nil
-		}
-		next.Host = req.URL.Host // a server behind the gateway does not know the port on this machine
-		url = next.String()
+		url = next
 	}
 	return nil, fmt.Errorf("%s redirects in a circle", url)
 }
+
+// once sends a request, and returns beside the answer where it redirects to within the host.
+func (c *Client) once(ctx context.Context, method, url string, header map[string]string) (answer *Answer, next string, err error) {
+	var conn *recorder
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(got httptrace.GotConnInfo) { conn, _ = got.Conn.(*recorder) }})
+	req, err := http.NewRequestWithContext(ctx, method, url, nil)
+	if err != nil {
+		return nil, "", err
+	}
+	for name, value := range header {
+		req.Header.Set(name, value)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, "", err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	answer = &Answer{Status: resp.StatusCode, Header: resp.Header, Order: conn.names(), URL: url}
+	defer time.AfterFunc(limits.Body, func() { cancel(errGoesOn) }).Stop()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
+	if err != nil && !errors.Is(context.Cause(ctx), errGoesOn) {
+		return nil, "", err
+	}
+	answer.Body = string(body)
+	if to, err := resp.Location(); err == nil && resp.StatusCode/100 == 3 && to.Hostname() == req.URL.Hostname() {
+		to.Host = req.URL.Host // a server behind the gateway does not know the port on this machine
+		next = to.String()
+	}
+	return answer, next, nil
+}
+
+// errGoesOn ends the reading of a body.
+var errGoesOn = errors.New("the answer does not end")
 
 // withoutPort leaves the connection's own port out of an error, as it is new each time.
 func withoutPort(err error) error {
@@ -100,16 +124,6 @@ func withoutPort(err error) error {
 		return fmt.Errorf("%s 127.0.0.1: %w", network.Op, network.Err)
 	}
 	return err
-}
-
-// Field returns the value of a line "name: value" in a body such as whoami's, empty where there is none.
-func (a *Answer) Field(name string) string {
-	for line := range strings.Lines(a.Body) {
-		if key, value, ok := strings.Cut(line, ":"); ok && strings.EqualFold(strings.TrimSpace(key), name) {
-			return strings.TrimSpace(value)
-		}
-	}
-	return ""
 }
 
 // HTML tells whether the answer is a page.

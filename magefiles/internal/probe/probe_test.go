@@ -7,6 +7,9 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -169,7 +172,7 @@ func TestAnErrorReadsTheSameEveryTime(t *testing.T) {
 func TestWhatCannotBeSentIsAnError(t *testing.T) {
 	port := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("it was sent") })
 	for _, request := range []struct{ method, url string }{
-		{"GET", "http://shop.localhost:" + port + "/%zz"}, {"A B", "http://shop.localhost:" + port + "/"}, {"GET", "ftp://shop.localhost:" + port + "/"},
+		{"GET", "https://shop.localhost:" + port + "/"}, {"GET", "http://shop.localhost:" + port + "/%zz"}, {"A B", "http://shop.localhost:" + port + "/"}, {"GET", "ftp://shop.localhost:" + port + "/"},
 	} {
 		if answer, err := New().Get(t.Context(), request.method, request.url, nil, false); err == nil {
 			t.Errorf("%v: %+v", request, answer)
@@ -182,14 +185,49 @@ func TestWhatCannotBeSentIsAnError(t *testing.T) {
 	}
 }
 
-func TestAFieldIsFoundByItsNameInAnyCase(t *testing.T) {
-	answer := Answer{Body: "Hostname: whoami-1\r\nIP: 10.0.0.1\nGET / HTTP/1.1\nx-forwarded-host: a:80\nEmpty:\nhostname: second"}
-	for name, want := range map[string]string{
-		"Hostname": "whoami-1", "hostname": "whoami-1", "X-Forwarded-Host": "a:80", "Empty": "", "Host": "", "GET / HTTP/1.1": "",
+func TestTheOrderOfAnAnswersHeaderTellsOneThatIsPassedOnFromTheServersOwn(t *testing.T) {
+	backend := httptest.NewServer(http.NotFoundHandler())
+	defer backend.Close()
+	to, _ := url.Parse(backend.URL)
+	for _, test := range []struct {
+		name string
+		own  http.Handler
+		want []string
+	}{
+		{"its own", http.NotFoundHandler(), []string{"Content-Type", "X-Content-Type-Options", "Date", "Content-Length"}},
+		{"passed on", httputil.NewSingleHostReverseProxy(to), []string{"Content-Length", "Content-Type", "Date", "X-Content-Type-Options"}},
+		{"after an early hint", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusEarlyHints)
+			http.NotFound(w, r)
+		}), []string{"Content-Type", "X-Content-Type-Options", "Date", "Content-Length"}},
+		{"longer than what is kept", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("X-Long", strings.Repeat("a", maxHead))
+		}), nil},
 	} {
-		if got := answer.Field(name); got != want {
-			t.Errorf("%s is %q, want %q", name, got, want)
+		port, client := serve(t, test.own.ServeHTTP), New()
+		for range 2 { // on one connection
+			answer, err := client.Get(t.Context(), "GET", "http://shop.localhost:"+port+"/", nil, false)
+			if err != nil || !slices.Equal(answer.Order, test.want) {
+				t.Errorf("%s: %+v %v", test.name, answer, err)
+			}
 		}
+	}
+	secure := httptest.NewTLSServer(http.NotFoundHandler())
+	defer secure.Close()
+	if answer, err := New().Get(t.Context(), "GET", "https://shop.localhost:"+portOf(t, secure)+"/", nil, false); err != nil || len(answer.Order) != 4 {
+		t.Errorf("%+v %v", answer, err)
+	}
+}
+
+func TestAnAnswerWithoutAnEndIsReadForAWhile(t *testing.T) {
+	port := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, "data: 0\n\n")
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	})
+	answer, err := New().Get(t.Context(), "GET", "http://shop.localhost:"+port+"/", nil, false)
+	if err != nil || answer.Status != http.StatusOK || answer.Body != "data: 0\n\n" {
+		t.Errorf("%+v, %v", answer, err)
 	}
 }
 

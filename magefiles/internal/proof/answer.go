@@ -21,8 +21,10 @@ const (
 	NoAnswer check.Cause = "no-answer"
 	// NoRoute: the implementation has no route for it.
 	NoRoute check.Cause = "no-route"
-	// ServerError: the answer's status is 5xx.
+	// ServerError: the implementation answers with a 5xx in the place of the backend.
 	ServerError check.Cause = "server-error"
+	// Failure: the backend itself answers with a 5xx.
+	Failure check.Cause = "failure"
 	// WrongAnswer: an answer other than the rule's backend, redirect or page would give.
 	WrongAnswer check.Cause = "wrong-answer"
 	// WrongPod: a pod answered that is none of the backends'.
@@ -62,7 +64,7 @@ func (p *Proof) judge(ctx context.Context, request gateway.Request, answer *prob
 	switch {
 	case problem.Verdict == check.Unknown:
 		return problem
-	case problem.Fails() && (problem.Cause != ServerError || len(request.Backends) < 2):
+	case problem.Fails() && (!failed(problem) || len(request.Backends) < 2):
 		return mayStart(problem, answer, request, s, time.Now())
 	case request.Redirect != nil:
 		if finding := redirected(request, answer); finding.Fails() {
@@ -70,15 +72,15 @@ func (p *Proof) judge(ctx context.Context, request gateway.Request, answer *prob
 		}
 		return p.follow(ctx, request, answer.Header.Get("Location"), s)
 	case request.Taker != nil && isCall(request.Taker.Route) && !request.GRPC() && answer.GRPC():
-		return because(Precedence, "%s, as %s takes the request: %s", saidOf(answer), request.Taker, request.Taker.Why)
-	case answer.Field("Hostname") == "" && request.Taker != nil:
+		return because(Precedence, "%s, as %s takes the request: %s", looksOf(answer), request.Taker, request.Taker.Why)
+	case s.podIn(answer) == "" && request.Taker != nil:
 		return check.Finding{Verdict: check.Unknown, Found: fmt.Sprintf("%d, and whose answer that is cannot be seen: %s may have taken the request, as %s",
 			answer.Status, request.Taker, request.Taker.Why)}
 	case s.dead(request, answer) != nil:
 		return because(PodMissing, "%s has no ready pod, and yet a share of the requests", s.dead(request, answer))
 	case len(request.Backends) > 1:
 		return p.proveShares(ctx, request, answer, problem, s)
-	case answer.Field("Hostname") == "":
+	case s.podIn(answer) == "":
 		return holds("%s", saidOf(answer))
 	}
 	return p.provePods(ctx, request, answer, s)
@@ -89,7 +91,7 @@ func (p *Proof) judge(ctx context.Context, request gateway.Request, answer *prob
 func (s *Snapshot) dead(request gateway.Request, answer *probe.Answer) *gateway.Backend {
 	for i := range request.Backends {
 		behind := s.behind(request.Backends[i])
-		if len(request.Backends) > 1 && (behind.listed || nameIn(answer) != "") && len(behind.ready)+behind.others == 0 {
+		if len(request.Backends) > 1 && (behind.listed || s.podIn(answer) != "") && len(behind.ready)+behind.others == 0 {
 			return &request.Backends[i]
 		}
 	}
@@ -137,19 +139,25 @@ func (p *Proof) ask(ctx context.Context, request gateway.Request) (*probe.Answer
 	case err != nil:
 		return nil, because(NoAnswer, "no answer: %v", err)
 	case request.Redirect != nil:
-	case p.Unrouted(answer) && p.ownBackend(request):
-		return answer, check.Finding{Verdict: check.Unknown, Found: fmt.Sprintf("%d, which %s gives for a request without a route, and its own pages for one that they do not know", answer.Status, p.Name)}
 	case p.Unrouted(answer):
 		return answer, because(NoRoute, "%d from %s: it has no such route", answer.Status, p.Name)
-	case answer.Status >= 500:
+	case answer.Status >= 500 && p.Own(answer):
 		return answer, because(ServerError, "%d %s instead of an answer of %s", answer.Status, http.StatusText(answer.Status), backends(request))
 	case request.GRPC():
 		return answer, p.called(request, answer)
+	case answer.Status >= 500:
+		return answer, because(Failure, "%d %s: an answer of %s, not %s's own", answer.Status, http.StatusText(answer.Status), backends(request), p.Name)
+	case answer.Status >= 400 && p.Own(answer):
+		return answer, check.Finding{Verdict: check.Unknown,
+			Found: fmt.Sprintf("%d %s from %s itself: what %s answers is not known", answer.Status, http.StatusText(answer.Status), p.Name, backends(request))}
 	case p.page(request) != "" && request.Path == "/" && request.Taker == nil && (answer.Status != http.StatusOK || !answer.HTML()):
 		return answer, because(WrongAnswer, "%d %s from %s, expected 200 and the dashboard's page", answer.Status, answer.Header.Get("Content-Type"), answer.URL)
 	}
 	return answer, check.Finding{Verdict: check.Holds}
 }
+
+// failed tells whether the answer to a request was a 5xx.
+func failed(f check.Finding) bool { return f.Cause == ServerError || f.Cause == Failure }
 
 // page is the path of what a person opens behind the request, empty where the implementation has no page there.
 func (p *Proof) page(request gateway.Request) string {
@@ -160,9 +168,6 @@ func (p *Proof) page(request gateway.Request) string {
 	}
 	return ""
 }
-
-// ownBackend tells whether the implementation itself is the backend.
-func (p *Proof) ownBackend(request gateway.Request) bool { return p.page(request) != "" }
 
 // Open returns the address that a person opens: the page's rather than the root, which only leads there.
 func (p *Proof) Open(request gateway.Request) string {
@@ -182,16 +187,19 @@ func (p *Proof) provePods(ctx context.Context, request gateway.Request, answer *
 	expected := slices.Concat(pods...)
 	switch {
 	case !known:
-		return holds("%s: answered by %q; not all of its endpoints are pods, so whose name that is is not known", backends(request), answer.Field("Hostname"))
+		return holds("%s: answered by %q; not all of its endpoints are pods, so whose name that is is not known", backends(request), s.podIn(answer))
 	case len(expected) == 0:
 		return because(PodMissing, "%s has no ready pod, and yet a share of the requests", backends(request))
-	case !p.passed(answer):
+	case !passed(answer):
 		return p.notPassed()
 	}
 	seen := map[string]bool{}
 	for sent := 1; ; sent++ {
-		pod := answer.Field("Hostname")
-		if !slices.Contains(expected, pod) {
+		pod := s.podIn(answer)
+		switch {
+		case pod == "":
+			return holds("%s; not every answer says which pod it is from", saidOf(answer))
+		case !slices.Contains(expected, pod):
 			return p.wrongPod(pod, request, expected, s)
 		}
 		seen[pod] = true
@@ -210,8 +218,9 @@ func (p *Proof) provePods(ctx context.Context, request gateway.Request, answer *
 }
 
 // passed tells whether an application that repeats the request's headers got it through a gateway.
-func (p *Proof) passed(answer *probe.Answer) bool {
-	return slices.ContainsFunc([]string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"}, func(header string) bool { return answer.Field(header) != "" })
+func passed(answer *probe.Answer) bool {
+	return slices.ContainsFunc([]string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"},
+		func(header string) bool { return answer.Echo().Header.Get(header) != "" })
 }
 
 func (p *Proof) notPassed() check.Finding {
@@ -259,7 +268,7 @@ func (p *Proof) proveItself(ctx context.Context, request gateway.Request) check.
 	case aside:
 		return because(Stranger, "%d where %s answers itself: something else listens on the port", answer.Status, p.Name)
 	case !p.Unrouted(answer):
-		return because(Stranger, "%d where %s answers 404: something else listens on the port, or a route nobody knows of takes every host", answer.Status, p.Name)
+		return because(Stranger, "%d where %s answers 404 itself: something else listens on the port, or a route nobody knows of takes every host", answer.Status, p.Name)
 	}
 	return holds("%d from %s, as no route has this host", answer.Status, p.Name)
 }

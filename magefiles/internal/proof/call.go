@@ -47,9 +47,9 @@ func (p *Proof) called(request gateway.Request, answer *probe.Answer) check.Find
 	case p.Refuses(answer):
 		return because(ServerError, "%s's own UNAVAILABLE instead of an answer of %s", p.Name, backends(request))
 	case code == unavailable:
-		return because(ServerError, "%s instead of an answer of %s", saidOf(answer), backends(request))
+		return because(ServerError, "%s instead of an answer of %s", looksOf(answer), backends(request))
 	case !ok:
-		return because(WrongAnswer, "%s, which is no answer of gRPC, instead of one of %s", saidOf(answer), backends(request))
+		return because(WrongAnswer, "%s, which is no answer of gRPC, instead of one of %s", looksOf(answer), backends(request))
 	}
 	return check.Finding{Verdict: check.Holds}
 }
@@ -69,7 +69,7 @@ func (p *Proof) named(ctx context.Context, request gateway.Request, answer *prob
 	if taker == nil || taker.Route != request.Route || taker.Rule != request.Rule || taker.Index != request.Match {
 		return request, answer
 	}
-	if said, problem := p.ask(ctx, echo); !problem.Fails() && nameIn(said) != "" {
+	if said, problem := p.ask(ctx, echo); !problem.Fails() && s.podIn(said) != "" {
 		return echo, said
 	}
 	return request, answer

@@ -24,9 +24,32 @@ type Explanation struct {
 	Losses []gateway.Loss
 	// Specified is the match that the specification gives the request to, nil where that is the winner.
 	Specified *gateway.Match
+	// Listeners are those of the Gateways, with why they do not take it.
+	Listeners []gateway.Hearing
+	// Filters are the types of those of the winner's rule, and Backends where it sends the request.
+	Filters  []string
+	Backends []Backing
+	// Choice is what the data plane's own list of routers says of the winner; nil without a cluster.
+	Choice *check.Finding
+	// Nearest are the matches that miss the request by the least, where none takes it.
+	Nearest []gateway.Miss
+	// Unsent says why the request is not sent, though there is a cluster; empty where it is.
+	Unsent string
 	// Hops is what was found of its way through the cluster, as far as the first hop that is broken; none without a cluster.
 	Hops []check.Result
 }
+
+// A Backing is a Service that a rule sends requests to.
+type Backing struct {
+	gateway.Backend
+	// Weight is its share, of Sum.
+	Weight, Sum int32
+	// Ready is how many ready endpoints it has, -1 without a cluster.
+	Ready int
+}
+
+// mostNear bounds the matches that are said to be near.
+const mostNear = 3
 
 // Explain says what becomes of a request, of which Method, Header and the URL's parts count. s is the cluster's state, nil where there is
 // none: then the manifests alone decide, and nothing is sent. Nor is a request whose method may change something.
@@ -35,10 +58,11 @@ func (p *Proof) Explain(ctx context.Context, request gateway.Request, s *Snapsho
 	if s != nil {
 		routes, gateways = p.served(s), p.known(s)
 	}
-	e := Explanation{Request: request}
-	e.Winner, e.Tied, e.Losses = gateway.Compile(routes, gateways, p.Order).Match(request)
+	e, table := Explanation{Request: request, Listeners: gateway.Hear(request, gateways)}, gateway.Compile(routes, gateways, p.Order)
+	e.Winner, e.Tied, e.Losses = table.Match(request)
 	slices.SortStableFunc(e.Losses, func(a, b gateway.Loss) int { return rankOf(a) - rankOf(b) })
 	if e.Winner == nil {
+		e.Nearest = table.Nearest(request, mostNear, p.reach)
 		return e
 	}
 	specified, disputed, _ := gateway.Compile(routes, gateways, gateway.Order{}).Match(request)
@@ -47,7 +71,14 @@ func (p *Proof) Explain(ctx context.Context, request gateway.Request, s *Snapsho
 	}
 	taken := e.Winner.Taking(request)
 	taken.Unproven = ""
-	if !taken.Harmless() || s == nil {
+	e.Filters, e.Backends = filterTypes(routes, e.Winner), backing(taken, s)
+	if s == nil {
+		return e
+	}
+	choice := p.chosen(ctx, e.Winner, taken, s)
+	e.Choice = &choice
+	if !taken.Harmless() {
+		e.Unsent = "a " + request.Method + " might change something in the application"
 		return e
 	}
 	finding := p.prove(ctx, taken, s)
@@ -58,6 +89,38 @@ func (p *Proof) Explain(ctx context.Context, request gateway.Request, s *Snapsho
 		}
 	}
 	return e
+}
+
+// filterTypes are those of the rule of a match, in their order.
+func filterTypes(routes []gateway.Route, m *gateway.Match) []string {
+	var types []string
+	for i := range routes {
+		if routes[i].ID != m.Route || m.Rule >= len(routes[i].Spec.Rules) {
+			continue
+		}
+		for _, filter := range routes[i].Spec.Rules[m.Rule].Filters {
+			types = append(types, string(filter.Type))
+		}
+	}
+	return types
+}
+
+// backing are the Services of a request with their shares, and as far as s is given, with their endpoints.
+func backing(request gateway.Request, s *Snapshot) []Backing {
+	sum := int32(0)
+	for _, weight := range request.Weights {
+		sum += weight
+	}
+	var all []Backing
+	for i, backend := range request.Backends {
+		b := Backing{backend, request.Weights[i], sum, -1}
+		if s != nil {
+			behind := s.behind(backend)
+			b.Ready = len(behind.ready) + behind.others
+		}
+		all = append(all, b)
+	}
+	return all
 }
 
 func rankOf(loss gateway.Loss) int {

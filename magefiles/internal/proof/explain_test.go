@@ -1,8 +1,11 @@
 package proof
 
 import (
+	"slices"
 	"strings"
 	"testing"
+
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"kindgate/magefiles/internal/check"
 	"kindgate/magefiles/internal/gateway"
@@ -85,7 +88,8 @@ func TestAMethodThatMayChangeSomethingIsNotSent(t *testing.T) {
 		t.Fatal(request, err)
 	}
 	s, _ := w.take(t.Context())
-	if e := w.proof.Explain(t.Context(), request, s); e.Winner == nil || len(e.Hops) != 0 || len(w.gateway.asked) != 0 {
+	if e := w.proof.Explain(t.Context(), request, s); e.Winner == nil || len(e.Hops) != 0 || len(w.gateway.asked) != 0 ||
+		e.Unsent != "a POST might change something in the application" {
 		t.Errorf("%+v", e)
 	}
 }
@@ -109,5 +113,50 @@ func TestWhatIsNoRequestToTheGatewayIsSaid(t *testing.T) {
 	}
 	if _, err := w.proof.Asked("https://shop.localhost/", "GET", nil); err == nil {
 		t.Error("nothing leads to HTTPS")
+	}
+}
+
+func TestAnExplanationHasTheListenersFiltersAndBackendsOfTheRequest(t *testing.T) {
+	w := whole(t)
+	rule := &w.proof.Routes[0].Spec.Rules[0]
+	*rule = parse[gatewayv1.HTTPRouteRule](t, `{filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: x, value: v}]}}],
+		backendRefs: [{name: shop, port: 80, weight: 9}, {name: cart, port: 81}]}`)
+	shop9 := gateway.Backend{Namespace: "demo", Name: "shop", Port: 80}
+	cart1 := gateway.Backend{Namespace: "demo", Name: "cart", Port: 81}
+	for alone, ready := range map[bool][]int{true: {-1, -1}, false: {2, 1}} {
+		e := w.explained(t, shop, alone)
+		if !slices.Equal(e.Backends, []Backing{{shop9, 9, 10, ready[0]}, {cart1, 1, 10, ready[1]}}) || !slices.Equal(e.Filters, []string{"RequestHeaderModifier"}) ||
+			len(e.Listeners) != 1 || e.Listeners[0].Listener.String() != "Gateway/traefik/gw, listener web" || e.Listeners[0].Why != "" {
+			t.Errorf("%+v", e)
+		}
+	}
+}
+
+func TestTheDataPlanesOwnChoiceIsComparedWithTheMatchThatIsSaidToTakeTheRequest(t *testing.T) {
+	for routers, want := range map[string]struct {
+		verdict check.Verdict
+		found   string
+	}{
+		router("shop", 0, 16, ""):                            {check.Holds, "httproute-demo-shop-gw-traefik-gw-ep-web-0-0abc@kubernetesgateway, priority 16: Host(x)"},
+		router("shop", 0, 17, ""):                            {check.Warns, "no router for the match with the priority 16; of its rule it has: httproute-demo-shop-gw-traefik-gw-ep-web-0-0abc@kubernetesgateway has the priority 17"},
+		router("shop", 0, 16, `, "error": ["bad"]`):          {check.Warns, "@kubernetesgateway does not work: bad"},
+		router("shop", 1, 16, ""):                            {check.Warns, "of its rule it has: none at all"},
+		router("shop", 0, 16, `, "tls": {"options": "x"}`):   {check.Warns, "none at all"},
+		router("shop-gw-other", 0, 16, "") + "no more of it": {check.Unknown, "no list of routers"},
+		"": {check.Unknown, "its list of routers cannot be read: connection refused"},
+	} {
+		w := whole(t)
+		w.place.routers = routers
+		if e := w.explained(t, shop, false); e.Choice == nil || e.Choice.Verdict != want.verdict || !strings.Contains(e.Choice.Found, want.found) {
+			t.Errorf("%s: %+v", routers, e.Choice)
+		}
+	}
+}
+
+func TestForARequestThatNothingTakesTheNearestMatchesAreSaid(t *testing.T) {
+	w := whole(t)
+	e := w.explained(t, "http://shob.localhost:8080/", true)
+	if len(e.Nearest) != 1 || e.Nearest[0].Match.Route.Name != "shop" {
+		t.Errorf("%+v", e.Nearest)
 	}
 }

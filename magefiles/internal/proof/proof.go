@@ -39,6 +39,9 @@ type Place interface {
 	LookAtPorts() string
 	// PodAnswers tells whether a pod answers at a port of its own, asked past the ports of this machine and of the node.
 	PodAnswers(ctx context.Context, namespace, pod, scheme string, port int32) bool
+	// PodGet returns what a pod answers over http at a port of its own, asked in the same way, and PodLog the last lines of a container's log.
+	PodGet(ctx context.Context, namespace, pod string, port int32, path string) ([]byte, error)
+	PodLog(ctx context.Context, namespace, pod, container string, lines int64) ([]byte, error)
 	// Kubectl is a command for the cluster, of kubectl's arguments.
 	Kubectl(arguments string) string
 }
@@ -127,7 +130,11 @@ func judgeGateway(s *Snapshot, id check.ID, listeners []gatewayv1.SectionName) c
 func judgeRoute(s *Snapshot, id check.ID) check.Finding {
 	for _, route := range s.routes() {
 		if route.ID == id {
-			return gateway.Attached(&route, s.Gateways)
+			finding := gateway.Attached(&route, s.Gateways)
+			if finding.Cause == check.Cause(gatewayv1.RouteReasonNotAllowedByListeners) {
+				finding.Found += s.notAdmitted(&route)
+			}
+			return finding
 		}
 	}
 	return absent()

@@ -1,6 +1,7 @@
 package proof
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -22,6 +23,7 @@ type tally struct {
 	sent     int
 	failed   map[string]int  // how many of them with which status 5xx, or of gRPC
 	failure  *probe.Answer   // the last of these
+	cause    check.Cause     // and why it is one
 	pods     map[string]bool // those that answered
 	nameless *probe.Answer   // one that does not say whose it is
 }
@@ -39,16 +41,16 @@ func (p *Proof) proveShares(ctx context.Context, request gateway.Request, answer
 	}
 	t := tally{failed: map[string]int{}, pods: map[string]bool{}}
 	for t.sent = 1; ; t.sent++ {
-		switch pod := nameIn(answer); {
-		case problem.Cause == ServerError:
+		switch pod := s.podIn(answer); {
+		case failed(problem):
 			t.failed[statusOf(answer)]++
-			t.failure = answer
+			t.failure, t.cause = answer, problem.Cause
 		case problem.Fails():
 			problem.Found = fmt.Sprintf("%s (request %d)", problem.Found, t.sent)
 			return problem
 		case pod == "" || !known:
 			t.nameless = answer
-		case !p.passed(answer):
+		case !passed(answer):
 			return p.notPassed()
 		case !slices.Contains(pods, pod):
 			return p.wrongPod(pod, request, pods, s)
@@ -82,7 +84,11 @@ func (t tally) verdict(request gateway.Request, expected [][]string, pods int, s
 		for _, status := range slices.Sorted(maps.Keys(t.failed)) {
 			shares = append(shares, fmt.Sprintf("%d of %d requests answered %s", t.failed[status], t.sent, status))
 		}
-		problem := because(ServerError, "%s instead of an answer of %s", strings.Join(shares, ", "), backends(request))
+		format := "%s instead of an answer of %s"
+		if t.cause == Failure {
+			format = "%s, by %s"
+		}
+		problem := because(t.cause, format, strings.Join(shares, ", "), backends(request))
 		return mayStart(problem, t.failure, request, s, time.Now())
 	case t.nameless != nil && tooFew:
 		return check.Finding{Verdict: check.Unknown, Found: fmt.Sprintf("%d in %d requests, which need not have met %s", t.nameless.Status, t.sent, smallest(request))}
@@ -121,17 +127,38 @@ func (s *Snapshot) podsOf(request gateway.Request) (pods [][]string, known bool)
 	return pods, known
 }
 
+// saidOf says of an answer what does not tell which pod it is from.
 func saidOf(answer *probe.Answer) string {
+	said := looksOf(answer)
+	switch {
+	case answer.GRPC():
+		return said
+	case answer.Status >= 400:
+		said += ", the application's own"
+	}
+	return "answered: " + said
+}
+
+// looksOf are an answer's status and content type, or its status of gRPC.
+func looksOf(answer *probe.Answer) string {
 	if code, ok := answer.GRPCStatus(); ok && answer.Status == http.StatusOK {
 		return statusOfCall(code) + " from a server of gRPC"
 	}
 	return strings.TrimSpace(fmt.Sprintf("%d %s", answer.Status, answer.Header.Get("Content-Type")))
 }
 
-// nameIn is the name of the pod that an answer is from, empty where it does not say.
-func nameIn(answer *probe.Answer) string {
+// podIn is the hostname of the pod that an answer is from, empty where it does not say: only one that repeats the whole request does.
+func (s *Snapshot) podIn(answer *probe.Answer) string {
 	if answer == nil {
 		return ""
 	}
-	return answer.Field("Hostname")
+	echo := answer.Echo()
+	switch {
+	case echo == nil:
+		return ""
+	case echo.Namespace != "":
+		s.once.Do(s.readServices)
+		return cmp.Or(s.hostnames[echo.Namespace+"/"+echo.Pod], echo.Pod)
+	}
+	return echo.Pod
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -29,6 +30,7 @@ var (
 	GRPCRouteKind = gatewayv1.SchemeGroupVersion.WithKind("GRPCRoute")
 	PodKind       = corev1.SchemeGroupVersion.WithKind("Pod")
 	sliceKind     = discoveryv1.SchemeGroupVersion.WithKind("EndpointSlice")
+	namespaceKind = corev1.SchemeGroupVersion.WithKind("Namespace")
 )
 
 // A Snapshot is the cluster's objects that verdicts are about, of all namespaces, read at one time. It can be written as JSON and read
@@ -42,8 +44,15 @@ type Snapshot struct {
 	Pods       []corev1.Pod                `json:"pods"`
 	Slices     []discoveryv1.EndpointSlice `json:"endpointSlices"`
 
+	// Namespaces are here for their labels, by which listeners select them.
+	Namespaces []corev1.Namespace `json:"namespaces"`
+
 	once     sync.Once
 	services map[string]service
+
+	hostnames map[string]string // of the pods, by namespace/name, read with the services
+
+	said said
 
 	compile sync.Once
 	table   *gateway.Table // of the one Proof that judges by the snapshot
@@ -89,7 +98,7 @@ func objectsOf(ctx context.Context, cluster Lister, kind schema.GroupVersionKind
 func (s *Snapshot) lists() map[schema.GroupVersionKind]func([]unstructured.Unstructured) error {
 	return map[schema.GroupVersionKind]func([]unstructured.Unstructured) error{
 		ClassKind: into(&s.Classes), GatewayKind: into(&s.Gateways), HTTPRouteKind: into(&s.HTTPRoutes),
-		GRPCRouteKind: into(&s.GRPCRoutes), PodKind: into(&s.Pods), sliceKind: into(&s.Slices),
+		GRPCRouteKind: into(&s.GRPCRoutes), PodKind: into(&s.Pods), sliceKind: into(&s.Slices), namespaceKind: into(&s.Namespaces),
 	}
 }
 
@@ -132,6 +141,8 @@ func (s *Snapshot) Replace(kind schema.GroupVersionKind, objects []*unstructured
 type service struct {
 	ready    []string // the hostnames of the pods that it sends requests to
 	others   int      // its ready endpoints that are no pods
+	at       []string // where it sends requests to, as far as its slices have one port
+	unsaid   int      // its endpoints of which nothing says whether they are ready
 	starting *startup // the youngest of them that may not listen yet
 	listed   bool     // it has an EndpointSlice, be it an empty one
 }
@@ -150,8 +161,8 @@ func (s *Snapshot) behind(backend gateway.Backend) service {
 }
 
 func (s *Snapshot) readServices() {
-	s.services = map[string]service{}
-	hostnames, startups := map[string]string{}, map[string]startup{}
+	s.services, s.hostnames = map[string]service{}, map[string]string{}
+	startups := map[string]startup{}
 	for i := range s.Pods {
 		pod := &s.Pods[i]
 		key := pod.Namespace + "/" + pod.Name
@@ -161,9 +172,9 @@ func (s *Snapshot) readServices() {
 		switch {
 		case pod.DeletionTimestamp != nil:
 		case pod.Spec.HostNetwork:
-			hostnames[key] = pod.Spec.NodeName
+			s.hostnames[key] = pod.Spec.NodeName
 		default:
-			hostnames[key] = hostname(pod)
+			s.hostnames[key] = hostname(pod)
 		}
 	}
 	for _, slice := range s.Slices {
@@ -178,12 +189,18 @@ func (s *Snapshot) readServices() {
 			if endpoint.Conditions.Ready != nil && !*endpoint.Conditions.Ready {
 				continue
 			}
+			if endpoint.Conditions.Ready == nil {
+				found.unsaid++
+			}
+			if len(slice.Ports) == 1 && slice.Ports[0].Port != nil && len(endpoint.Addresses) > 0 {
+				found.at = append(found.at, net.JoinHostPort(endpoint.Addresses[0], fmt.Sprint(*slice.Ports[0].Port)))
+			}
 			if target == nil || target.Kind != "Pod" {
 				found.others++
 				continue
 			}
 			key := target.Namespace + "/" + target.Name
-			if hostname := hostnames[key]; hostname != "" && !slices.Contains(found.ready, hostname) {
+			if hostname := s.hostnames[key]; hostname != "" && !slices.Contains(found.ready, hostname) {
 				found.ready = append(found.ready, hostname)
 			}
 			if young, ok := startups[key]; ok && (found.starting == nil || young.since.After(found.starting.since)) {
@@ -220,4 +237,15 @@ func started(pod *corev1.Pod) (time.Time, bool) {
 		}
 	}
 	return last, !last.IsZero()
+}
+
+// notAdmitted completes what is found of a route that no listener allows, as the end of a sentence; it is empty where the labels of its
+// namespace are not known.
+func (s *Snapshot) notAdmitted(route *gateway.Route) string {
+	for _, namespace := range s.Namespaces {
+		if why := gateway.Admits(route, s.Gateways, namespace.Labels); namespace.Name == route.ID.Namespace && why != "" {
+			return ": " + why
+		}
+	}
+	return ""
 }

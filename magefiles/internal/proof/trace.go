@@ -48,32 +48,57 @@ func (p *Proof) Trace(request gateway.Request, finding check.Finding, s *Snapsho
 		return append(hops, check.Check{ID: route, Title: "the precedence of routes", Expect: fmt.Sprintf("%s, rule %d takes the request, by the specification's order", route, request.Rule+1),
 			Look: p.Place.Kubectl("describe " + request.Taker.Route.Resource()), Judge: given(finding)})
 	}
-	if hop, ok := p.promised(request, finding); ok {
+	if hop, ok := p.promised(request, finding, s); ok {
 		return append(hops, hop)
 	}
 	if finding.Cause == NoRoute {
-		finding.Found += "; does it reach the API server? (An application in Go may answer the same.)"
-		return append(hops, check.Check{ID: p.Workload, Title: p.Name + "'s routes", Expect: "those whose status says that they are accepted", Look: logs, Judge: given(finding)})
+		return append(hops, check.Check{ID: route, Title: p.Name + "'s routes", Expect: "those whose status says that they are accepted", Look: logs,
+			Judge: func(ctx context.Context) check.Finding { return p.unserved(ctx, request, finding, s) }})
 	}
-	look := logs
-	for i, backend := range request.Backends {
-		if i == 0 {
-			look = p.Place.Kubectl("describe " + backend.ID().Resource())
-		}
+	for _, backend := range request.Backends {
 		hops = append(hops, check.Check{ID: backend.ID(), Expect: "at least one ready pod behind it", Look: p.Place.Kubectl("get endpointslices,pods -n " + backend.Namespace),
-			Judge: given(judgeBackend(s, backend))})
+			Judge: given(p.judgeBackend(s, backend, finding))})
 	}
-	return append(hops, check.Check{Title: "the backend answers", ID: check.ID{Kind: "URL", Name: request.String()}, Expect: "an answer of " + backends(request), Look: look, Judge: given(finding)})
+	return append(hops, check.Check{Title: "the backend answers", ID: check.ID{Kind: "URL", Name: request.String()}, Expect: "an answer of " + s.reached(request),
+		Look: p.lookAtBackend(request, finding), Judge: p.quoting(request, finding, s)})
+}
+
+// reached are a request's backends, and where they are asked.
+func (s *Snapshot) reached(request gateway.Request) string {
+	var at []string
+	for _, backend := range request.Backends {
+		at = append(at, s.behind(backend).at...)
+	}
+	switch {
+	case len(at) == 0:
+		return backends(request)
+	case len(at) > 3:
+		at = append(at[:3], "others")
+	}
+	return backends(request) + ", asked at " + strings.Join(at, ", ")
+}
+
+// lookAtBackend is the command that shows more of a request that fails at its backend: the log of an application that answers, else its Service.
+func (p *Proof) lookAtBackend(request gateway.Request, finding check.Finding) string {
+	if len(request.Backends) == 0 {
+		return p.Place.Kubectl(p.Logs())
+	}
+	id := request.Backends[0].ID()
+	if finding.Cause == Failure {
+		return p.Place.Kubectl(fmt.Sprintf("logs -n %s service/%s --all-pods", id.Namespace, id.Name))
+	}
+	return p.Place.Kubectl("describe " + id.Resource())
 }
 
 // promised returns the hop at which a request fails that reaches the route, and does not come to what the rule promises; false where it fails
 // elsewhere.
-func (p *Proof) promised(request gateway.Request, finding check.Finding) (check.Check, bool) {
+func (p *Proof) promised(request gateway.Request, finding check.Finding, s *Snapshot) (check.Check, bool) {
 	rule := fmt.Sprintf("rule %d of %s", request.Rule+1, request.Route)
 	hop := check.Check{ID: request.Route, Look: p.Place.Kubectl("describe " + request.Route.Resource()), Judge: given(finding)}
 	switch {
 	case finding.Cause == Unsupported:
 		hop.Title, hop.Expect, hop.Look = "what "+p.Name+" implements", "all that "+rule+" uses", p.Place.Kubectl(p.Logs())
+		hop.Judge = p.quoting(request, finding, s)
 	case finding.Cause == Filtered:
 		hop.Title, hop.Expect = "the rule's filters", "what the filters of "+rule+" say"
 	case finding.Cause == RedirectLoop:
@@ -87,16 +112,32 @@ func (p *Proof) promised(request gateway.Request, finding check.Finding) (check.
 	return hop, true
 }
 
+// quoting is a check of what is known already, to which the log of the data plane may add why.
+func (p *Proof) quoting(request gateway.Request, finding check.Finding, s *Snapshot) func(context.Context) check.Finding {
+	return func(ctx context.Context) check.Finding {
+		if finding.Fails() {
+			finding.Found += p.logged(ctx, request, s)
+		}
+		return finding
+	}
+}
+
 // given is a check of what is known already.
 func given(finding check.Finding) func(context.Context) check.Finding {
 	return func(context.Context) check.Finding { return finding }
 }
 
-func judgeBackend(s *Snapshot, backend gateway.Backend) check.Finding {
+// judgeBackend looks for ready endpoints of a Service; what an endpoint does not say counts only where finding, of the request, has no answer.
+func (p *Proof) judgeBackend(s *Snapshot, backend gateway.Backend, finding check.Finding) check.Finding {
 	behind := s.behind(backend)
 	ready := len(behind.ready) + behind.others
-	if ready == 0 {
+	switch {
+	case ready == 0 && !behind.listed:
+		return because(PodMissing, "it has no EndpointSlice: does it exist, and has it a selector?")
+	case ready == 0:
 		return because(PodMissing, "no ready pod: does its selector match, have the pods its targetPort, and are they ready?")
+	case ready == behind.unsaid && finding.Cause == ServerError:
+		return because(PodMissing, "its EndpointSlice does not say that an endpoint is ready, which %s asks for: write conditions: {ready: true}", p.Name)
 	}
 	return holds("%d ready endpoints", ready)
 }

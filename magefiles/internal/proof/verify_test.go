@@ -133,6 +133,41 @@ func TestTheFirstHopThatIsBrokenIsNamed(t *testing.T) {
 		}, cart, "Service/demo/cart", "no ready pod"},
 		{"the backend does not answer", func(w *world) { w.gateway.answers["cart.localhost"] = []*probe.Answer{status(502)} }, cart,
 			"the backend answers", "502 Bad Gateway instead of an answer of Service/demo/cart"},
+		{"the backend does not answer, and Traefik's log says why", func(w *world) {
+			w.gateway.answers["cart.localhost"] = []*probe.Answer{status(502)}
+			w.place.log = `{"level":"error","http_route":"cart","namespace":"demo","error":"bad","message":"Unable to load"}` + "\n"
+		}, cart, "the backend answers", "; Traefik's log says of the route: Unable to load: bad"},
+		{"Traefik has no router for the rule", func(w *world) {
+			delete(w.gateway.answers, "shop.localhost")
+			w.place.routers = router("cart", 0, 1, "")
+		}, shop, "Traefik's routes", "its list of routers has none for rule 1 of HTTPRoute/demo/shop"},
+		{"Traefik has no router for any route", func(w *world) {
+			delete(w.gateway.answers, "shop.localhost")
+			w.place.routers = "[]"
+		}, shop, "Traefik's routes", "its list of routers has none for any route: does it reach the API server?"},
+		{"Traefik's router does not work", func(w *world) {
+			delete(w.gateway.answers, "shop.localhost")
+			w.place.routers = router("shop", 0, 1, `, "error": ["cannot parse"]`)
+		}, shop, "Traefik's routes", "its router httproute-demo-shop-gw-traefik-gw-ep-web-0-0abc@kubernetesgateway does not work: cannot parse"},
+		{"Traefik's router is for something else", func(w *world) {
+			delete(w.gateway.answers, "shop.localhost")
+			w.place.routers = router("shop", 0, 1, "")
+		}, shop, "Traefik's routes", "has one for the rule, which did not take the request: httproute-demo-shop-gw-traefik-gw-ep-web-0-0abc@kubernetesgateway, Host(x)"},
+		{"endpoints that nobody says are ready", func(w *world) {
+			w.gateway.answers["cart.localhost"] = []*probe.Answer{status(503)}
+			w.snapshot.Slices[1].Endpoints[0].Conditions.Ready = nil
+		}, cart, "Service/demo/cart", "write conditions: {ready: true}"},
+		{"a Service without an EndpointSlice", func(w *world) {
+			w.gateway.answers["cart.localhost"] = []*probe.Answer{status(503)}
+			w.snapshot.Slices = w.snapshot.Slices[:1]
+		}, cart, "Service/demo/cart", "it has no EndpointSlice"},
+		{"no listener allows the route", func(w *world) {
+			w.gateway.answers = nil
+			conditions := w.snapshot.HTTPRoutes[0].Status.Parents[0].Conditions
+			conditions[0].Status, conditions[0].Reason, conditions[0].Message = "False", "NotAllowedByListeners", ""
+			w.snapshot.Namespaces = []corev1.Namespace{{ObjectMeta: metav1.ObjectMeta{Name: "demo", Labels: map[string]string{"tenant": "no"}}}}
+		}, shop, "HTTPRoute/demo/shop", "Accepted is False (NotAllowedByListeners) (parent Gateway/traefik/gw): listener web takes routes from its own namespace traefik only; " +
+			"Namespace/demo has the labels tenant=no"},
 		{"the control alone is answered", func(w *world) { w.gateway.answers["*"] = []*probe.Answer{status(200)} }, control,
 			"Traefik's answer", "200 for a host that no route has"},
 	} {
@@ -169,11 +204,15 @@ func TestEachWayInWhichARequestFailsHasItsCause(t *testing.T) {
 	dash.Backends = []gateway.Backend{dashboard}
 	unproven.Unproven = "why"
 	direct.Backends = nil
+	head, bodiless := ask, notFound()
+	head.Method, bodiless.Body = "HEAD", ""
 	moved := status(301)
 	moved.Header.Set("Location", "/new")
 	plain := status(200)
 	plain.Header.Set("Content-Type", "text/plain")
-	strange := &probe.Answer{Status: 200, Body: "Hostname: shop-1\n"}
+	strange, named, own := whoami("shop-1"), page(""), passedOn(notFound())
+	strange.Body, named.Body = strings.Replace(strange.Body, "X-Forwarded-For", "X-Other", 1), "Hello, world!\nHostname: other\n"
+	basic := page(`{"path": "/", "host": "x", "method": "GET", "proto": "HTTP/1.1", "headers": {"X-Forwarded-For": ["1"]}, "namespace": "demo", "pod": "shop-1"}`)
 	canary := func(w *world) {
 		w.snapshot.Pods = append(w.snapshot.Pods, readyPod("demo", "canary-1"))
 		w.snapshot.Slices = append(w.snapshot.Slices, slice("demo", "canary", "canary-1"))
@@ -218,7 +257,17 @@ func TestEachWayInWhichARequestFailsHasItsCause(t *testing.T) {
 		{"a pod that names itself", ask, []*probe.Answer{whoami("one"), whoami("shop-2")}, func(w *world) {
 			w.patchedPod("shop-1", func(p *corev1.Pod) { p.Spec.HostnameOverride = ptr.To("one") })
 		}, check.Holds, "", "2 of 2 pods"},
-		{"a path that the dashboard does not know", api, []*probe.Answer{notFound()}, nil, check.Unknown, "", "404, which Traefik gives"},
+		{"a path that the dashboard does not know", api, []*probe.Answer{own}, nil, check.Holds, "", "answered: 404 text/plain, the application's own"},
+		{"an application in Go that has nothing there", ask, []*probe.Answer{own}, nil, check.Holds, "", "answered: 404 text/plain, the application's own"},
+		{"Traefik's 404 to a HEAD", head, []*probe.Answer{bodiless}, nil, check.Broken, NoRoute, "404 from Traefik"},
+		{"a filter of Traefik's that refuses", ask, []*probe.Answer{status(401)}, nil, check.Unknown, "", "401 Unauthorized from Traefik itself: what Service/demo/shop answers is not known"},
+		{"an error of the application's own", ask, []*probe.Answer{passedOn(status(500))}, nil, check.Broken, Failure, "500 Internal Server Error: an answer of Service/demo/shop, not Traefik's own"},
+		{"an error of a canary's own", both, []*probe.Answer{plain, passedOn(status(500))}, canary, check.Broken, Failure, "10 of 20 requests answered 500 Internal Server Error, by Service/demo/shop or"},
+		{"a page with a line Hostname", ask, []*probe.Answer{named}, nil, check.Holds, "", "answered: 200 text/html"},
+		{"an application that does not always say who it is", ask, []*probe.Answer{whoami("shop-1"), named}, nil, check.Holds, "", "not every answer says which pod it is from"},
+		{"echo-basic, whose pod has another hostname", ask, []*probe.Answer{basic, whoami("shop-2")}, func(w *world) {
+			w.patchedPod("shop-1", func(p *corev1.Pod) { p.Spec.Hostname = "one" })
+		}, check.Holds, "", "2 of 2 pods"},
 		{"the dashboard's API", api, []*probe.Answer{plain}, nil, check.Holds, "", "200 text/plain"},
 		{"a redirect to itself", redirect, []*probe.Answer{{Status: 301, Header: http.Header{"Location": {"//shop.localhost:8080/"}}}}, nil, check.Broken, RedirectLoop, "it redirects to itself"},
 		{"a redirect to another place", redirect, []*probe.Answer{moved}, nil, check.Broken, WrongAnswer, "redirected with 301 to /new, but its path is not /"},
@@ -513,7 +562,7 @@ func TestASnapshotIsTakenOfAllKindsAndSaysWhichCannotBeRead(t *testing.T) {
 	if len(s.Classes) != 2 || len(s.Gateways) != 2 || len(s.HTTPRoutes) != 2 || len(s.GRPCRoutes) != 2 {
 		t.Errorf("%+v", s)
 	}
-	for _, kind := range []string{"GatewayClass", "Gateway", "HTTPRoute", "GRPCRoute", "EndpointSlice", "Pod"} {
+	for _, kind := range []string{"GatewayClass", "Gateway", "HTTPRoute", "GRPCRoute", "EndpointSlice", "Pod", "Namespace"} {
 		if _, err := Take(t.Context(), lister{fails: kind}); err == nil || !strings.Contains(err.Error(), "list "+kind) {
 			t.Errorf("%s: %v", kind, err)
 		}
@@ -642,4 +691,49 @@ func TestARouteThatTakesAMatchsOwnPathAndIsNotInTheManifestsIsNamed(t *testing.T
 	if r := w.verify(t)[shop+"kindgate-probe"]; r.Verdict != check.Holds {
 		t.Errorf("one of ours: %+v", r.Finding)
 	}
+}
+
+func TestTheDataPlaneIsAskedForItsRoutersAndLogOnlyWhereAHopFails(t *testing.T) {
+	w := whole(t)
+	if w.verify(t); w.place.asked != 0 {
+		t.Errorf("asked %d times though all holds", w.place.asked)
+	}
+	w.gateway.answers = nil
+	synctest.Test(t, func(t *testing.T) {
+		if w.verify(t); w.place.asked != 2 {
+			t.Errorf("asked %d times for two requests that fail", w.place.asked)
+		}
+	})
+	w.patchedPod("traefik-x", func(p *corev1.Pod) { p.Status.Conditions = nil })
+	request := w.proof.Planned()[0]
+	if got := w.proof.unserved(t.Context(), request, because(NoRoute, "404"), w.snapshot); !strings.Contains(got.Found, "cannot be read: no pod of it is ready") {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestWhereABackendIsAskedIsSaidForAFewAddresses(t *testing.T) {
+	w := whole(t)
+	request := w.proof.Planned()[0]
+	for i, want := range []string{"Service/demo/shop", "Service/demo/shop, asked at 10.0.0.0:80", "", "", "Service/demo/shop, asked at 10.0.0.0:80, 10.0.0.1:80, 10.0.0.2:80, others"} {
+		s, _ := w.take(t.Context())
+		endpoints := slice("demo", "shop", "a", "b", "c", "d")
+		endpoints.Endpoints, endpoints.Ports[0].Port = endpoints.Endpoints[:i], ptr.To(int32(80))
+		for j := range endpoints.Endpoints {
+			endpoints.Endpoints[j].Addresses = []string{"10.0.0." + string(rune('0'+j))}
+		}
+		s.Slices = []discoveryv1.EndpointSlice{endpoints}
+		if got := s.reached(request); want != "" && got != want {
+			t.Errorf("%d: %s", i, got)
+		}
+	}
+}
+
+func TestWhereTheApplicationItselfFailsItsLogIsWhatToLookAt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := whole(t)
+		w.gateway.answers["cart.localhost"] = []*probe.Answer{passedOn(status(500))}
+		if r := w.verify(t)[cart]; r.Hop == nil || r.Hop.Look != "kubectl logs -n demo service/cart --all-pods" {
+			t.Errorf("%+v", r)
+		}
+	})
 }

@@ -14,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 	"sigs.k8s.io/yaml"
 
@@ -35,6 +36,9 @@ type fakePlace struct {
 	ports      map[int32]int
 	leads      check.Finding
 	podAnswers bool
+	routers    string // what the data plane's API answers; empty for nothing
+	log        string
+	asked      int // how often it was asked for either
 }
 
 func (p *fakePlace) Node() string { return "node" }
@@ -47,6 +51,19 @@ func (p *fakePlace) LookAtPorts() string { return "docker port node" }
 
 func (p *fakePlace) PodAnswers(context.Context, string, string, string, int32) bool {
 	return p.podAnswers
+}
+
+func (p *fakePlace) PodGet(context.Context, string, string, int32, string) ([]byte, error) {
+	p.asked++
+	if p.routers == "" {
+		return nil, errRefused
+	}
+	return []byte(p.routers), nil
+}
+
+func (p *fakePlace) PodLog(context.Context, string, string, string, int64) ([]byte, error) {
+	p.asked++
+	return []byte(p.log), nil
 }
 
 func (p *fakePlace) Kubectl(arguments string) string { return "kubectl " + arguments }
@@ -108,19 +125,36 @@ func call(status int) *probe.Answer {
 	return &probe.Answer{Status: 200, Header: http.Header{"Content-Type": {"application/grpc"}, "Grpc-Status": {strconv.Itoa(status)}}}
 }
 
+// notFound is Traefik's own 404, which looks the same as an application's in Go but for the order of its header.
 func notFound() *probe.Answer {
-	return &probe.Answer{Status: 404, Body: "404 page not found\n", Header: http.Header{"X-Content-Type-Options": {"nosniff"}}}
+	return &probe.Answer{Status: 404, Body: "404 page not found\n", Header: http.Header{"Content-Type": {"text/plain"}, "X-Content-Type-Options": {"nosniff"}},
+		Order: []string{"Content-Type", "X-Content-Type-Options", "Date", "Content-Length"}}
 }
 
-func status(code int) *probe.Answer { return &probe.Answer{Status: code, Header: http.Header{}} }
+// passedOn is an answer of a backend.
+func passedOn(answer *probe.Answer) *probe.Answer {
+	answer.Order = []string{"Content-Length", "Content-Type", "Date", "X-Content-Type-Options"}
+	return answer
+}
+
+// status is an answer of Traefik's own.
+func status(code int) *probe.Answer {
+	return &probe.Answer{Status: code, Header: http.Header{}, Order: []string{"Date", "Content-Length"}}
+}
 
 func page(body string) *probe.Answer {
-	return &probe.Answer{Status: 200, Header: http.Header{"Content-Type": {"text/html"}}, Body: body}
+	return passedOn(&probe.Answer{Status: 200, Header: http.Header{"Content-Type": {"text/html"}}, Body: body})
 }
 
 // whoami is an answer of a pod that says who it is.
 func whoami(pod string) *probe.Answer {
-	return &probe.Answer{Status: 200, Header: http.Header{}, Body: "Hostname: " + pod + "\nX-Forwarded-For: 127.0.0.1\n"}
+	return passedOn(&probe.Answer{Status: 200, Header: http.Header{},
+		Body: "Hostname: " + pod + "\nRemoteAddr: 10.0.0.1:5000\nGET / HTTP/1.1\nHost: x\nX-Forwarded-For: 127.0.0.1\n"})
+}
+
+// router is a list with one router of a route in namespace demo.
+func router(route string, rule, priority int, more string) string {
+	return fmt.Sprintf(`[{"name": "httproute-demo-%s-gw-traefik-gw-ep-web-%d-0abc@kubernetesgateway", "rule": "Host(x)", "priority": %d%s}]`, route, rule, priority, more)
 }
 
 func parse[T any](t *testing.T, text string) T {
@@ -172,7 +206,7 @@ func slice(namespace, service string, pods ...string) discoveryv1.EndpointSlice 
 	s := discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: service, Labels: map[string]string{discoveryv1.LabelServiceName: service}},
 		Ports: []discoveryv1.EndpointPort{{}}}
 	for _, pod := range pods {
-		s.Endpoints = append(s.Endpoints, discoveryv1.Endpoint{TargetRef: &corev1.ObjectReference{Kind: "Pod", Namespace: namespace, Name: pod}})
+		s.Endpoints = append(s.Endpoints, discoveryv1.Endpoint{Conditions: discoveryv1.EndpointConditions{Ready: ptr.To(true)}, TargetRef: &corev1.ObjectReference{Kind: "Pod", Namespace: namespace, Name: pod}})
 	}
 	return s
 }
@@ -206,7 +240,7 @@ func whole(t *testing.T) *world {
 
 func (w *world) take(context.Context) (*Snapshot, error) {
 	s := w.snapshot // without what was read from it before the test changed it
-	return &Snapshot{Taken: s.Taken, Classes: s.Classes, Gateways: s.Gateways, HTTPRoutes: s.HTTPRoutes, GRPCRoutes: s.GRPCRoutes, Pods: s.Pods, Slices: s.Slices}, nil
+	return &Snapshot{Taken: s.Taken, Classes: s.Classes, Gateways: s.Gateways, HTTPRoutes: s.HTTPRoutes, GRPCRoutes: s.GRPCRoutes, Pods: s.Pods, Slices: s.Slices, Namespaces: s.Namespaces}, nil
 }
 
 // verify returns the results by what they are about.

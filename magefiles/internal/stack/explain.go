@@ -3,8 +3,11 @@ package stack
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"kindgate/magefiles/internal/cluster"
+	"kindgate/magefiles/internal/gateway"
 	"kindgate/magefiles/internal/proof"
 	"kindgate/magefiles/internal/ui"
 )
@@ -20,7 +23,7 @@ func (v *verification) Explain(ctx context.Context, url, method, header string) 
 	}
 	var headers []string
 	if header != "" {
-		headers = []string{header}
+		headers = strings.Split(header, "\n")
 	}
 	request, err := v.proof.Asked(url, method, headers)
 	if err != nil {
@@ -35,8 +38,38 @@ func (v *verification) Explain(ctx context.Context, url, method, header string) 
 	} else {
 		v.ui.Check(winnerLevel(e), e.Winner.String(), winnerFound(e), "")
 	}
+	v.ui.Print(details(e)...)
+	if e.Choice != nil {
+		v.ui.Check(level(*e.Choice), serving.Name+"'s own list of routers", e.Choice.Found, "")
+	}
 	v.sayLosses(e)
 	return v.sayHops(e)
+}
+
+// details are lines about the listeners, the filters and the backends of a request, and about what comes near it.
+func details(e proof.Explanation) []string {
+	var lines []string
+	for _, l := range e.Listeners {
+		if l.Why == "" {
+			lines = append(lines, fmt.Sprintf("  %s takes it", l.Listener))
+		} else {
+			lines = append(lines, fmt.Sprintf("  %s does not: %s", l.Listener, l.Why))
+		}
+	}
+	if len(e.Filters) > 0 {
+		lines = append(lines, "  filters: "+strings.Join(e.Filters, ", "))
+	}
+	for _, b := range e.Backends {
+		line := fmt.Sprintf("  %s, port %d: weight %d of %d", b, b.Port, b.Weight, b.Sum)
+		if b.Ready >= 0 {
+			line += ", " + count(b.Ready, "ready endpoint")
+		}
+		lines = append(lines, line)
+	}
+	for _, near := range e.Nearest {
+		lines = append(lines, fmt.Sprintf("  %s is near: %s", near.Match, strings.Join(near.Differs, "; ")))
+	}
+	return lines
 }
 
 // live returns the cluster's state and what to call it; nil where it is not up, or there is no engine to ask.
@@ -85,7 +118,11 @@ func winnerFound(e proof.Explanation) string {
 func (v *verification) sayLosses(e proof.Explanation) {
 	more := 0
 	for i, loss := range e.Losses {
-		if i >= mostLosses || !loss.Host && e.Winner != nil {
+		near := func(miss gateway.Miss) bool { return miss.Match == loss.Match }
+		switch {
+		case slices.ContainsFunc(e.Nearest, near):
+			continue
+		case i >= mostLosses || !loss.Host && (e.Winner != nil || len(e.Nearest) > 0):
 			more++
 			continue
 		}
@@ -97,6 +134,9 @@ func (v *verification) sayLosses(e proof.Explanation) {
 }
 
 func (v *verification) sayHops(e proof.Explanation) error {
+	if e.Unsent != "" {
+		v.ui.Print("", "The request is not sent: "+e.Unsent)
+	}
 	if len(e.Hops) > 0 {
 		v.ui.Print("", "Its way:")
 	}
@@ -118,22 +158,39 @@ func (v *verification) sayHops(e proof.Explanation) error {
 
 // explained is an explanation for machines.
 func explained(e proof.Explanation, source string) map[string]any {
-	object := map[string]any{"request": e.Request.String(), "source": source, "tied": e.Tied}
+	losses, listeners, backends, nearest, hops := []map[string]any{}, []map[string]any{}, []map[string]any{}, []map[string]any{}, []map[string]any{}
+	for _, loss := range e.Losses {
+		losses = append(losses, map[string]any{"match": loss.Match.String(), "why": loss.Why})
+	}
+	for _, l := range e.Listeners {
+		listeners = append(listeners, map[string]any{"listener": l.Listener.String(), "takes": l.Why == "", "why": l.Why})
+	}
+	for _, b := range e.Backends {
+		backend := map[string]any{"backend": b.String(), "port": b.Port, "weight": b.Weight}
+		if b.Ready >= 0 {
+			backend["ready"] = b.Ready
+		}
+		backends = append(backends, backend)
+	}
+	for _, near := range e.Nearest {
+		nearest = append(nearest, map[string]any{"match": near.Match.String(), "differs": near.Differs})
+	}
+	for _, hop := range e.Hops {
+		hops = append(hops, map[string]any{"hop": hop.String(), "verdict": hop.Verdict, "found": hop.Found})
+	}
+	object := map[string]any{"request": e.Request.String(), "source": source, "tied": e.Tied, "losses": losses, "listeners": listeners,
+		"filters": append([]string{}, e.Filters...), "backends": backends, "nearest": nearest, "hops": hops}
 	if e.Winner != nil {
 		object["takes"] = e.Winner.String()
 	}
 	if e.Specified != nil {
 		object["specified"] = e.Specified.String()
 	}
-	losses := []map[string]string{}
-	for _, loss := range e.Losses {
-		losses = append(losses, map[string]string{"match": loss.Match.String(), "why": loss.Why})
+	if e.Choice != nil {
+		object["choice"] = e.Choice
 	}
-	object["losses"] = losses
-	hops := []map[string]any{}
-	for _, hop := range e.Hops {
-		hops = append(hops, map[string]any{"hop": hop.String(), "verdict": hop.Verdict, "found": hop.Found})
+	if e.Unsent != "" {
+		object["unsent"] = e.Unsent
 	}
-	object["hops"] = hops
 	return object
 }

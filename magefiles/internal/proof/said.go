@@ -1,0 +1,128 @@
+package proof
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"kindgate/magefiles/internal/check"
+	"kindgate/magefiles/internal/gateway"
+	"kindgate/magefiles/internal/implementation"
+	"kindgate/magefiles/internal/kube"
+	"kindgate/magefiles/internal/limits"
+)
+
+// lastLines is how much of a log is looked through.
+const lastLines = 200
+
+// speaker returns a ready pod of the data plane, of those on the node if there is one; nil where none is ready.
+func (p *Proof) speaker(s *Snapshot) *corev1.Pod {
+	var found *corev1.Pod
+	for i := range s.Pods {
+		pod := &s.Pods[i]
+		if p.Runs(pod) && pod.DeletionTimestamp == nil && kube.PodReady(pod) && (found == nil || pod.Spec.NodeName == p.Place.Node()) {
+			found = pod
+		}
+	}
+	return found
+}
+
+// said is what the data plane says of itself, asked once for a snapshot.
+type said struct {
+	list, read sync.Once
+	routers    []implementation.Router
+	err        error
+	log        string
+}
+
+// routers asks the data plane which routers it has, and returns those of a request's rule. all is how many it has for any route. The error says
+// why that cannot be known.
+func (p *Proof) routers(ctx context.Context, request gateway.Request, s *Snapshot) (mine []implementation.Router, all int, err error) {
+	s.said.list.Do(func() {
+		pod := p.speaker(s)
+		if pod == nil {
+			s.said.err = errors.New("no pod of it is ready")
+			return
+		}
+		ctx, cancel := context.WithTimeout(ctx, limits.OwnAnswer)
+		defer cancel()
+		answer, err := p.Place.PodGet(ctx, pod.Namespace, pod.Name, p.Lists.Port, p.Lists.Path)
+		if err == nil {
+			s.said.routers, err = p.Lists.Read(answer)
+		}
+		s.said.err = err
+	})
+	for _, r := range s.said.routers {
+		if rule, ours := p.Lists.Rule(r.Name, request.Route); ours && rule == request.Rule && r.TLS == (request.Scheme == "https") {
+			mine = append(mine, r)
+		}
+	}
+	return mine, len(s.said.routers), s.said.err
+}
+
+// logged says what the data plane's log has last of a request's route, as the end of a sentence; it is empty where that is nothing, or cannot be read.
+func (p *Proof) logged(ctx context.Context, request gateway.Request, s *Snapshot) string {
+	s.said.read.Do(func() {
+		pod := p.speaker(s)
+		if pod == nil {
+			return
+		}
+		ctx, cancel := context.WithTimeout(ctx, limits.OwnAnswer)
+		defer cancel()
+		log, _ := p.Place.PodLog(ctx, pod.Namespace, pod.Name, pod.Spec.Containers[0].Name, lastLines)
+		s.said.log = string(log)
+	})
+	if line := p.Logged(s.said.log, request.Route, request.Rule); line != "" {
+		return fmt.Sprintf("; %s's log says of the route: %s", p.Name, line)
+	}
+	return ""
+}
+
+// unserved goes on with a request for which the data plane has no route: with what it says of the router of the request's rule.
+func (p *Proof) unserved(ctx context.Context, request gateway.Request, finding check.Finding, s *Snapshot) check.Finding {
+	routers, all, err := p.routers(ctx, request, s)
+	switch {
+	case err != nil:
+		finding.Found += fmt.Sprintf("; does it reach the API server? (Its list of routers cannot be read: %v)", err)
+	case all == 0:
+		finding.Found += "; its list of routers has none for any route: does it reach the API server?"
+	case len(routers) == 0:
+		finding.Found += fmt.Sprintf("; its list of routers has none for rule %d of %s", request.Rule+1, request.Route)
+	case len(routers[0].Errors) > 0:
+		finding.Found += fmt.Sprintf("; its router %s does not work: %s", routers[0].Name, strings.Join(routers[0].Errors, "; "))
+	default:
+		finding.Found += fmt.Sprintf("; its list of routers has one for the rule, which did not take the request: %s, %s", routers[0].Name, routers[0].Rule)
+	}
+	finding.Found += p.logged(ctx, request, s)
+	return finding
+}
+
+// chosen compares what the data plane says with what the table says of the match that takes a request: it must have a router of the match's
+// rule, of the priority that the match is taken to have.
+func (p *Proof) chosen(ctx context.Context, winner *gateway.Match, request gateway.Request, s *Snapshot) check.Finding {
+	routers, _, err := p.routers(ctx, request, s)
+	if err != nil {
+		return check.Finding{Verdict: check.Unknown, Found: fmt.Sprintf("its list of routers cannot be read: %v", err)}
+	}
+	priority := p.Order.Priority(winner)
+	var others []string
+	for _, r := range routers {
+		switch {
+		case len(r.Errors) > 0:
+			others = append(others, fmt.Sprintf("%s does not work: %s", r.Name, strings.Join(r.Errors, "; ")))
+		case r.Priority == priority:
+			return holds("%s, priority %d: %s", r.Name, r.Priority, r.Rule)
+		default:
+			others = append(others, fmt.Sprintf("%s has the priority %d", r.Name, r.Priority))
+		}
+	}
+	if len(others) == 0 {
+		others = []string{"none at all"}
+	}
+	return check.Finding{Verdict: check.Warns,
+		Found: fmt.Sprintf("no router for the match with the priority %d; of its rule it has: %s", priority, strings.Join(others, ", "))}
+}
