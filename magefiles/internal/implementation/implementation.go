@@ -77,6 +77,26 @@ func (i *Implementation) Unrouted(a *probe.Answer) bool {
 	return a.Status == http.StatusNotFound && i.Own(a)
 }
 
+// OnNode returns the node's port for a scheme, 0 where it has none.
+func (i *Implementation) OnNode(scheme string) int32 {
+	for _, door := range i.Doors {
+		if door.Scheme == scheme {
+			return door.OnNode
+		}
+	}
+	return 0
+}
+
+// Page returns the path of what a person opens behind one of the backends, empty where it has no page there.
+func (i *Implementation) Page(backends []gateway.Backend) string {
+	for _, backend := range backends {
+		if path := i.Pages[backend]; path != "" {
+			return path
+		}
+	}
+	return ""
+}
+
 // Runs tells whether a pod is one of its data plane.
 func (i *Implementation) Runs(pod *corev1.Pod) bool {
 	return pod.Namespace == i.Workload.Namespace && len(pod.OwnerReferences) > 0 &&

@@ -49,41 +49,48 @@ func because(cause check.Cause, format string, args ...any) check.Finding {
 	return check.Finding{Verdict: check.Broken, Cause: cause, Found: fmt.Sprintf(format, args...)}
 }
 
-// prove sends a request and judges who answers it, and whether it comes to what its rule promises.
-func (p *Proof) prove(ctx context.Context, request gateway.Request, s *Snapshot) check.Finding {
-	if request.Unproven != "" {
-		return p.lacking(request, nil, check.Finding{Verdict: check.Unknown, Found: "not proven: " + request.Unproven}, s)
+// A trial is the proof of one request, about a snapshot.
+type trial struct {
+	*Proof
+	request gateway.Request
+	s       *Snapshot
+}
+
+// prove sends the request and judges who answers it, and whether it comes to what its rule promises.
+func (t trial) prove(ctx context.Context) check.Finding {
+	if t.request.Unproven != "" {
+		return t.lacking(nil, check.Finding{Verdict: check.Unknown, Found: "not proven: " + t.request.Unproven})
 	}
-	answer, problem := p.ask(ctx, request)
-	request, answer = p.named(ctx, request, answer, s)
-	return p.lacking(request, answer, filtered(request, answer, p.judge(ctx, request, answer, problem, s)), s)
+	answer, problem := t.ask(ctx)
+	t, answer = t.named(ctx, answer)
+	return t.lacking(answer, filtered(t.request, answer, t.judge(ctx, answer, problem)))
 }
 
 // judge says whether the answer to a request is one of its rule's backend or redirect. problem is what ask found.
-func (p *Proof) judge(ctx context.Context, request gateway.Request, answer *probe.Answer, problem check.Finding, s *Snapshot) check.Finding {
+func (t trial) judge(ctx context.Context, answer *probe.Answer, problem check.Finding) check.Finding {
 	switch {
 	case problem.Verdict == check.Unknown:
 		return problem
-	case problem.Fails() && (!failed(problem) || len(request.Backends) < 2):
-		return mayStart(problem, answer, request, s, time.Now())
-	case request.Redirect != nil:
-		if finding := redirected(request, answer); finding.Fails() {
+	case problem.Fails() && (!failed(problem) || len(t.request.Backends) < 2):
+		return mayStart(problem, answer, t.request, t.s, time.Now())
+	case t.request.Redirect != nil:
+		if finding := redirected(t.request, answer); finding.Fails() {
 			return finding
 		}
-		return p.follow(ctx, request, answer.Header.Get("Location"), s)
-	case request.Taker != nil && isCall(request.Taker.Route) && !request.GRPC() && answer.GRPC():
-		return because(Precedence, "%s, as %s takes the request: %s", looksOf(answer), request.Taker, request.Taker.Why)
-	case s.podIn(answer) == "" && request.Taker != nil:
+		return t.follow(ctx, answer.Header.Get("Location"))
+	case t.request.Taker != nil && isCall(t.request.Taker.Route) && !t.request.GRPC() && answer.GRPC():
+		return because(Precedence, "%s, as %s takes the request: %s", looksOf(answer), t.request.Taker, t.request.Taker.Why)
+	case t.s.podIn(answer) == "" && t.request.Taker != nil:
 		return check.Finding{Verdict: check.Unknown, Found: fmt.Sprintf("%d, and whose answer that is cannot be seen: %s may have taken the request, as %s",
-			answer.Status, request.Taker, request.Taker.Why)}
-	case s.dead(request, answer) != nil:
-		return because(PodMissing, "%s has no ready pod, and yet a share of the requests", s.dead(request, answer))
-	case len(request.Backends) > 1:
-		return p.proveShares(ctx, request, answer, problem, s)
-	case s.podIn(answer) == "":
+			answer.Status, t.request.Taker, t.request.Taker.Why)}
+	case t.s.dead(t.request, answer) != nil:
+		return because(PodMissing, "%s has no ready pod, and yet a share of the requests", t.s.dead(t.request, answer))
+	case len(t.request.Backends) > 1:
+		return t.proveShares(ctx, answer, problem)
+	case t.s.podIn(answer) == "":
 		return holds("%s", saidOf(answer))
 	}
-	return p.provePods(ctx, request, answer, s)
+	return t.provePods(ctx, answer)
 }
 
 // dead returns one of a rule's several Services that has no endpoint, nil where none is known to have none: an answer to one request does
@@ -131,26 +138,26 @@ func mayStart(problem check.Finding, answer *probe.Answer, request gateway.Reque
 }
 
 // ask sends a request. What it finds beside the answer says why it is not one of the rule's backend.
-func (p *Proof) ask(ctx context.Context, request gateway.Request) (*probe.Answer, check.Finding) {
-	header := maps.Clone(request.Header)
-	maps.Copy(header, request.Carries)
-	answer, err := p.send(ctx, request, header)
+func (t trial) ask(ctx context.Context) (*probe.Answer, check.Finding) {
+	header := maps.Clone(t.request.Header)
+	maps.Copy(header, t.request.Carries)
+	answer, err := t.send(ctx, header)
 	switch {
 	case err != nil:
 		return nil, because(NoAnswer, "no answer: %v", err)
-	case request.Redirect != nil:
-	case p.Unrouted(answer):
-		return answer, because(NoRoute, "%d from %s: it has no such route", answer.Status, p.Name)
-	case answer.Status >= 500 && p.Own(answer):
-		return answer, because(ServerError, "%d %s instead of an answer of %s", answer.Status, http.StatusText(answer.Status), backends(request))
-	case request.GRPC():
-		return answer, p.called(request, answer)
+	case t.request.Redirect != nil:
+	case t.Unrouted(answer):
+		return answer, because(NoRoute, "%d from %s: it has no such route", answer.Status, t.Name)
+	case answer.Status >= 500 && t.Own(answer):
+		return answer, because(ServerError, "%d %s instead of an answer of %s", answer.Status, http.StatusText(answer.Status), backends(t.request))
+	case t.request.GRPC():
+		return answer, t.called(answer)
 	case answer.Status >= 500:
-		return answer, because(Failure, "%d %s: an answer of %s, not %s's own", answer.Status, http.StatusText(answer.Status), backends(request), p.Name)
-	case answer.Status >= 400 && p.Own(answer):
+		return answer, because(Failure, "%d %s: an answer of %s, not %s's own", answer.Status, http.StatusText(answer.Status), backends(t.request), t.Name)
+	case answer.Status >= 400 && t.Own(answer):
 		return answer, check.Finding{Verdict: check.Unknown,
-			Found: fmt.Sprintf("%d %s from %s itself: what %s answers is not known", answer.Status, http.StatusText(answer.Status), p.Name, backends(request))}
-	case p.page(request) != "" && request.Path == "/" && request.Taker == nil && (answer.Status != http.StatusOK || !answer.HTML()):
+			Found: fmt.Sprintf("%d %s from %s itself: what %s answers is not known", answer.Status, http.StatusText(answer.Status), t.Name, backends(t.request))}
+	case t.Page(t.request.Backends) != "" && t.request.Path == "/" && t.request.Taker == nil && (answer.Status != http.StatusOK || !answer.HTML()):
 		return answer, because(WrongAnswer, "%d %s from %s, expected 200 and the dashboard's page", answer.Status, answer.Header.Get("Content-Type"), answer.URL)
 	}
 	return answer, check.Finding{Verdict: check.Holds}
@@ -159,19 +166,9 @@ func (p *Proof) ask(ctx context.Context, request gateway.Request) (*probe.Answer
 // failed tells whether the answer to a request was a 5xx.
 func failed(f check.Finding) bool { return f.Cause == ServerError || f.Cause == Failure }
 
-// page is the path of what a person opens behind the request, empty where the implementation has no page there.
-func (p *Proof) page(request gateway.Request) string {
-	for _, backend := range request.Backends {
-		if path := p.Pages[backend]; path != "" {
-			return path
-		}
-	}
-	return ""
-}
-
 // Open returns the address that a person opens: the page's rather than the root, which only leads there.
 func (p *Proof) Open(request gateway.Request) string {
-	if path := p.page(request); path != "" && len(request.Backends) == 1 && request.Path == "/" {
+	if path := p.Page(request.Backends); path != "" && len(request.Backends) == 1 && request.Path == "/" {
 		request.Path = path
 	}
 	return request.URL()
@@ -182,35 +179,35 @@ func enoughRequests(pods int) int { return max(20, 2*pods) }
 
 // provePods goes on with an application that says which pod it is, as whoami does: each must be one of the rule's Service's, and all of
 // these must be seen. Traefik takes them in turn, so as many requests again show whether it still sends some to a pod that is gone.
-func (p *Proof) provePods(ctx context.Context, request gateway.Request, answer *probe.Answer, s *Snapshot) check.Finding {
-	pods, known := s.podsOf(request)
+func (t trial) provePods(ctx context.Context, answer *probe.Answer) check.Finding {
+	pods, known := t.s.podsOf(t.request)
 	expected := slices.Concat(pods...)
 	switch {
 	case !known:
-		return holds("%s: answered by %q; not all of its endpoints are pods, so whose name that is is not known", backends(request), s.podIn(answer))
+		return holds("%s: answered by %q; not all of its endpoints are pods, so whose name that is is not known", backends(t.request), t.s.podIn(answer))
 	case len(expected) == 0:
-		return because(PodMissing, "%s has no ready pod, and yet a share of the requests", backends(request))
+		return because(PodMissing, "%s has no ready pod, and yet a share of the requests", backends(t.request))
 	case !passed(answer):
-		return p.notPassed()
+		return t.notPassed()
 	}
 	seen := map[string]bool{}
 	for sent := 1; ; sent++ {
-		pod := s.podIn(answer)
+		pod := t.s.podIn(answer)
 		switch {
 		case pod == "":
 			return holds("%s; not every answer says which pod it is from", saidOf(answer))
 		case !slices.Contains(expected, pod):
-			return p.wrongPod(pod, request, expected, s)
+			return t.wrongPod(pod, expected)
 		}
 		seen[pod] = true
 		switch {
 		case len(seen) == len(expected) && sent >= 2*len(expected):
-			return holds("%s: %d of %d pods in %d requests", backends(request), len(seen), len(expected), sent)
+			return holds("%s: %d of %d pods in %d requests", backends(t.request), len(seen), len(expected), sent)
 		case sent == enoughRequests(len(expected)):
-			return because(PodMissing, "%s: only %d of %d pods answered %d requests", backends(request), len(seen), len(expected), sent)
+			return because(PodMissing, "%s: only %d of %d pods answered %d requests", backends(t.request), len(seen), len(expected), sent)
 		}
 		var problem check.Finding
-		if answer, problem = p.ask(ctx, request); problem.Fails() {
+		if answer, problem = t.ask(ctx); problem.Fails() {
 			problem.Found = fmt.Sprintf("%s (request %d)", problem.Found, sent+1)
 			return problem
 		}
@@ -223,25 +220,25 @@ func passed(answer *probe.Answer) bool {
 		func(header string) bool { return answer.Echo().Header.Get(header) != "" })
 }
 
-func (p *Proof) notPassed() check.Finding {
-	return because(Stranger, "the request arrived without any header X-Forwarded-For, -Host or -Proto: it did not come through %s", p.Name)
+func (t trial) notPassed() check.Finding {
+	return because(Stranger, "the request arrived without any header X-Forwarded-For, -Host or -Proto: it did not come through %s", t.Name)
 }
 
 // wrongPod is the finding about a request that a pod has answered which is none of its rule's: it says whose it is, where a route names it.
-func (p *Proof) wrongPod(pod string, request gateway.Request, expected []string, s *Snapshot) check.Finding {
-	if taker := request.Taker; taker != nil {
+func (t trial) wrongPod(pod string, expected []string) check.Finding {
+	if taker := t.request.Taker; taker != nil {
 		for _, backend := range taker.Backends {
-			if slices.Contains(s.behind(backend).ready, pod) {
+			if slices.Contains(t.s.behind(backend).ready, pod) {
 				return because(Precedence, "answered by pod %q of %s, as %s takes the request: %s", pod, backend, taker, taker.Why)
 			}
 		}
 	}
 	whose := ""
-	has := func(backend gateway.Backend) bool { return slices.Contains(s.behind(backend).ready, pod) }
-	if other, backend := p.table(s).Sending(has); other != nil {
+	has := func(backend gateway.Backend) bool { return slices.Contains(t.s.behind(backend).ready, pod) }
+	if other, backend := t.table(t.s).Sending(has); other != nil {
 		whose = fmt.Sprintf(" of %s (%s, rule %d)", backend, other.Route, other.Rule+1)
 	}
-	return because(WrongPod, "answered by pod %q%s, which is none of %s: %s", pod, whose, backends(request), strings.Join(expected, ", "))
+	return because(WrongPod, "answered by pod %q%s, which is none of %s: %s", pod, whose, backends(t.request), strings.Join(expected, ", "))
 }
 
 func backends(request gateway.Request) string {
@@ -257,18 +254,18 @@ func backends(request gateway.Request) string {
 
 // proveItself is the control: a request that no route takes, or where some route takes every host, one that the implementation answers
 // before it looks at routes. Another server on the port would answer otherwise.
-func (p *Proof) proveItself(ctx context.Context, request gateway.Request) check.Finding {
-	answer, err := p.Prober.Get(ctx, request.Method, request.URL(), request.Header, false)
-	aside := len(request.Header) > 0
+func (t trial) proveItself(ctx context.Context) check.Finding {
+	answer, err := t.Prober.Get(ctx, t.request.Method, t.request.URL(), t.request.Header, false)
+	aside := len(t.request.Header) > 0
 	switch {
 	case err != nil:
 		return because(NoAnswer, "no answer: %v", err)
-	case aside && p.Pong(answer):
-		return holds("%d from %s itself: a route takes every host", answer.Status, p.Name)
+	case aside && t.Pong(answer):
+		return holds("%d from %s itself: a route takes every host", answer.Status, t.Name)
 	case aside:
-		return because(Stranger, "%d where %s answers itself: something else listens on the port", answer.Status, p.Name)
-	case !p.Unrouted(answer):
-		return because(Stranger, "%d where %s answers 404 itself: something else listens on the port, or a route nobody knows of takes every host", answer.Status, p.Name)
+		return because(Stranger, "%d where %s answers itself: something else listens on the port", answer.Status, t.Name)
+	case !t.Unrouted(answer):
+		return because(Stranger, "%d where %s answers 404 itself: something else listens on the port, or a route nobody knows of takes every host", answer.Status, t.Name)
 	}
-	return holds("%d from %s, as no route has this host", answer.Status, p.Name)
+	return holds("%d from %s, as no route has this host", answer.Status, t.Name)
 }

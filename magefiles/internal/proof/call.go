@@ -32,45 +32,45 @@ func statusOf(answer *probe.Answer) string {
 
 func isCall(route check.ID) bool { return route.Kind == GRPCRouteKind.Kind }
 
-func (p *Proof) send(ctx context.Context, request gateway.Request, header map[string]string) (*probe.Answer, error) {
-	if request.GRPC() {
-		return p.Prober.Call(ctx, request.URL(), header, gateway.Answerable(request.Path))
+func (t trial) send(ctx context.Context, header map[string]string) (*probe.Answer, error) {
+	if t.request.GRPC() {
+		return t.Prober.Call(ctx, t.request.URL(), header, gateway.Answerable(t.request.Path))
 	}
-	return p.Prober.Get(ctx, request.Method, request.URL(), header, request.Redirect == nil)
+	return t.Prober.Get(ctx, t.request.Method, t.request.URL(), header, t.request.Redirect == nil)
 }
 
 // called judges whether an answer to a call is one of a server of gRPC. Any status but UNAVAILABLE is: that the server refuses the call was to
 // be expected.
-func (p *Proof) called(request gateway.Request, answer *probe.Answer) check.Finding {
+func (t trial) called(answer *probe.Answer) check.Finding {
 	code, ok := answer.GRPCStatus()
 	switch {
-	case p.Refuses(answer):
-		return because(ServerError, "%s's own UNAVAILABLE instead of an answer of %s", p.Name, backends(request))
+	case t.Refuses(answer):
+		return because(ServerError, "%s's own UNAVAILABLE instead of an answer of %s", t.Name, backends(t.request))
 	case code == unavailable:
-		return because(ServerError, "%s instead of an answer of %s", looksOf(answer), backends(request))
+		return because(ServerError, "%s instead of an answer of %s", looksOf(answer), backends(t.request))
 	case !ok:
-		return because(WrongAnswer, "%s, which is no answer of gRPC, instead of one of %s", looksOf(answer), backends(request))
+		return because(WrongAnswer, "%s, which is no answer of gRPC, instead of one of %s", looksOf(answer), backends(t.request))
 	}
 	return check.Finding{Verdict: check.Holds}
 }
 
 // named asks once more where a server of gRPC has answered that it does not have the service, by a call of which the answer says whose it is, if
 // the same match takes that. It returns the request and the answer to go on with.
-func (p *Proof) named(ctx context.Context, request gateway.Request, answer *probe.Answer, s *Snapshot) (gateway.Request, *probe.Answer) {
-	if answer == nil || !request.GRPC() || request.Path == gateway.EchoCall || !gateway.Answerable(request.Path) {
-		return request, answer
+func (t trial) named(ctx context.Context, answer *probe.Answer) (trial, *probe.Answer) {
+	if answer == nil || !t.request.GRPC() || t.request.Path == gateway.EchoCall || !gateway.Answerable(t.request.Path) {
+		return t, answer
 	}
 	if code, _ := answer.GRPCStatus(); code != unimplemented {
-		return request, answer
+		return t, answer
 	}
-	echo := request
-	echo.Path = gateway.EchoCall
-	taker := p.table(s).Takes(echo)
-	if taker == nil || taker.Route != request.Route || taker.Rule != request.Rule || taker.Index != request.Match {
-		return request, answer
+	echo := t
+	echo.request.Path = gateway.EchoCall
+	taker := t.table(t.s).Takes(echo.request)
+	if taker == nil || taker.Route != t.request.Route || taker.Rule != t.request.Rule || taker.Index != t.request.Match {
+		return t, answer
 	}
-	if said, problem := p.ask(ctx, echo); !problem.Fails() && s.podIn(said) != "" {
+	if said, problem := echo.ask(ctx); !problem.Fails() && t.s.podIn(said) != "" {
 		return echo, said
 	}
-	return request, answer
+	return t, answer
 }

@@ -75,14 +75,14 @@ func (p *Proof) Explain(ctx context.Context, request gateway.Request, s *Snapsho
 	if s == nil {
 		return e
 	}
-	choice := p.chosen(ctx, e.Winner, taken, s)
+	t := trial{p, taken, s}
+	choice := t.chosen(ctx, e.Winner)
 	e.Choice = &choice
 	if !taken.Harmless() {
 		e.Unsent = "a " + request.Method + " might change something in the application"
 		return e
 	}
-	finding := p.prove(ctx, taken, s)
-	for _, hop := range p.Trace(taken, finding, s) {
+	for _, hop := range (way{t, t.prove(ctx)}).hops() {
 		e.Hops = append(e.Hops, check.Result{Check: hop, Finding: hop.Judge(ctx)})
 		if e.Hops[len(e.Hops)-1].Fails() {
 			break

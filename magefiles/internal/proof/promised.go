@@ -18,14 +18,14 @@ import (
 
 // lacking adds to what was found of a request what the implementation lacks of what its rule uses: as the cause, where that explains why the
 // request fails, else as a warning. answer is the one to the first request, nil where there was none.
-func (p *Proof) lacking(request gateway.Request, answer *probe.Answer, finding check.Finding, s *Snapshot) check.Finding {
-	for _, lack := range p.Lacking(request.Uses, p.Supported(s.Classes)) {
+func (t trial) lacking(answer *probe.Answer, finding check.Finding) check.Finding {
+	for _, lack := range t.Lacking(t.request.Uses, t.Supported(t.s.Classes)) {
 		refuses := lack.Outcome == implementation.Refused || lack.Outcome == implementation.Optional
 		switch {
-		case finding.Fails() && request.Taker == nil && (refuses && answer != nil && p.Refuses(answer) ||
+		case finding.Fails() && t.request.Taker == nil && (refuses && answer != nil && t.Refuses(answer) ||
 			lack.Outcome == implementation.Unmet && (finding.Cause == NoRoute || finding.Cause == WrongPod)):
 			return check.Finding{Verdict: check.Broken, Cause: Unsupported, Remedy: lack.Remedy,
-				Found: fmt.Sprintf("%s, rule %d: %s", request.Route, request.Rule+1, lack.Says)}
+				Found: fmt.Sprintf("%s, rule %d: %s", t.request.Route, t.request.Rule+1, lack.Says)}
 		case finding.Fails() || strings.Contains(finding.Found, lack.Says):
 		case lack.Outcome == implementation.Optional:
 			finding.Found += fmt.Sprintf("; what %s does cannot be seen", lack.Use)
@@ -77,14 +77,14 @@ const mostRedirects = 5
 
 // follow goes on from where a rule redirects to, as a browser would, through the redirects of other rules. It is broken where that leads back
 // to where it has been, and warns where nothing here serves what it leads to.
-func (p *Proof) follow(ctx context.Context, request gateway.Request, location string, s *Snapshot) check.Finding {
-	found := fmt.Sprintf("redirected with %d to %s", request.Redirect.Status, location)
+func (t trial) follow(ctx context.Context, location string) check.Finding {
+	found := fmt.Sprintf("redirected with %d to %s", t.request.Redirect.Status, location)
 	warns := func(format string, args ...any) check.Finding {
 		return check.Finding{Verdict: check.Warns, Found: found + "; " + fmt.Sprintf(format, args...)}
 	}
-	been, table := []string{request.URL()}, p.table(s)
-	for at := request; len(been) <= mostRedirects; {
-		to, reached := p.target(at, location)
+	been, table := []string{t.request.URL()}, t.table(t.s)
+	for at := t.request; len(been) <= mostRedirects; {
+		to, reached := t.target(at, location)
 		switch {
 		case !hosts.Reserved(to.Host) && !table.Serves(to.Host):
 			return holds("%s, which is not among the hosts here", found)
@@ -104,7 +104,7 @@ func (p *Proof) follow(ctx context.Context, request gateway.Request, location st
 		case winner.Taking(to).Redirect == nil:
 			return holds("%s", found)
 		}
-		answer, err := p.Prober.Get(ctx, to.Method, to.URL(), to.Header, false)
+		answer, err := t.Prober.Get(ctx, to.Method, to.URL(), to.Header, false)
 		if err != nil {
 			return warns("%s gives no answer: %v", to.URL(), err)
 		}
@@ -118,7 +118,7 @@ func (p *Proof) follow(ctx context.Context, request gateway.Request, location st
 
 // target returns the request to which a header Location leads from another, and false where no port of this machine leads there. The usual
 // port of a scheme is that of the node which leads to the entry point: this machine's may be another.
-func (p *Proof) target(from gateway.Request, location string) (gateway.Request, bool) {
+func (t trial) target(from gateway.Request, location string) (gateway.Request, bool) {
 	base, _ := url.Parse(from.URL())
 	u, err := base.Parse(location)
 	if err != nil {
@@ -137,8 +137,8 @@ func (p *Proof) target(from gateway.Request, location string) (gateway.Request, 
 	}
 	to.Port, _ = strconv.Atoi(port)
 	for _, usual := range []bool{false, true} {
-		for _, door := range p.Doors {
-			here, ok := p.Place.Port(door.OnNode)
+		for _, door := range t.Doors {
+			here, ok := t.Place.Port(door.OnNode)
 			if ok && (!usual && port == strconv.Itoa(here) || usual && port == strconv.Itoa(int(door.OnNode))) {
 				to.Listener, to.Port = door.EntryPoint, here
 				return to, true

@@ -146,7 +146,7 @@ func TestOfAnAnswerFromWhereTheApplicationRedirectsTheFiltersAreNotJudged(t *tes
 func TestAHeaderThatARuleRemovesIsSent(t *testing.T) {
 	w := whole(t)
 	w.ruled(t, "{filters: [{type: RequestHeaderModifier, requestHeaderModifier: {remove: [X-Gone]}}], "+toShop+"}")
-	w.proof.prove(t.Context(), w.proof.Planned()[0], w.snapshot)
+	trial{w.proof, w.proof.Planned()[0], w.snapshot}.prove(t.Context())
 	if w.gateway.sent["X-Gone"] == "" {
 		t.Errorf("sent %v", w.gateway.sent)
 	}

@@ -165,10 +165,10 @@ func (p *Proof) served(s *Snapshot) []gateway.Route {
 	return routes
 }
 
-func (p *Proof) ours() map[check.ID]bool {
+func (m *Manifests) ours() map[check.ID]bool {
 	ours := map[check.ID]bool{}
-	for i := range p.Routes {
-		ours[p.Routes[i].ID] = true
+	for i := range m.Routes {
+		ours[m.Routes[i].ID] = true
 	}
 	return ours
 }
@@ -201,7 +201,7 @@ func (p *Proof) Requests(s *Snapshot) []Promise {
 			continue
 		}
 		all = append(all, p.promise(request, func(ctx context.Context) check.Finding {
-			finding := p.prove(ctx, request, s)
+			finding := trial{p, request, s}.prove(ctx)
 			if other := request.Elsewhere; other != nil && !ours[other.Route] && finding.Verdict == check.Holds {
 				finding.Verdict = check.Warns
 				finding.Found += fmt.Sprintf("; requests for the match's own path go to %s, which is not in the manifests", other)
@@ -222,7 +222,7 @@ func (p *Proof) Requests(s *Snapshot) []Promise {
 		if !free {
 			request.Host, request.Header = "localhost", p.Ping
 		}
-		control := p.promise(request, func(ctx context.Context) check.Finding { return p.proveItself(ctx, request) })
+		control := p.promise(request, func(ctx context.Context) check.Finding { return trial{p, request, s}.proveItself(ctx) })
 		control.Control = true
 		all = append(all, control)
 	}

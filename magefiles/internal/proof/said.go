@@ -41,74 +41,74 @@ type said struct {
 
 // routers asks the data plane which routers it has, and returns those of a request's rule. all is how many it has for any route. The error says
 // why that cannot be known.
-func (p *Proof) routers(ctx context.Context, request gateway.Request, s *Snapshot) (mine []implementation.Router, all int, err error) {
-	s.said.list.Do(func() {
-		pod := p.speaker(s)
+func (t trial) routers(ctx context.Context) (mine []implementation.Router, all int, err error) {
+	t.s.said.list.Do(func() {
+		pod := t.speaker(t.s)
 		if pod == nil {
-			s.said.err = errors.New("no pod of it is ready")
+			t.s.said.err = errors.New("no pod of it is ready")
 			return
 		}
 		ctx, cancel := context.WithTimeout(ctx, limits.OwnAnswer)
 		defer cancel()
-		answer, err := p.Place.PodGet(ctx, pod.Namespace, pod.Name, p.Lists.Port, p.Lists.Path)
+		answer, err := t.Place.PodGet(ctx, pod.Namespace, pod.Name, t.Lists.Port, t.Lists.Path)
 		if err == nil {
-			s.said.routers, err = p.Lists.Read(answer)
+			t.s.said.routers, err = t.Lists.Read(answer)
 		}
-		s.said.err = err
+		t.s.said.err = err
 	})
-	for _, r := range s.said.routers {
-		if rule, ours := p.Lists.Rule(r.Name, request.Route); ours && rule == request.Rule && r.TLS == (request.Scheme == "https") {
+	for _, r := range t.s.said.routers {
+		if rule, ours := t.Lists.Rule(r.Name, t.request.Route); ours && rule == t.request.Rule && r.TLS == (t.request.Scheme == "https") {
 			mine = append(mine, r)
 		}
 	}
-	return mine, len(s.said.routers), s.said.err
+	return mine, len(t.s.said.routers), t.s.said.err
 }
 
 // logged says what the data plane's log has last of a request's route, as the end of a sentence; it is empty where that is nothing, or cannot be read.
-func (p *Proof) logged(ctx context.Context, request gateway.Request, s *Snapshot) string {
-	s.said.read.Do(func() {
-		pod := p.speaker(s)
+func (t trial) logged(ctx context.Context) string {
+	t.s.said.read.Do(func() {
+		pod := t.speaker(t.s)
 		if pod == nil {
 			return
 		}
 		ctx, cancel := context.WithTimeout(ctx, limits.OwnAnswer)
 		defer cancel()
-		log, _ := p.Place.PodLog(ctx, pod.Namespace, pod.Name, pod.Spec.Containers[0].Name, lastLines)
-		s.said.log = string(log)
+		log, _ := t.Place.PodLog(ctx, pod.Namespace, pod.Name, pod.Spec.Containers[0].Name, lastLines)
+		t.s.said.log = string(log)
 	})
-	if line := p.Logged(s.said.log, request.Route, request.Rule); line != "" {
-		return fmt.Sprintf("; %s's log says of the route: %s", p.Name, line)
+	if line := t.Logged(t.s.said.log, t.request.Route, t.request.Rule); line != "" {
+		return fmt.Sprintf("; %s's log says of the route: %s", t.Name, line)
 	}
 	return ""
 }
 
 // unserved goes on with a request for which the data plane has no route: with what it says of the router of the request's rule.
-func (p *Proof) unserved(ctx context.Context, request gateway.Request, finding check.Finding, s *Snapshot) check.Finding {
-	routers, all, err := p.routers(ctx, request, s)
+func (w way) unserved(ctx context.Context) check.Finding {
+	routers, all, err := w.routers(ctx)
 	switch {
 	case err != nil:
-		finding.Found += fmt.Sprintf("; does it reach the API server? (Its list of routers cannot be read: %v)", err)
+		w.finding.Found += fmt.Sprintf("; does it reach the API server? (Its list of routers cannot be read: %v)", err)
 	case all == 0:
-		finding.Found += "; its list of routers has none for any route: does it reach the API server?"
+		w.finding.Found += "; its list of routers has none for any route: does it reach the API server?"
 	case len(routers) == 0:
-		finding.Found += fmt.Sprintf("; its list of routers has none for rule %d of %s", request.Rule+1, request.Route)
+		w.finding.Found += fmt.Sprintf("; its list of routers has none for rule %d of %s", w.request.Rule+1, w.request.Route)
 	case len(routers[0].Errors) > 0:
-		finding.Found += fmt.Sprintf("; its router %s does not work: %s", routers[0].Name, strings.Join(routers[0].Errors, "; "))
+		w.finding.Found += fmt.Sprintf("; its router %s does not work: %s", routers[0].Name, strings.Join(routers[0].Errors, "; "))
 	default:
-		finding.Found += fmt.Sprintf("; its list of routers has one for the rule, which did not take the request: %s, %s", routers[0].Name, routers[0].Rule)
+		w.finding.Found += fmt.Sprintf("; its list of routers has one for the rule, which did not take the request: %s, %s", routers[0].Name, routers[0].Rule)
 	}
-	finding.Found += p.logged(ctx, request, s)
-	return finding
+	w.finding.Found += w.logged(ctx)
+	return w.finding
 }
 
 // chosen compares what the data plane says with what the table says of the match that takes a request: it must have a router of the match's
 // rule, of the priority that the match is taken to have.
-func (p *Proof) chosen(ctx context.Context, winner *gateway.Match, request gateway.Request, s *Snapshot) check.Finding {
-	routers, _, err := p.routers(ctx, request, s)
+func (t trial) chosen(ctx context.Context, winner *gateway.Match) check.Finding {
+	routers, _, err := t.routers(ctx)
 	if err != nil {
 		return check.Finding{Verdict: check.Unknown, Found: fmt.Sprintf("its list of routers cannot be read: %v", err)}
 	}
-	priority := p.Order.Priority(winner)
+	priority := t.Order.Priority(winner)
 	var others []string
 	for _, r := range routers {
 		switch {

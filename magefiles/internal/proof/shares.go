@@ -30,37 +30,37 @@ type tally struct {
 
 // proveShares goes on with a request to several Services: it asks often enough to meet the one of the smallest weight twice, as the
 // implementation keeps the shares evenly, and says what share fails. answer and problem are what came of the first request.
-func (p *Proof) proveShares(ctx context.Context, request gateway.Request, answer *probe.Answer, problem check.Finding, s *Snapshot) check.Finding {
-	expected, known := s.podsOf(request)
+func (t trial) proveShares(ctx context.Context, answer *probe.Answer, problem check.Finding) check.Finding {
+	expected, known := t.s.podsOf(t.request)
 	pods := slices.Concat(expected...)
 	slices.Sort(pods)
 	pods = slices.Compact(pods)
-	enough, most := min(2*request.Enough, mostRequests), mostRequests
-	if !request.Weighted {
+	enough, most := min(2*t.request.Enough, mostRequests), mostRequests
+	if !t.request.Weighted {
 		enough, most = max(enough, 2*len(pods)), max(enough, enoughRequests(len(pods)))
 	}
-	t := tally{failed: map[string]int{}, pods: map[string]bool{}}
-	for t.sent = 1; ; t.sent++ {
-		switch pod := s.podIn(answer); {
+	count := tally{failed: map[string]int{}, pods: map[string]bool{}}
+	for count.sent = 1; ; count.sent++ {
+		switch pod := t.s.podIn(answer); {
 		case failed(problem):
-			t.failed[statusOf(answer)]++
-			t.failure, t.cause = answer, problem.Cause
+			count.failed[statusOf(answer)]++
+			count.failure, count.cause = answer, problem.Cause
 		case problem.Fails():
-			problem.Found = fmt.Sprintf("%s (request %d)", problem.Found, t.sent)
+			problem.Found = fmt.Sprintf("%s (request %d)", problem.Found, count.sent)
 			return problem
 		case pod == "" || !known:
-			t.nameless = answer
+			count.nameless = answer
 		case !passed(answer):
-			return p.notPassed()
+			return t.notPassed()
 		case !slices.Contains(pods, pod):
-			return p.wrongPod(pod, request, pods, s)
+			return t.wrongPod(pod, pods)
 		default:
-			t.pods[pod] = true
+			count.pods[pod] = true
 		}
-		if t.sent >= most || t.sent >= enough && (t.failure != nil || t.nameless != nil || t.unseen(request, expected) < 0) {
-			return t.verdict(request, expected, len(pods), s)
+		if count.sent >= most || count.sent >= enough && (count.failure != nil || count.nameless != nil || count.unseen(t.request, expected) < 0) {
+			return count.verdict(t.request, expected, len(pods), t.s)
 		}
-		answer, problem = p.ask(ctx, request)
+		answer, problem = t.ask(ctx)
 	}
 }
 

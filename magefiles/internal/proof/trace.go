@@ -16,51 +16,56 @@ import (
 	"kindgate/magefiles/internal/limits"
 )
 
-// Trace returns the hops of a request, from this machine's port to the pods of its backend, in their order. The last is the answer: finding,
-// which is what became of the request.
-func (p *Proof) Trace(request gateway.Request, finding check.Finding, s *Snapshot) []check.Check {
-	logs := p.Place.Kubectl(p.Logs())
-	onNode, _ := p.NodePort(request.Listener)
+// A way is that of a request, and what became of it.
+type way struct {
+	trial
+	finding check.Finding
+}
+
+// hops are those of a request, from this machine's port to the pods of its backend, in their order. The last is the answer.
+func (w way) hops() []check.Check {
+	logs := w.Place.Kubectl(w.Logs())
+	onNode, _ := w.NodePort(w.request.Listener)
 	hops := []check.Check{
-		{Title: "the port on this machine", ID: check.ID{Kind: "Port", Name: fmt.Sprint(request.Port)},
-			Expect: fmt.Sprintf("127.0.0.1:%d is published by the node %s", request.Port, p.Place.Node()), Look: p.Place.LookAtPorts(),
-			Judge: func(ctx context.Context) check.Finding { return p.Place.Leads(ctx, request.Port) }},
-		{Title: p.Name + "'s pod", ID: p.Workload,
-			Expect: fmt.Sprintf("a ready pod of %s that takes the node's port %d", p.Workload, onNode), Look: p.Place.Kubectl("describe pods -n " + p.Workload.Namespace),
-			Judge: func(ctx context.Context) check.Finding { return p.DataPlane(ctx, s, request.Scheme) }},
-		{Title: p.Name + "'s answer", ID: p.Workload,
-			Expect: "an answer from " + p.Name + " over " + request.Scheme + ", be it a 404", Look: logs,
-			Judge: func(ctx context.Context) check.Finding { return p.answers(ctx, request, s) }},
+		{Title: "the port on this machine", ID: check.ID{Kind: "Port", Name: fmt.Sprint(w.request.Port)},
+			Expect: fmt.Sprintf("127.0.0.1:%d is published by the node %s", w.request.Port, w.Place.Node()), Look: w.Place.LookAtPorts(),
+			Judge: func(ctx context.Context) check.Finding { return w.Place.Leads(ctx, w.request.Port) }},
+		{Title: w.Name + "'s pod", ID: w.Workload,
+			Expect: fmt.Sprintf("a ready pod of %s that takes the node's port %d", w.Workload, onNode), Look: w.Place.Kubectl("describe pods -n " + w.Workload.Namespace),
+			Judge: func(ctx context.Context) check.Finding { return w.DataPlane(ctx, w.s, w.request.Scheme) }},
+		{Title: w.Name + "'s answer", ID: w.Workload,
+			Expect: "an answer from " + w.Name + " over " + w.request.Scheme + ", be it a 404", Look: logs,
+			Judge: func(ctx context.Context) check.Finding { return w.answers(ctx) }},
 	}
-	if request.Route == (check.ID{}) {
-		return append(hops, check.Check{Title: "the backend answers", Expect: "an answer of " + backends(request), Look: logs, Judge: given(finding)})
+	if w.request.Route == (check.ID{}) {
+		return append(hops, check.Check{Title: "the backend answers", Expect: "an answer of " + backends(w.request), Look: logs, Judge: given(w.finding)})
 	}
-	for _, entry := range request.Through {
-		hops = append(hops, p.gatewayHops(entry, s)...)
+	for _, entry := range w.request.Through {
+		hops = append(hops, w.gatewayHops(entry)...)
 	}
-	route := request.Route
+	route := w.request.Route
 	hops = append(hops,
-		check.Check{ID: route, Expect: "attached to its Gateway, accepted, its references resolved", Look: p.Place.Kubectl("describe " + route.Resource()),
-			Judge: given(judgeRoute(s, route))},
+		check.Check{ID: route, Expect: "attached to its Gateway, accepted, its references resolved", Look: w.Place.Kubectl("describe " + route.Resource()),
+			Judge: given(judgeRoute(w.s, route))},
 		check.Check{ID: route, Title: route.String() + " in the cluster", Expect: "as its manifest has it", Look: "go tool mage routes applies it",
-			Judge: func(context.Context) check.Finding { return p.asWritten(s, route) }})
-	if finding.Cause == Precedence {
-		return append(hops, check.Check{ID: route, Title: "the precedence of routes", Expect: fmt.Sprintf("%s, rule %d takes the request, by the specification's order", route, request.Rule+1),
-			Look: p.Place.Kubectl("describe " + request.Taker.Route.Resource()), Judge: given(finding)})
+			Judge: func(context.Context) check.Finding { return w.asWritten(w.s, route) }})
+	if w.finding.Cause == Precedence {
+		return append(hops, check.Check{ID: route, Title: "the precedence of routes", Expect: fmt.Sprintf("%s, rule %d takes the request, by the specification's order", route, w.request.Rule+1),
+			Look: w.Place.Kubectl("describe " + w.request.Taker.Route.Resource()), Judge: given(w.finding)})
 	}
-	if hop, ok := p.promised(request, finding, s); ok {
+	if hop, ok := w.promised(); ok {
 		return append(hops, hop)
 	}
-	if finding.Cause == NoRoute {
-		return append(hops, check.Check{ID: route, Title: p.Name + "'s routes", Expect: "those whose status says that they are accepted", Look: logs,
-			Judge: func(ctx context.Context) check.Finding { return p.unserved(ctx, request, finding, s) }})
+	if w.finding.Cause == NoRoute {
+		return append(hops, check.Check{ID: route, Title: w.Name + "'s routes", Expect: "those whose status says that they are accepted", Look: logs,
+			Judge: func(ctx context.Context) check.Finding { return w.unserved(ctx) }})
 	}
-	for _, backend := range request.Backends {
-		hops = append(hops, check.Check{ID: backend.ID(), Expect: "at least one ready pod behind it", Look: p.Place.Kubectl("get endpointslices,pods -n " + backend.Namespace),
-			Judge: given(p.judgeBackend(s, backend, finding))})
+	for _, backend := range w.request.Backends {
+		hops = append(hops, check.Check{ID: backend.ID(), Expect: "at least one ready pod behind it", Look: w.Place.Kubectl("get endpointslices,pods -n " + backend.Namespace),
+			Judge: given(w.judgeBackend(backend))})
 	}
-	return append(hops, check.Check{Title: "the backend answers", ID: check.ID{Kind: "URL", Name: request.String()}, Expect: "an answer of " + s.reached(request),
-		Look: p.lookAtBackend(request, finding), Judge: p.quoting(request, finding, s)})
+	return append(hops, check.Check{Title: "the backend answers", ID: check.ID{Kind: "URL", Name: w.request.String()}, Expect: "an answer of " + w.s.reached(w.request),
+		Look: w.lookAtBackend(), Judge: w.quoting()})
 }
 
 // reached are a request's backends, and where they are asked.
@@ -79,32 +84,32 @@ func (s *Snapshot) reached(request gateway.Request) string {
 }
 
 // lookAtBackend is the command that shows more of a request that fails at its backend: the log of an application that answers, else its Service.
-func (p *Proof) lookAtBackend(request gateway.Request, finding check.Finding) string {
-	if len(request.Backends) == 0 {
-		return p.Place.Kubectl(p.Logs())
+func (w way) lookAtBackend() string {
+	if len(w.request.Backends) == 0 {
+		return w.Place.Kubectl(w.Logs())
 	}
-	id := request.Backends[0].ID()
-	if finding.Cause == Failure {
-		return p.Place.Kubectl(fmt.Sprintf("logs -n %s service/%s --all-pods", id.Namespace, id.Name))
+	id := w.request.Backends[0].ID()
+	if w.finding.Cause == Failure {
+		return w.Place.Kubectl(fmt.Sprintf("logs -n %s service/%s --all-pods", id.Namespace, id.Name))
 	}
-	return p.Place.Kubectl("describe " + id.Resource())
+	return w.Place.Kubectl("describe " + id.Resource())
 }
 
 // promised returns the hop at which a request fails that reaches the route, and does not come to what the rule promises; false where it fails
 // elsewhere.
-func (p *Proof) promised(request gateway.Request, finding check.Finding, s *Snapshot) (check.Check, bool) {
-	rule := fmt.Sprintf("rule %d of %s", request.Rule+1, request.Route)
-	hop := check.Check{ID: request.Route, Look: p.Place.Kubectl("describe " + request.Route.Resource()), Judge: given(finding)}
+func (w way) promised() (check.Check, bool) {
+	rule := fmt.Sprintf("rule %d of %s", w.request.Rule+1, w.request.Route)
+	hop := check.Check{ID: w.request.Route, Look: w.Place.Kubectl("describe " + w.request.Route.Resource()), Judge: given(w.finding)}
 	switch {
-	case finding.Cause == Unsupported:
-		hop.Title, hop.Expect, hop.Look = "what "+p.Name+" implements", "all that "+rule+" uses", p.Place.Kubectl(p.Logs())
-		hop.Judge = p.quoting(request, finding, s)
-	case finding.Cause == Filtered:
+	case w.finding.Cause == Unsupported:
+		hop.Title, hop.Expect, hop.Look = "what "+w.Name+" implements", "all that "+rule+" uses", w.Place.Kubectl(w.Logs())
+		hop.Judge = w.quoting()
+	case w.finding.Cause == Filtered:
 		hop.Title, hop.Expect = "the rule's filters", "what the filters of "+rule+" say"
-	case finding.Cause == RedirectLoop:
+	case w.finding.Cause == RedirectLoop:
 		hop.Title = "where the redirect leads"
 		hop.Expect = "a backend in the end: attach a redirect from one listener to another only to the first, by the parentRef's sectionName"
-	case finding.Cause == WrongAnswer && request.Redirect != nil:
+	case w.finding.Cause == WrongAnswer && w.request.Redirect != nil:
 		hop.Title, hop.Expect = "the redirect", "as "+rule+" has it"
 	default:
 		return hop, false
@@ -113,12 +118,12 @@ func (p *Proof) promised(request gateway.Request, finding check.Finding, s *Snap
 }
 
 // quoting is a check of what is known already, to which the log of the data plane may add why.
-func (p *Proof) quoting(request gateway.Request, finding check.Finding, s *Snapshot) func(context.Context) check.Finding {
+func (w way) quoting() func(context.Context) check.Finding {
 	return func(ctx context.Context) check.Finding {
-		if finding.Fails() {
-			finding.Found += p.logged(ctx, request, s)
+		if w.finding.Fails() {
+			w.finding.Found += w.logged(ctx)
 		}
-		return finding
+		return w.finding
 	}
 }
 
@@ -128,16 +133,16 @@ func given(finding check.Finding) func(context.Context) check.Finding {
 }
 
 // judgeBackend looks for ready endpoints of a Service; what an endpoint does not say counts only where finding, of the request, has no answer.
-func (p *Proof) judgeBackend(s *Snapshot, backend gateway.Backend, finding check.Finding) check.Finding {
-	behind := s.behind(backend)
+func (w way) judgeBackend(backend gateway.Backend) check.Finding {
+	behind := w.s.behind(backend)
 	ready := len(behind.ready) + behind.others
 	switch {
 	case ready == 0 && !behind.listed:
 		return because(PodMissing, "it has no EndpointSlice: does it exist, and has it a selector?")
 	case ready == 0:
 		return because(PodMissing, "no ready pod: does its selector match, have the pods its targetPort, and are they ready?")
-	case ready == behind.unsaid && finding.Cause == ServerError:
-		return because(PodMissing, "its EndpointSlice does not say that an endpoint is ready, which %s asks for: write conditions: {ready: true}", p.Name)
+	case ready == behind.unsaid && w.finding.Cause == ServerError:
+		return because(PodMissing, "its EndpointSlice does not say that an endpoint is ready, which %s asks for: write conditions: {ready: true}", w.Name)
 	}
 	return holds("%d ready endpoints", ready)
 }
@@ -168,7 +173,7 @@ func (p *Proof) asWritten(s *Snapshot, id check.ID) check.Finding {
 // DataPlane looks for a ready pod of the implementation on the node whose ports are this machine's, to which the node's port for a scheme
 // leads.
 func (p *Proof) DataPlane(ctx context.Context, s *Snapshot, scheme string) check.Finding {
-	onNode := p.doorOf(scheme)
+	onNode := p.OnNode(scheme)
 	problem := broken("no pod of it on the node %s", p.Place.Node())
 	for i := range s.Pods {
 		pod := &s.Pods[i]
@@ -185,16 +190,6 @@ func (p *Proof) DataPlane(ctx context.Context, s *Snapshot, scheme string) check
 		problem = broken("Pod/%s/%s is ready, but does not take the node's port %d", pod.Namespace, pod.Name, onNode)
 	}
 	return problem
-}
-
-// doorOf returns the node's port for a scheme.
-func (p *Proof) doorOf(scheme string) int32 {
-	for _, door := range p.Doors {
-		if door.Scheme == scheme {
-			return door.OnNode
-		}
-	}
-	return 0
 }
 
 // taking returns the port of the pod that the node's leads to.
@@ -237,35 +232,35 @@ func (p *Proof) leadsTo(ctx context.Context, scheme string, pod *corev1.Pod, por
 }
 
 // answers asks for a host that nobody has, so that only the implementation itself can answer.
-func (p *Proof) answers(ctx context.Context, request gateway.Request, s *Snapshot) check.Finding {
-	host, free := gateway.Unrouted(p.served(s), p.known(s))
-	control := gateway.Request{Scheme: request.Scheme, Method: "GET", Host: host, Path: "/", Port: request.Port}
+func (w way) answers(ctx context.Context) check.Finding {
+	host, free := gateway.Unrouted(w.served(w.s), w.known(w.s))
+	control := gateway.Request{Scheme: w.request.Scheme, Method: "GET", Host: host, Path: "/", Port: w.request.Port}
 	if !free {
-		control.Host = request.Host
+		control.Host = w.request.Host
 	}
-	answer, err := p.Prober.Get(ctx, "GET", control.URL(), nil, false)
+	answer, err := w.Prober.Get(ctx, "GET", control.URL(), nil, false)
 	switch {
 	case err != nil:
 		return because(NoAnswer, "%v", err)
-	case free && !p.Unrouted(answer):
-		return because(Stranger, "%d for a host that no route has, where %s would say 404", answer.Status, p.Name)
+	case free && !w.Unrouted(answer):
+		return because(Stranger, "%d for a host that no route has, where %s would say 404", answer.Status, w.Name)
 	}
 	return holds("%d", answer.Status)
 }
 
 // gatewayHops are a Gateway's class, and the Gateway with the listeners that take the request.
-func (p *Proof) gatewayHops(entry gateway.Entry, s *Snapshot) []check.Check {
+func (w way) gatewayHops(entry gateway.Entry) []check.Check {
 	var hops []check.Check
-	for _, gw := range p.known(s) {
+	for _, gw := range w.known(w.s) {
 		if class := classID(string(gw.Spec.GatewayClassName)); gw.Namespace == entry.Gateway.Namespace && gw.Name == entry.Gateway.Name {
-			hops = append(hops, check.Check{ID: class, Expect: "accepted by " + p.Name, Look: p.Place.Kubectl("describe " + class.Resource()),
-				Judge: given(p.judgeClass(s, class.Name))})
+			hops = append(hops, check.Check{ID: class, Expect: "accepted by " + w.Name, Look: w.Place.Kubectl("describe " + class.Resource()),
+				Judge: given(w.judgeClass(w.s, class.Name))})
 			break
 		}
 	}
 	return append(hops, check.Check{ID: entry.Gateway,
-		Expect: fmt.Sprintf("accepted and programmed, with %s on the port of an entry point of %s's", listeners(entry.Listeners), p.Name),
-		Look:   p.Place.Kubectl("describe " + entry.Gateway.Resource()), Judge: given(judgeGateway(s, entry.Gateway, entry.Listeners))})
+		Expect: fmt.Sprintf("accepted and programmed, with %s on the port of an entry point of %s's", listeners(entry.Listeners), w.Name),
+		Look:   w.Place.Kubectl("describe " + entry.Gateway.Resource()), Judge: given(judgeGateway(w.s, entry.Gateway, entry.Listeners))})
 }
 
 func listeners(names []gatewayv1.SectionName) string {

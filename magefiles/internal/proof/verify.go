@@ -164,7 +164,7 @@ func (p *Proof) Verify(ctx context.Context, take func(context.Context) (*Snapsho
 	for i, promise := range last.Promises {
 		r := Result{Promise: promise, Finding: last.Findings[i]}
 		if r.Fails() && promise.Request != nil {
-			r.Hop, r.AtHop = walk.firstBroken(ctx, p.Trace(*promise.Request, r.Finding, last.Snapshot))
+			r.Hop, r.AtHop = walk.firstBroken(ctx, way{trial{p, *promise.Request, last.Snapshot}, r.Finding}.hops())
 		}
 		results[i] = r
 	}

@@ -287,7 +287,7 @@ func TestEachWayInWhichARequestFailsHasItsCause(t *testing.T) {
 				test.change(w)
 			}
 			w.gateway.answers["shop.localhost"] = test.answers
-			got := w.proof.prove(t.Context(), test.request, w.snapshot)
+			got := trial{w.proof, test.request, w.snapshot}.prove(t.Context())
 			if got.Verdict != test.verdict || got.Cause != test.cause || !strings.Contains(got.Found, test.found) {
 				t.Errorf("%+v", got)
 			}
@@ -322,7 +322,7 @@ func TestAPodWithoutAReadinessProbeMayStillBeStarting(t *testing.T) {
 				}
 			})
 			request := w.proof.Planned()[1]
-			if got := w.proof.prove(t.Context(), request, w.snapshot); got.Verdict != test.want || test.want == check.Pending && !strings.Contains(got.Found, "it may not listen yet") {
+			if got := (trial{w.proof, request, w.snapshot}).prove(t.Context()); got.Verdict != test.want || test.want == check.Pending && !strings.Contains(got.Found, "it may not listen yet") {
 				t.Errorf("%+v", got)
 			}
 		})
@@ -351,7 +351,7 @@ func TestWhereARouteTakesEveryHostTheImplementationItselfIsTheControl(t *testing
 	})
 	w.gateway.ping = nil
 	request := gateway.Request{Scheme: "http", Method: "GET", Host: "localhost", Path: "/", Port: 8080, Header: w.proof.Ping}
-	if got := w.proof.proveItself(t.Context(), request); got.Cause != NoAnswer {
+	if got := (trial{w.proof, request, w.snapshot}).proveItself(t.Context()); got.Cause != NoAnswer {
 		t.Errorf("%+v", got)
 	}
 }
@@ -450,10 +450,10 @@ func TestAWalkThatTheTimeLimitEndsNamesNoHop(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	request := w.proof.Planned()[0]
-	if hop, finding := (walk{}).firstBroken(ctx, w.proof.Trace(request, broken("x"), w.snapshot)); hop != nil || finding.Verdict != check.Unknown {
+	if hop, finding := (walk{}).firstBroken(ctx, (way{trial{w.proof, request, w.snapshot}, broken("x")}).hops()); hop != nil || finding.Verdict != check.Unknown {
 		t.Errorf("%v %+v", hop, finding)
 	}
-	if hop, finding := (walk{}).firstBroken(t.Context(), w.proof.Trace(request, holds("x"), w.snapshot)); hop != nil || finding.Verdict != check.Unknown {
+	if hop, finding := (walk{}).firstBroken(t.Context(), (way{trial{w.proof, request, w.snapshot}, holds("x")}).hops()); hop != nil || finding.Verdict != check.Unknown {
 		t.Errorf("%v %+v", hop, finding)
 	}
 }
@@ -706,7 +706,7 @@ func TestTheDataPlaneIsAskedForItsRoutersAndLogOnlyWhereAHopFails(t *testing.T) 
 	})
 	w.patchedPod("traefik-x", func(p *corev1.Pod) { p.Status.Conditions = nil })
 	request := w.proof.Planned()[0]
-	if got := w.proof.unserved(t.Context(), request, because(NoRoute, "404"), w.snapshot); !strings.Contains(got.Found, "cannot be read: no pod of it is ready") {
+	if got := (way{trial{w.proof, request, w.snapshot}, because(NoRoute, "404")}).unserved(t.Context()); !strings.Contains(got.Found, "cannot be read: no pod of it is ready") {
 		t.Errorf("%+v", got)
 	}
 }
