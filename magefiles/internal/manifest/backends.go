@@ -13,29 +13,32 @@ import (
 
 // route judges a route of whatever kind: its parents, its backends, and its rules that never get a request.
 func (f *folder) route(o kube.Object) []Problem {
-	r, ok := f.routes[keyOf(o)]
-	if !ok {
-		return nil
+	if r, ok := f.routes[keyOf(o)]; ok {
+		return r.judge()
 	}
+	return nil
+}
+
+func (r *route) judge() []Problem {
 	problems := slices.Clone(r.problems)
 	for i, rule := range r.Rules {
 		field := fmt.Sprintf("spec.rules[%d]", i)
-		problems = append(problems, f.mirrors(o, field, rule.Filters)...)
+		problems = append(problems, r.mirrors(field, rule.Filters)...)
 		for j, ref := range rule.BackendRefs {
 			at := fmt.Sprintf("%s.backendRefs[%d]", field, j)
-			problems = append(problems, f.backend(o, at, ref.BackendObjectReference)...)
-			problems = append(problems, f.mirrors(o, at, ref.Filters)...)
+			problems = append(problems, r.backend(at, ref.BackendObjectReference)...)
+			problems = append(problems, r.mirrors(at, ref.Filters)...)
 		}
 	}
-	return append(problems, f.neverTaken(o)...)
+	return append(problems, r.neverTaken()...)
 }
 
-func (f *folder) mirrors(o kube.Object, field string, filters []routeFilter) []Problem {
+func (r *route) mirrors(field string, filters []routeFilter) []Problem {
 	var problems []Problem
 	for i, filter := range filters {
 		if filter.RequestMirror != nil {
 			at := fmt.Sprintf("%s.filters[%d].requestMirror.backendRef", field, i)
-			problems = append(problems, f.backend(o, at, filter.RequestMirror.BackendRef)...)
+			problems = append(problems, r.backend(at, filter.RequestMirror.BackendRef)...)
 		}
 	}
 	return problems
@@ -43,25 +46,25 @@ func (f *folder) mirrors(o kube.Object, field string, filters []routeFilter) []P
 
 // backend judges a reference to a Service. See https://gateway-api.sigs.k8s.io/reference/spec/#backendobjectreference; that it has a port is in
 // the schema.
-func (f *folder) backend(o kube.Object, field string, ref gatewayv1.BackendObjectReference) []Problem {
+func (r *route) backend(field string, ref gatewayv1.BackendObjectReference) []Problem {
 	if ref.Group != nil && *ref.Group != "" || ref.Kind != nil && *ref.Kind != "Service" {
 		return nil
 	}
-	to := key{"", "Service", keyOf(o).namespace, string(ref.Name)}
+	to := key{"", "Service", keyOf(r.object).namespace, string(ref.Name)}
 	if ref.Namespace != nil {
 		to.namespace = string(*ref.Namespace)
 	}
-	problems := f.permitted(o, field, to)
-	target, ok := f.has(to)
+	problems := r.folder.permitted(r.object, field, to)
+	target, ok := r.folder.has(to)
 	if !ok {
-		return append(problems, f.absent(o, field, to)...)
+		return append(problems, r.folder.absent(r.object, field, to)...)
 	}
 	service, ok := read[corev1.Service](target)
 	if !ok || ref.Port == nil || service.Spec.Type == corev1.ServiceTypeExternalName ||
 		slices.ContainsFunc(service.Spec.Ports, func(p corev1.ServicePort) bool { return p.Port == int32(*ref.Port) }) {
 		return problems
 	}
-	return append(problems, noPort(o, field+".port", to, service, int32(*ref.Port)))
+	return append(problems, noPort(r.object, field+".port", to, service, int32(*ref.Port)))
 }
 
 func noPort(o kube.Object, field string, to key, service *corev1.Service, port int32) Problem {

@@ -39,15 +39,15 @@ func secretsOf(l *listener) (fields []string, secrets []key) {
 
 // certificateRefs judges what a listener names as its certificates, and for which names they are. See
 // https://gateway-api.sigs.k8s.io/reference/spec/#listenertlsconfig.
-func (f *folder) certificateRefs(l *listener) []Problem {
+func (l *listener) certificateRefs() []Problem {
 	var problems []Problem
 	var known []*x509.Certificate
 	fields, secrets := secretsOf(l)
 	for i, to := range secrets {
-		problems = append(problems, f.permitted(l.gateway, fields[i], to)...)
-		secret, ok := f.has(to)
+		problems = append(problems, l.folder.permitted(l.gateway, fields[i], to)...)
+		secret, ok := l.folder.has(to)
 		if !ok {
-			problems = append(problems, f.absent(l.gateway, fields[i], to)...)
+			problems = append(problems, l.folder.absent(l.gateway, fields[i], to)...)
 			continue
 		}
 		if pair, _, err := keyPair(secret); err == nil {

@@ -17,19 +17,20 @@ import (
 // A listener is one of a Gateway's.
 type listener struct {
 	gatewayv1.Listener
+	folder  *folder
 	gateway kube.Object
 	field   string
 	hosts   []string // those of the routes on it
 }
 
-func listenersOf(o kube.Object) []*listener {
+func listenersOf(f *folder, o kube.Object) []*listener {
 	gw, ok := read[gatewayv1.Gateway](o)
 	if !ok {
 		return nil
 	}
 	var all []*listener
 	for i, l := range gw.Spec.Listeners {
-		all = append(all, &listener{Listener: l, gateway: o, field: fmt.Sprintf("spec.listeners[%d]", i)})
+		all = append(all, &listener{Listener: l, folder: f, gateway: o, field: fmt.Sprintf("spec.listeners[%d]", i)})
 	}
 	return all
 }
@@ -66,14 +67,14 @@ func (f *folder) gateway(o kube.Object) []Problem {
 	}
 	for _, l := range f.gateways[keyOf(o)] {
 		if ours {
-			problems = append(problems, f.port(l)...)
+			problems = append(problems, l.misplaced()...)
 		}
 		// See https://gateway-api.sigs.k8s.io/reference/spec/#listener on tls: the field is required; that a tls has certificates is in the schema.
 		if l.Protocol == gatewayv1.HTTPSProtocolType && l.TLS == nil {
 			problems = append(problems, wrong(o, l.field, "write tls: {certificateRefs: [{name: SECRET}]}, with a Secret of type kubernetes.io/tls",
 				"listener %s has the protocol HTTPS and no certificate", l.Name))
 		}
-		problems = append(problems, f.certificateRefs(l)...)
+		problems = append(problems, l.certificateRefs()...)
 	}
 	return problems
 }
@@ -104,24 +105,24 @@ func (f *folder) classes() string {
 	return "name a GatewayClass with controllerName: " + f.by.Controller
 }
 
-// port judges a listener's port: the implementation listens at its entry points, and nowhere else.
-func (f *folder) port(l *listener) []Problem {
+// misplaced judges a listener's port: the implementation listens at its entry points, and nowhere else.
+func (l *listener) misplaced() []Problem {
 	port := int64(l.Port)
-	if len(f.ports) == 0 || slices.ContainsFunc(f.ports, func(e entryPoint) bool { return e.port == port }) {
+	if len(l.folder.ports) == 0 || slices.ContainsFunc(l.folder.ports, func(e entryPoint) bool { return e.port == port }) {
 		return nil
 	}
 	var names []string
-	for _, e := range f.ports {
+	for _, e := range l.folder.ports {
 		names = append(names, strings.TrimSpace(fmt.Sprintf("%d %s", e.port, e.name)))
 	}
 	remedy := "write the port of one of them, or add an entry point to the chart's values"
-	for _, door := range f.by.Doors {
+	for _, door := range l.folder.by.Doors {
 		if door.OnNode == l.Port {
 			remedy = fmt.Sprintf("write port: %d, which clients reach at port %d", door.EntryPoint, door.OnNode)
 		}
 	}
 	return []Problem{wrong(l.gateway, l.field+".port", remedy, "listener %s: %s has no entry point at port %d; its entry points are %s",
-		l.Name, f.by.Name, l.Port, strings.Join(names, ", "))}
+		l.Name, l.folder.by.Name, l.Port, strings.Join(names, ", "))}
 }
 
 // An entryPoint is a port at which the implementation listens, and what is known of it.

@@ -27,6 +27,8 @@ var protocols = map[string][]gatewayv1.ProtocolType{
 
 // A route is one of whatever kind, and what became of its parents.
 type route struct {
+	folder *folder
+	object kube.Object
 	routeSpec
 	listeners []*listener // that take it
 	problems  []Problem   // with its parents
@@ -61,22 +63,22 @@ func (f *folder) attachRoutes() {
 			Spec routeSpec `json:"spec"`
 		}
 		if m, ok := read[manifest](o); ok {
-			r := &route{routeSpec: m.Spec}
-			f.attach(o, r)
+			r := &route{folder: f, object: o, routeSpec: m.Spec}
+			r.attach()
 			f.routes[keyOf(o)] = r
 		}
 	}
 }
 
 // attach finds the listeners that take a route, and what is wrong with its parents.
-func (f *folder) attach(o kube.Object, r *route) {
+func (r *route) attach() {
 	if len(r.ParentRefs) == 0 {
-		r.problems = append(r.problems, wrong(o, "spec.parentRefs", "write parentRefs: [{name: GATEWAY, namespace: NAMESPACE}]",
+		r.problems = append(r.problems, wrong(r.object, "spec.parentRefs", "write parentRefs: [{name: GATEWAY, namespace: NAMESPACE}]",
 			"it has no parentRefs, so no Gateway serves it"))
 	}
 	unknown := false
 	for i, ref := range r.ParentRefs {
-		all, known := f.parent(o, r, i, ref)
+		all, known := r.parent(i, ref)
 		for _, l := range all {
 			l.hosts = append(l.hosts, r.hostsOn(l)...)
 		}
@@ -88,7 +90,7 @@ func (f *folder) attach(o kube.Object, r *route) {
 	}
 	for i, host := range r.Hostnames {
 		if !slices.ContainsFunc(r.listeners, func(l *listener) bool { return gateway.Meet(l.hostname(), string(host)) }) {
-			r.problems = append(r.problems, warning(o, fmt.Sprintf("spec.hostnames[%d]", i), "write a hostname that a listener is for, or take it out",
+			r.problems = append(r.problems, warning(r.object, fmt.Sprintf("spec.hostnames[%d]", i), "write a hostname that a listener is for, or take it out",
 				"no listener of its parents is for %s: %s", host, listeners(r.listeners, saysHost)))
 		}
 	}
@@ -115,9 +117,9 @@ func (r *route) hostsOn(l *listener) []string {
 
 // parent returns the listeners of a parent that take the route; it adds what is wrong to the route's problems. known is false where not all
 // is known that decides.
-func (f *folder) parent(o kube.Object, r *route, i int, ref gatewayv1.ParentReference) (all []*listener, known bool) {
+func (r *route) parent(i int, ref gatewayv1.ParentReference) (all []*listener, known bool) {
 	field := fmt.Sprintf("spec.parentRefs[%d]", i)
-	to := key{gatewayv1.GroupName, "Gateway", keyOf(o).namespace, string(ref.Name)}
+	to := key{gatewayv1.GroupName, "Gateway", keyOf(r.object).namespace, string(ref.Name)}
 	if ref.Group != nil {
 		to.group = string(*ref.Group)
 	}
@@ -129,25 +131,25 @@ func (f *folder) parent(o kube.Object, r *route, i int, ref gatewayv1.ParentRefe
 	}
 	switch {
 	case to.kind == "Service" && to.group == "":
-		r.problems = append(r.problems, warning(o, field, "name a Gateway, or take this parent out",
-			"its parent %s is no Gateway: %s serves no mesh, and does nothing for it", to, f.by.Name))
+		r.problems = append(r.problems, warning(r.object, field, "name a Gateway, or take this parent out",
+			"its parent %s is no Gateway: %s serves no mesh, and does nothing for it", to, r.folder.by.Name))
 		return nil, false
 	case to.kind != "Gateway" || to.group != gatewayv1.GroupName:
 		return nil, false
 	}
-	if _, ok := f.has(to); !ok {
-		r.problems = append(r.problems, f.noGateway(o, field, to)...)
+	if _, ok := r.folder.has(to); !ok {
+		r.problems = append(r.problems, r.noGateway(field, to)...)
 		return nil, false
 	}
-	all = f.gateways[to]
+	all = r.folder.gateways[to]
 	if len(all) == 0 {
 		return nil, false
 	}
-	for _, s := range f.steps(keyOf(o), r, ref) {
+	for _, s := range r.steps(keyOf(r.object), ref) {
 		left := slices.DeleteFunc(slices.Clone(all), func(l *listener) bool { return !s.takes(l) })
 		if len(left) == 0 {
 			found, remedy := s.refusal(to, all)
-			r.problems = append(r.problems, wrong(o, field+s.field, remedy, "%s", found))
+			r.problems = append(r.problems, wrong(r.object, field+s.field, remedy, "%s", found))
 			return nil, true
 		}
 		all = left
@@ -155,10 +157,10 @@ func (f *folder) parent(o kube.Object, r *route, i int, ref gatewayv1.ParentRefe
 	return all, true
 }
 
-func (f *folder) noGateway(o kube.Object, field string, to key) []Problem {
+func (r *route) noGateway(field string, to key) []Problem {
 	found, remedy, say := fmt.Sprintf("there is no %s in the manifests", to), "", wrong
-	meant, ok := f.meant(to)
-	switch all := f.byKind["Gateway"]; {
+	meant, ok := r.folder.meant(to)
+	switch all := r.folder.byKind["Gateway"]; {
 	case ok:
 		found, remedy = found+fmt.Sprintf(", but there is %s", meant), to.write(meant)
 	case len(all) > 0:
@@ -166,12 +168,12 @@ func (f *folder) noGateway(o kube.Object, field string, to key) []Problem {
 	default:
 		remedy = "write the Gateway into the manifests"
 	}
-	if !f.rendered { // the chart may have it
+	if !r.folder.rendered { // the chart may have it
 		if say = warning; !ok {
 			return nil
 		}
 	}
-	return []Problem{say(o, field+".name", remedy, "%s", found)}
+	return []Problem{say(r.object, field+".name", remedy, "%s", found)}
 }
 
 // A step is one of the conditions under which a listener takes a route. See
@@ -183,7 +185,7 @@ type step struct {
 	refusal func(gw key, all []*listener) (found, remedy string)
 }
 
-func (f *folder) steps(self key, r *route, ref gatewayv1.ParentReference) []step {
+func (r *route) steps(self key, ref gatewayv1.ParentReference) []step {
 	return []step{
 		{".sectionName", func(l *listener) bool {
 			return ref.SectionName == nil || *ref.SectionName == "" || *ref.SectionName == l.Name
@@ -201,10 +203,10 @@ func (f *folder) steps(self key, r *route, ref gatewayv1.ParentReference) []step
 				return fmt.Sprintf("no listener of %s takes a %s: %s", gw, self.kind, listeners(all, saysKinds)),
 					fmt.Sprintf("name a listener for it, of the protocol %s and, where it has allowedRoutes.kinds, with {kind: %s}", protocols[self.kind][0], self.kind)
 			}},
-		{"", func(l *listener) bool { return f.admits(l, self.namespace) == "" },
+		{"", func(l *listener) bool { return l.admits(self.namespace) == "" },
 			func(gw key, all []*listener) (string, string) {
 				return fmt.Sprintf("no listener of %s takes routes from namespace %s: %s", gw, self.namespace,
-						listeners(all, func(l *listener) string { return f.admits(l, self.namespace) })),
+						listeners(all, func(l *listener) string { return l.admits(self.namespace) })),
 					fmt.Sprintf("write allowedRoutes: {namespaces: {from: All}} for listener %s of %s, or give the namespace what its selector asks for", all[0].Name, gw)
 			}},
 		{"", func(l *listener) bool {
@@ -251,7 +253,7 @@ func takesKind(l *listener, kind string) bool {
 }
 
 // admits says why a listener takes no routes from a namespace; it is empty where it does, or where too little is known of the namespace.
-func (f *folder) admits(l *listener, namespace string) string {
+func (l *listener) admits(namespace string) string {
 	from, own := gatewayv1.NamespacesFromSame, keyOf(l.gateway).namespace
 	var wanted *metav1.LabelSelector
 	if l.AllowedRoutes != nil && l.AllowedRoutes.Namespaces != nil {
@@ -270,8 +272,8 @@ func (f *folder) admits(l *listener, namespace string) string {
 			return "(from: Selector, and no selector)"
 		}
 		selector, err := metav1.LabelSelectorAsSelector(wanted)
-		if err == nil && !f.selects(selector, namespace) {
-			return fmt.Sprintf("(only from namespaces with the labels %s, and it has %s)", selector, labels.FormatLabels(f.labelsOf(namespace)))
+		if err == nil && !l.folder.selects(selector, namespace) {
+			return fmt.Sprintf("(only from namespaces with the labels %s, and it has %s)", selector, labels.FormatLabels(l.folder.labelsOf(namespace)))
 		}
 	}
 	return ""

@@ -110,7 +110,7 @@ func newFolder(objects, provided []kube.Object, by *implementation.Implementatio
 		}
 	}
 	for _, o := range of(f.objects, gatewayv1.GroupName, "Gateway") {
-		f.gateways[keyOf(o)] = listenersOf(o)
+		f.gateways[keyOf(o)] = listenersOf(f, o)
 		for _, l := range f.gateways[keyOf(o)] {
 			_, secrets := secretsOf(l)
 			for _, secret := range secrets {

@@ -7,7 +7,6 @@ import (
 
 	"kindgate/magefiles/internal/check"
 	"kindgate/magefiles/internal/gateway"
-	"kindgate/magefiles/internal/kube"
 )
 
 // shadowed returns the matches that get no request, by their route, of the routes on the implementation's Gateways: each only on the
@@ -17,10 +16,10 @@ func (f *folder) shadowed() map[check.ID][]gateway.Shadow {
 	var gateways []gatewayv1.Gateway
 	for _, o := range f.objects {
 		r, ok, err := gateway.ReadRoute(o.Unstructured)
-		if !ok || err != nil {
+		if !ok || err != nil || f.routes[keyOf(o)] == nil {
 			continue
 		}
-		r.ID.Namespace, r.Spec.ParentRefs = keyOf(o).namespace, f.sections(keyOf(o))
+		r.ID.Namespace, r.Spec.ParentRefs = keyOf(o).namespace, f.routes[keyOf(o)].sections()
 		routes = append(routes, r)
 	}
 	for _, o := range of(f.objects, gatewayv1.GroupName, "Gateway") {
@@ -37,10 +36,10 @@ func (f *folder) shadowed() map[check.ID][]gateway.Shadow {
 }
 
 // sections returns a parentRef for each listener of the implementation's Gateways that takes a route.
-func (f *folder) sections(k key) []gatewayv1.ParentReference {
+func (r *route) sections() []gatewayv1.ParentReference {
 	var refs []gatewayv1.ParentReference
-	for _, l := range f.routes[k].listeners {
-		if f.ours(l.gateway) {
+	for _, l := range r.listeners {
+		if r.folder.ours(l.gateway) {
 			namespace := gatewayv1.Namespace(keyOf(l.gateway).namespace)
 			refs = append(refs, gatewayv1.ParentReference{Namespace: &namespace, Name: gatewayv1.ObjectName(l.gateway.GetName()), SectionName: &l.Name})
 		}
@@ -49,9 +48,9 @@ func (f *folder) sections(k key) []gatewayv1.ParentReference {
 }
 
 // neverTaken warns of a route's matches that get no request.
-func (f *folder) neverTaken(o kube.Object) []Problem {
+func (r *route) neverTaken() []Problem {
 	var problems []Problem
-	for _, s := range f.shadows[check.ID{Kind: o.GetKind(), Namespace: keyOf(o).namespace, Name: o.GetName()}] {
+	for _, s := range r.folder.shadows[check.ID{Kind: r.object.GetKind(), Namespace: keyOf(r.object).namespace, Name: r.object.GetName()}] {
 		where := ""
 		if s.On != "" {
 			where = " for " + s.On
@@ -60,12 +59,12 @@ func (f *folder) neverTaken(o kube.Object) []Problem {
 		if s.Tied {
 			found, remedy = "this match may get no request"+where, "take one of the two out, or make it more specific than the other"
 		}
-		taker := f.byKey[key{gatewayv1.GroupName, s.Taker.Route.Kind, s.Taker.Route.Namespace, s.Taker.Route.Name}]
+		taker := r.folder.byKey[key{gatewayv1.GroupName, s.Taker.Route.Kind, s.Taker.Route.Namespace, s.Taker.Route.Name}]
 		place := ""
 		if at := taker.At(matchField(s.Taker)); at != "" {
 			place = " (" + at + ")"
 		}
-		problems = append(problems, warning(o, matchField(s.Match), remedy, "%s: %s%s", found, s.Why, place))
+		problems = append(problems, warning(r.object, matchField(s.Match), remedy, "%s: %s%s", found, s.Why, place))
 	}
 	return problems
 }
