@@ -9,6 +9,7 @@ import (
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"kindgate/magefiles/internal/check"
+	"kindgate/magefiles/internal/spelling"
 )
 
 // A Miss is a match that a request comes near, and all that keeps the match from taking it.
@@ -68,7 +69,7 @@ func missedHost(host, asked string) (why string, cost int) {
 		return why + ", which does not stand for " + asked + " itself", 1
 	case !wild && below == host:
 		return why + ", and the request's has one label more, which *." + host + " would take", 2
-	case apart(host, asked, 2) <= min(2, len(host)/3):
+	case spelling.Apart(host, asked, 2) <= min(2, len(host)/3):
 		return why + ", which " + asked + " differs from by a letter or two", 2
 	}
 	return why, cost
@@ -89,30 +90,6 @@ func (m *Match) missedPath(path string) (why string, cost int) {
 		return why + ", which takes nothing below it", 2
 	}
 	return why, cost
-}
-
-// apart returns how many letters have to be changed, added or left out to make one name of the other, or more than most where it takes more.
-func apart(a, b string, most int) int {
-	if len(a)-len(b) > most || len(b)-len(a) > most {
-		return most + 1
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		before := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			changed := before
-			if a[i] != b[j] {
-				changed++
-			}
-			before = row[j+1]
-			row[j+1] = min(changed, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // A Hearing is a listener with what keeps it from taking a request, empty where it takes it.

@@ -13,6 +13,7 @@ import (
 
 	"kindgate/magefiles/internal/gateway"
 	"kindgate/magefiles/internal/kube"
+	"kindgate/magefiles/internal/spelling"
 )
 
 // protocols are those of the listeners that a kind of route is for. See https://gateway-api.sigs.k8s.io/reference/spec/#protocoltype; an
@@ -238,7 +239,7 @@ func saysKinds(l *listener) string {
 
 // nearest returns the name of the listener that is probably meant by one that there is not.
 func nearest(name string, all []*listener) string {
-	at := slices.IndexFunc(all, func(l *listener) bool { return near(string(l.Name), name) })
+	at := slices.IndexFunc(all, func(l *listener) bool { return spelling.Near(string(l.Name), name) })
 	return string(all[max(at, 0)].Name)
 }
 

@@ -13,6 +13,7 @@ import (
 	"kindgate/magefiles/internal/gateway"
 	"kindgate/magefiles/internal/implementation"
 	"kindgate/magefiles/internal/kube"
+	"kindgate/magefiles/internal/spelling"
 )
 
 // References returns what is wrong with what the objects of a folder name in each other, in the objects' order: parents, backends, selectors,
@@ -135,7 +136,9 @@ func (f *folder) meant(k key) (key, bool) {
 	all := f.byKind[k.kind]
 	for _, is := range []func(key) bool{
 		func(o key) bool { return o.group == k.group && o.name == k.name },
-		func(o key) bool { return o.group == k.group && o.namespace == k.namespace && near(o.name, k.name) },
+		func(o key) bool {
+			return o.group == k.group && o.namespace == k.namespace && spelling.Near(o.name, k.name)
+		},
 	} {
 		if i := slices.IndexFunc(all, is); i >= 0 {
 			return all[i], true
@@ -157,28 +160,4 @@ func read[T any](o kube.Object) (*T, bool) {
 	var typed T
 	err := runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, &typed)
 	return &typed, err == nil
-}
-
-// near tells whether one or two slips make one name of another: one of a short name.
-func near(a, b string) bool {
-	most := 1
-	if min(len(a), len(b)) > 5 {
-		most = 2
-	}
-	return a != b && within(most, a, b)
-}
-
-// within tells whether so many slips make one word of another: a letter that is missing, too much, another one, or changed places with the next.
-func within(slips int, a, b string) bool {
-	for a != "" && b != "" && a[0] == b[0] {
-		a, b = a[1:], b[1:]
-	}
-	switch {
-	case a == "" || b == "":
-		return len(a)+len(b) <= slips
-	case slips == 0:
-		return false
-	}
-	swapped := len(a) > 1 && len(b) > 1 && a[0] == b[1] && a[1] == b[0]
-	return within(slips-1, a[1:], b[1:]) || within(slips-1, a[1:], b) || within(slips-1, a, b[1:]) || swapped && within(slips-1, a[2:], b[2:])
 }

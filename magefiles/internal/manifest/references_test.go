@@ -251,14 +251,3 @@ metadata: {name: headless}
 spec: {clusterIP: None, clusterIPs: [None]}
 `, ""), "warns: m.yaml:4: ConfigMap/orphan: metadata.ownerReferences[0]: its owner Deployment/gone*", "warns*Service/dumped: spec.clusterIPs: 10.96.1.2 is*take spec.clusterIP and")
 }
-
-func TestANameIsNearWhereALetterOrTwoDiffer(t *testing.T) {
-	for _, test := range []struct {
-		a, b string
-		near bool
-	}{{"web", "wbe", true}, {"web", "ewb", true}, {"a1", "b2", false}, {"web", "webs", true}, {"web", "web", false}, {"web", "api", false}, {"whoami", "whaomi", true}, {"frontend", "fronted", true}, {"frontend", "backend", false}} {
-		if near(test.a, test.b) != test.near || near(test.b, test.a) != test.near {
-			t.Errorf("%s and %s", test.a, test.b)
-		}
-	}
-}

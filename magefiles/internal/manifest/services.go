@@ -16,6 +16,7 @@ import (
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"kindgate/magefiles/internal/kube"
+	"kindgate/magefiles/internal/spelling"
 )
 
 // A pod is what an object says of the pods that are made of it.
@@ -165,7 +166,7 @@ func differing(want, have map[string]string) string {
 		case ok && value == want[name]:
 			alike = true
 		case ok:
-			alike = alike || near(value, want[name])
+			alike = alike || spelling.Near(value, want[name])
 			differ = append(differ, fmt.Sprintf("%s=%s where it asks for %s", name, value, want[name]))
 		default:
 			differ = append(differ, fmt.Sprintf("no label %s where it asks for %s", name, want[name]))

@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"kindgate/magefiles/internal/implementation"
+	"kindgate/magefiles/internal/spelling"
 )
 
 // The names of what kindgate makes; what users may choose is in Config.
@@ -142,7 +143,7 @@ func ReadConfig(environ []string) (Config, error) {
 		delete(given, s.name)
 	}
 	for name := range given {
-		nearest := slices.MinFunc(names, func(a, b string) int { return distance(a, name) - distance(b, name) })
+		nearest := slices.MinFunc(names, func(a, b string) int { return spelling.Apart(a, name, 99) - spelling.Apart(b, name, 99) })
 		problems = append(problems, fmt.Errorf("%s%s: there is no such setting; is %s%s meant?", prefix, name, prefix, nearest))
 	}
 	if config.HTTPPort == config.HTTPSPort && config.HTTPPort != 0 {
@@ -192,25 +193,4 @@ func systemHosts() string {
 		return filepath.Join(root, "System32", "drivers", "etc", "hosts")
 	}
 	return "/etc/hosts"
-}
-
-// distance is Levenshtein's: how many letters must be added, dropped or changed.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(row[j+1]+1, row[j]+1, change)
-		}
-	}
-	return row[len(b)]
 }
