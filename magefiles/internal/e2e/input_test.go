@@ -105,7 +105,7 @@ func TestValuesThatTheChartRefusesAreNamedBeforeAnythingIsMade(t *testing.T) {
 func TestValuesThatRenderNoWorkloadLeaveTheRunningTraefikAlone(t *testing.T) {
 	w := up(t)
 	w.edit(t, "manifests/traefik-values.yaml", "kind: DaemonSet", "kind: Deployment\n  replicas: 0")
-	w.fails(t, []string{"traefik: manifests/traefik-values.yaml: with these values the chart renders no workload"}, "traefik")
+	w.fails(t, []string{"manifests/traefik-values.yaml: with these values the chart renders no workload"}, "traefik")
 	w.answeredBy(t, "whoami.localhost", "/", "whoami-v1")
 }
 
