@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"encoding/json"
 	"fmt"
 	"regexp"
 	"strings"
@@ -55,15 +54,7 @@ func TestThePrioritiesOfTraefiksRoutersForGRPCRoutesAreAsStated(t *testing.T) {
 	name := regexp.MustCompile(`^grpcroute-demo-calls-.*-(\d+)-[0-9a-f]+@`)
 	got := map[string]int{} // by the rule
 	eventually(t, func() bool {
-		var routers []struct {
-			Name     string
-			Priority int
-		}
-		_, body, _ := w.get("traefik.localhost", "/api/http/routers?per_page=10000")
-		if json.Unmarshal([]byte(body), &routers) != nil {
-			return false
-		}
-		for _, router := range routers {
+		for _, router := range w.routers() {
 			if found := name.FindStringSubmatch(router.Name); found != nil {
 				got[found[1]] = router.Priority
 			}

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"regexp"
@@ -55,16 +54,8 @@ func TestThePrioritiesOfTraefiksRoutersAreAsStated(t *testing.T) {
 	distinct(want)
 	var got map[string][]int
 	eventually(t, func() bool {
-		var routers []struct {
-			Name     string
-			Priority int
-		}
-		_, body, _ := w.get("traefik.localhost", "/api/http/routers?per_page=10000")
-		if json.Unmarshal([]byte(body), &routers) != nil {
-			return false
-		}
 		got = map[string][]int{}
-		for _, router := range routers {
+		for _, router := range w.routers() {
 			if found := routerName.FindStringSubmatch(router.Name); found != nil {
 				key := found[1] + ", rule " + found[2]
 				got[key] = append(got[key], router.Priority)

@@ -23,6 +23,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"kindgate/magefiles/internal/implementation"
 	"kindgate/magefiles/internal/sandbox"
 	"kindgate/magefiles/internal/stack"
 )
@@ -263,6 +264,13 @@ func (w *world) get(host, path string) (int, string, error) {
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	return resp.StatusCode, string(body), err
+}
+
+// routers are Traefik's routers of routes, by its own list through the dashboard's route; none where it cannot be read.
+func (w *world) routers() []implementation.Router {
+	_, body, _ := w.get("traefik.localhost", "/api/http/routers?per_page=10000")
+	routers, _ := implementation.Traefik.Lists.Read([]byte(body))
+	return routers
 }
 
 // answeredBy fails the test unless host and path are answered by a pod of the deployment.

@@ -27,8 +27,8 @@ func (o Object) At(field string) string {
 		return o.Source
 	}
 	begins, node := o.written.node, o.written.node
-	for _, step := range fieldSteps.FindAllStringSubmatch(field, -1) {
-		at, below := child(node, step[1]+step[2])
+	for _, step := range Steps(field) {
+		at, below := child(node, step.Name+step.Key)
 		if below == nil {
 			break
 		}
@@ -37,7 +37,18 @@ func (o Object) At(field string) string {
 	return o.written.place(begins)
 }
 
-// fieldSteps finds the steps to a field: names, and what stands in brackets, an index or a key.
+// A Step leads to a field: by its Name, or by the Key in brackets, which is an index or a map's key.
+type Step struct{ Name, Key string }
+
+// Steps returns the steps to a field, which is named as in the API server's messages.
+func Steps(field string) []Step {
+	var steps []Step
+	for _, found := range fieldSteps.FindAllStringSubmatch(field, -1) {
+		steps = append(steps, Step{found[1], found[2]})
+	}
+	return steps
+}
+
 var fieldSteps = regexp.MustCompile(`([^.\[\]]+)|\[([^\]]*)\]`)
 
 // child returns a field of a mapping, or an item of a sequence, and the node on whose line it begins, which for a field is its name's.

@@ -55,12 +55,8 @@ func (k key) String() string {
 // keyOf returns an object's key: an object without a namespace is applied to the default one.
 func keyOf(o kube.Object) key {
 	gvk := o.GroupVersionKind()
-	return key{gvk.Group, gvk.Kind, cmp.Or(o.GetNamespace(), "default"), o.GetName()}.scoped()
-}
-
-// scoped returns the key without the namespace of a kind that has none.
-func (k key) scoped() key {
-	if k.kind == "GatewayClass" || k.kind == "Namespace" {
+	k := key{gvk.Group, gvk.Kind, cmp.Or(o.GetNamespace(), "default"), o.GetName()}
+	if kube.ClusterScoped(gvk.GroupKind()) {
 		k.namespace = ""
 	}
 	return k

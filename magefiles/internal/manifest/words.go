@@ -114,15 +114,12 @@ func hostnameRemedy(err *field.Error) string {
 	return "write a DNS name, or *. and a DNS name"
 }
 
-// fieldStep is a step of a path: a name, or what stands in brackets.
-var fieldStep = regexp.MustCompile(`([^.\[\]]+)|\[[^\]]*\]`)
-
 // declaredAt says which fields the schema has where an unknown one is; nothing where that is not known.
 func (s *schemaOf) declaredAt(path string) string {
-	steps := fieldStep.FindAllStringSubmatch(path, -1)
+	steps := kube.Steps(path)
 	at := s.structural
 	for _, step := range steps[:max(len(steps)-1, 0)] {
-		if at = below(at, step[1]); at == nil {
+		if at = below(at, step.Name); at == nil {
 			return ""
 		}
 	}

@@ -55,10 +55,13 @@ const mostNear = 3
 // none: then the manifests alone decide, and nothing is sent. Nor is a request whose method may change something.
 func (p *Proof) Explain(ctx context.Context, request gateway.Request, s *Snapshot) Explanation {
 	routes, gateways := p.Routes, p.Gateways
+	var table *gateway.Table
 	if s != nil {
-		routes, gateways = p.served(s), p.known(s)
+		routes, gateways, table = p.served(s), p.known(s), p.table(s)
+	} else {
+		table = gateway.Compile(routes, gateways, p.Order)
 	}
-	e, table := Explanation{Request: request, Listeners: gateway.Hear(request, gateways)}, gateway.Compile(routes, gateways, p.Order)
+	e := Explanation{Request: request, Listeners: gateway.Hear(request, gateways)}
 	e.Winner, e.Tied, e.Losses = table.Match(request)
 	slices.SortStableFunc(e.Losses, func(a, b gateway.Loss) int { return rankOf(a) - rankOf(b) })
 	if e.Winner == nil {

@@ -53,7 +53,7 @@ func (e *examiner) judge() []fault {
 	}
 	provided, err := e.rendered()
 	faults = append(faults, aboutValues(err, check.Broken)...)
-	faults = append(faults, aboutValues(e.release.missing(provided), check.Warns)...)
+	faults = append(faults, aboutValues(e.release.missing(provided, hasNothing), check.Warns)...)
 	problems, err := e.problems(e.run.Context(), provided)
 	if err != nil {
 		faults = append(faults, fault{"schemas", check.Finding{Verdict: check.Unknown, Found: "not judged, as the Gateway API's definitions cannot be read: " + err.Error()}})

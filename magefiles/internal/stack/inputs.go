@@ -46,7 +46,7 @@ func readInputs(config Config) (inputs, error) {
 	in.objects = objects
 	for _, object := range objects {
 		if object.GroupVersionKind().Group == crds.Group {
-			if object.GetKind() != "GatewayClass" && object.GetNamespace() == "" {
+			if object.GetNamespace() == "" && !kube.ClusterScoped(object.GroupVersionKind().GroupKind()) {
 				object.SetNamespace("default") // as kubectl would
 			}
 			in.routes = append(in.routes, object)

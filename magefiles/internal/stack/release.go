@@ -55,14 +55,17 @@ func (r *helmRelease) check() error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(judgeRendering(objects), r.missing(objects))
+	return errors.Join(judgeRendering(objects), r.missing(objects, hasNothing))
 }
 
-// missing returns what the chart's objects need that only a cluster which is there already may have.
-func (r *helmRelease) missing(objects []kube.Object) error {
-	none := func(kube.Object) (bool, error) { return false, nil }
-	return errors.Join(r.missingKinds(objects, none), r.missingProviders(objects, none))
+// missing returns what the chart's objects need that neither the manifests nor the cluster have; has tells whether the cluster has an object's
+// kind.
+func (r *helmRelease) missing(objects []kube.Object, has func(kube.Object) (bool, error)) error {
+	return errors.Join(r.missingKinds(objects, has), r.missingProviders(objects, has))
 }
+
+// hasNothing is of a cluster that is not there.
+func hasNothing(kube.Object) (bool, error) { return false, nil }
 
 // checkUpgrade finds what is wrong with the chart and its values before they take the place of the stored release, nil for none, and says
 // what the upgrade removes.
@@ -72,7 +75,7 @@ func (r *helmRelease) checkUpgrade(ctx context.Context, client *kube.Client, sto
 		return err
 	}
 	has := func(o kube.Object) (bool, error) { return client.Has(ctx, o.GroupVersionKind()) }
-	err = errors.Join(judgeRendering(objects), r.missingKinds(objects, has), r.missingProviders(objects, has))
+	err = errors.Join(judgeRendering(objects), r.missing(objects, has))
 	if err != nil {
 		return err
 	}

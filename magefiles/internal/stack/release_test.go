@@ -145,12 +145,12 @@ func TestAnArgumentThatNeedsKindsWhichNothingDefinesIsRefused(t *testing.T) {
 		"--providers.kubernetescrd, --providers.kubernetescrd.namespaces=a": "does not define IngressRoute of traefik.io/v1alpha1",
 	} {
 		d := &helmRelease{session: &session{}}
-		err := d.missing(runs(arguments))
+		err := d.missing(runs(arguments), hasNothing)
 		if (err != nil) != (wrong != "") || err != nil && !strings.Contains(err.Error(), wrong) {
 			t.Errorf("%s: %v", arguments, err)
 		}
 		d.inputs.apps = decoded(t, definition)
-		if err := d.missing(runs(arguments)); err != nil && strings.Contains(wrong, "IngressRoute") {
+		if err := d.missing(runs(arguments), hasNothing); err != nil && strings.Contains(wrong, "IngressRoute") {
 			t.Errorf("%s, with the definition: %v", arguments, err)
 		}
 		there := func(kube.Object) (bool, error) { return true, nil }
