@@ -35,6 +35,8 @@ const parallel = 16
 type Change struct {
 	Object Object
 	Result result.Result
+	// Err is why the object was not applied, with its name; nil for one that was.
+	Err error
 	// Before are the field managers of an object that was there before kindgate applied it for the first time.
 	Before []string
 	// Altered says which field the cluster has otherwise than the manifest that was applied just now, as an admission webhook or policy has
@@ -59,71 +61,85 @@ func (c *Client) Apply(ctx context.Context, objects []Object) ([]Change, error) 
 
 // ApplyTo is Apply for a caller who has just read the live objects with Live.
 func (c *Client) ApplyTo(ctx context.Context, objects []Object, live []*unstructured.Unstructured) ([]Change, error) {
-	changes, errs := c.applyAll(ctx, objects, live)
-	return changes, errors.Join(errs...)
-}
-
-// applyAll returns what became of each object, in their order.
-func (c *Client) applyAll(ctx context.Context, objects []Object, live []*unstructured.Unstructured) ([]Change, []error) {
-	changes, errs := make([]Change, len(objects)), make([]error, len(objects))
+	changes := make([]Change, len(objects))
 	for i, object := range objects {
 		changes[i].Object = object // also of those whose turn does not come
 	}
-	for tier := range tiers {
+	for tier := Definitions; tier <= Workloads; tier++ {
 		each(objects, func(i int, object Object) {
-			if tierOf(object) == tier {
-				changes[i], errs[i] = c.apply(ctx, object, live[i])
+			if object.Tier() == tier {
+				changes[i] = c.apply(ctx, object, live[i])
 			}
 		})
-		if tier == 0 && slices.ContainsFunc(changes, func(c Change) bool { return c.Result == result.Created }) {
+		if tier == Definitions && slices.ContainsFunc(changes, func(c Change) bool { return c.Result == result.Created }) {
 			// What a namespace had went with it, perhaps after the first look.
 			again, err := c.Live(ctx, objects)
 			if err != nil {
 				for i, object := range objects {
-					if tierOf(object) > tier {
-						errs[i] = object.failed(err)
+					if object.Tier() > tier {
+						changes[i].Err = object.Failed(err)
 					}
 				}
-				return changes, errs
+				break
 			}
 			live = again
 		}
 	}
-	return changes, errs
+	return changes, Errors(changes)
 }
 
-// tiers is the number of turns in which objects are applied: what defines namespaces and kinds, ServiceAccounts (a Secret with the token
-// of one that is not there is deleted at once), what else workloads need, workloads.
-const tiers, workloadTier = 4, 3
+// Errors joins those of changes.
+func Errors(changes []Change) error {
+	errs := make([]error, len(changes))
+	for i := range changes {
+		errs[i] = changes[i].Err
+	}
+	return errors.Join(errs...)
+}
 
-func tierOf(o Object) int {
+// The tiers in which objects are applied, one after another.
+const (
+	// Definitions are of namespaces and kinds.
+	Definitions = iota
+	// Accounts are ServiceAccounts: a Secret with the token of one that is not there is deleted at once.
+	Accounts
+	// Needs are what else workloads need.
+	Needs
+	// Workloads run pods.
+	Workloads
+)
+
+// Tier returns the one in which the object is applied.
+func (o Object) Tier() int {
 	switch o.GetKind() {
 	case "Namespace", "CustomResourceDefinition":
-		return 0
+		return Definitions
 	case "ServiceAccount":
-		return 1
+		return Accounts
 	case "Deployment", "DaemonSet", "StatefulSet", "Job", "CronJob", "Pod", "ReplicaSet", "ReplicationController":
-		return workloadTier
+		return Workloads
 	}
-	return 2
+	return Needs
 }
 
-func (c *Client) apply(ctx context.Context, object Object, live *unstructured.Unstructured) (Change, error) {
+func (c *Client) apply(ctx context.Context, object Object, live *unstructured.Unstructured) Change {
 	change := Change{Object: object}
 	if err := c.checkOwners(ctx, object); err != nil {
-		return change, object.failed(err)
+		change.Err = object.Failed(err)
+		return change
 	}
 	if err := c.applyOnce(ctx, &change, live); err != nil {
-		return change, object.failed(replacing(object, err, c.options.Kubectl))
+		change.Err = object.Failed(replacing(object, err, c.Options.Kubectl))
+		return change
 	}
 	change.Before = before(live, change.Result)
-	change.OnDelete = live != nil && change.Result != result.Unchanged && updatesOnDelete(object.Unstructured)
-	return change, nil
+	change.OnDelete = live != nil && change.Result != result.Unchanged && UpdatesOnDelete(object.Unstructured)
+	return change
 }
 
 func (c *Client) applyOnce(ctx context.Context, change *Change, live *unstructured.Unstructured) error {
 	object := change.Object
-	client, err := c.resource(ctx, object.GroupVersionKind(), object.GetNamespace())
+	client, err := c.Resource(ctx, object.GroupVersionKind(), object.GetNamespace())
 	if err != nil {
 		return err
 	}
@@ -145,7 +161,7 @@ func (c *Client) applyOnce(ctx context.Context, change *Change, live *unstructur
 	if err != nil {
 		return err
 	}
-	force := c.options.TakeOver || live == nil || isOurs(live)
+	force := c.Options.TakeOver || live == nil || isOurs(live)
 	applied, err := client.Patch(ctx, want.GetName(), types.ApplyPatchType, data, metav1.PatchOptions{
 		FieldManager: Manager, Force: &force, FieldValidation: metav1.FieldValidationStrict,
 	})
@@ -285,7 +301,7 @@ func (c *Client) Live(ctx context.Context, objects []Object) ([]*unstructured.Un
 				}
 				return nil
 			}
-			client, err := c.resource(ctx, g.kind, g.namespace)
+			client, err := c.Resource(ctx, g.kind, g.namespace)
 			if errors.As(err, &unknownKind{}) {
 				return nil
 			}
@@ -312,7 +328,7 @@ func (c *Client) Live(ctx context.Context, objects []Object) ([]*unstructured.Un
 // Delete removes objects; one that is not there is as good as removed.
 func (c *Client) Delete(ctx context.Context, objects []Object) error {
 	for _, object := range objects {
-		client, err := c.resource(ctx, object.GroupVersionKind(), object.GetNamespace())
+		client, err := c.Resource(ctx, object.GroupVersionKind(), object.GetNamespace())
 		if err != nil {
 			return err
 		}
@@ -327,7 +343,7 @@ func (c *Client) Delete(ctx context.Context, objects []Object) error {
 
 // Get returns one object, or nil when it, or its kind, is not there.
 func (c *Client) Get(ctx context.Context, kind schema.GroupVersionKind, namespace, name string) (*unstructured.Unstructured, error) {
-	client, err := c.resource(ctx, kind, namespace)
+	client, err := c.Resource(ctx, kind, namespace)
 	if errors.As(err, &unknownKind{}) {
 		return nil, nil
 	}
@@ -385,7 +401,7 @@ func (c *Client) differs(ctx context.Context, object Object, live *unstructured.
 	if same && covers(want.Object, ownedFields(live, manager, metav1.ManagedFieldsOperationUpdate)) {
 		return false
 	}
-	client, err := c.resource(ctx, object.GroupVersionKind(), object.GetNamespace())
+	client, err := c.Resource(ctx, object.GroupVersionKind(), object.GetNamespace())
 	if err != nil {
 		return !same
 	}

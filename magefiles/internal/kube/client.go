@@ -8,10 +8,7 @@ import (
 	"net/http"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/client-go/discovery"
@@ -26,10 +23,12 @@ import (
 
 // A Client reads and writes objects of any kind in one cluster. It is safe for concurrent use.
 type Client struct {
+	// Options are those that New was given.
+	Options Options
+
 	dynamic dynamic.Interface
 	core    corev1client.CoreV1Interface
 	mapper  meta.ResettableRESTMapper
-	options Options
 }
 
 // Options say how a Client works.
@@ -59,7 +58,7 @@ func New(cfg *rest.Config, options Options) (*Client, error) {
 		return nil, err
 	}
 	mapper := restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(disco))
-	return &Client{dynamic: dyn, core: core, mapper: mapper, options: options}, nil
+	return &Client{dynamic: dyn, core: core, mapper: mapper, Options: options}, nil
 }
 
 // unknownKind is the error of a kind that the cluster does not have.
@@ -69,8 +68,8 @@ func (k unknownKind) Error() string {
 	return fmt.Sprintf("the cluster has no kind %s in %s: is its CustomResourceDefinition missing?", k.Kind, k.GroupVersion())
 }
 
-// resource returns the client for the objects of a kind in a namespace, which is "default" where the kind has namespaces and none is named.
-func (c *Client) resource(ctx context.Context, kind schema.GroupVersionKind, namespace string) (dynamic.ResourceInterface, error) {
+// Resource returns the client for the objects of a kind in a namespace, which is "default" where the kind has namespaces and none is named.
+func (c *Client) Resource(ctx context.Context, kind schema.GroupVersionKind, namespace string) (dynamic.ResourceInterface, error) {
 	var mapping *meta.RESTMapping
 	deadline := time.Now().Add(limits.Discovery)
 	for {
@@ -101,7 +100,7 @@ func (c *Client) resource(ctx context.Context, kind schema.GroupVersionKind, nam
 
 // Has tells whether the cluster has a kind.
 func (c *Client) Has(ctx context.Context, kind schema.GroupVersionKind) (bool, error) {
-	_, err := c.resource(ctx, kind, "")
+	_, err := c.Resource(ctx, kind, "")
 	if errors.As(err, &unknownKind{}) {
 		return false, nil
 	}
@@ -119,27 +118,6 @@ func (c *Client) Known(kind schema.GroupVersionKind) (bool, error) {
 		return false, nil
 	}
 	return err == nil, err
-}
-
-// PodAnswers tells whether a pod answers a request to a port of its own that the API server passes on to it, with whatever but a
-// server's error. scheme is http or https. See
-// https://kubernetes.io/docs/tasks/access-application-cluster/access-cluster-services/#manually-constructing-apiserver-proxy-urls.
-func (c *Client) PodAnswers(ctx context.Context, namespace, pod, scheme string, port int32) bool {
-	pods := c.dynamic.Resource(corev1.SchemeGroupVersion.WithResource("pods")).Namespace(namespace)
-	_, err := pods.Get(ctx, fmt.Sprintf("%s:%s:%d", scheme, pod, port), metav1.GetOptions{}, "proxy")
-	var status apierrors.APIStatus
-	return err == nil || errors.As(err, &status) && status.Status().Code < http.StatusInternalServerError
-}
-
-// PodGet returns what a pod answers over http at a port of its own, passed on by the API server as PodAnswers has it; its error is also that of
-// another status than 200.
-func (c *Client) PodGet(ctx context.Context, namespace, pod string, port int32, path string) ([]byte, error) {
-	return c.core.RESTClient().Get().RequestURI(fmt.Sprintf("/api/v1/namespaces/%s/pods/%s:%d/proxy%s", namespace, pod, port, path)).DoRaw(ctx)
-}
-
-// PodLog returns the last lines of the log of a pod's container.
-func (c *Client) PodLog(ctx context.Context, namespace, pod, container string, lines int64) ([]byte, error) {
-	return c.core.Pods(namespace).GetLogs(pod, &corev1.PodLogOptions{Container: container, TailLines: &lines}).DoRaw(ctx)
 }
 
 // Patient returns a copy of cfg whose requests end when ctx does, whoever makes them, and are sent again for as long while the API

@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/rest"
 )
 
@@ -21,15 +22,42 @@ func TestAPodIsAskedAndItsLogReadThroughTheAPIServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := client.PodGet(t.Context(), "demo", "shop", 9000, "/api?a=b")
+	got, err := client.Pods().Get(t.Context(), "demo", "shop", 9000, "/api?a=b")
 	if want := "/api/v1/namespaces/demo/pods/shop:9000/proxy/api?a=b"; err != nil || string(got) != want {
 		t.Errorf("%s %v", got, err)
 	}
-	if _, err := client.PodGet(t.Context(), "demo", "shop", 9000, "/none"); err == nil {
+	if _, err := client.Pods().Get(t.Context(), "demo", "shop", 9000, "/none"); err == nil {
 		t.Error("a 404 is no error")
 	}
-	got, err = client.PodLog(t.Context(), "demo", "shop", "c", 2)
+	got, err = client.Pods().Log(t.Context(), "demo", "shop", &corev1.PodLogOptions{Container: "c", TailLines: new(int64(2))})
 	if want := "/api/v1/namespaces/demo/pods/shop/log?container=c&tailLines=2"; err != nil || string(got) != want {
 		t.Errorf("%s %v", got, err)
+	}
+}
+
+func TestAPodAnswersWithWhateverButAServersError(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/api/v1/namespaces/demo/pods/http:text:80/proxy":
+			fmt.Fprint(w, "Hostname: text")
+		case "/api/v1/namespaces/demo/pods/https:none:443/proxy":
+			http.NotFound(w, r)
+		default:
+			http.Error(w, "no endpoint", http.StatusBadGateway)
+		}
+	}))
+	defer server.Close()
+	client, err := New(&rest.Config{Host: server.URL}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !client.Pods().Answers(t.Context(), "demo", "text", "http", 80) {
+		t.Error("text is an answer")
+	}
+	if !client.Pods().Answers(t.Context(), "demo", "none", "https", 443) {
+		t.Error("404 is an answer")
+	}
+	if client.Pods().Answers(t.Context(), "demo", "away", "http", 80) {
+		t.Error("502 is the API server's, which does not reach the pod")
 	}
 }

@@ -1,5 +1,5 @@
 // Package kube brings a cluster's objects to the state that manifests ask for: it decodes manifests, applies them on the
-// server's side under one field manager, tells what changed, and waits for what was applied.
+// server's side under one field manager, tells what changed, and watches what becomes of them.
 package kube
 
 import (
@@ -36,8 +36,8 @@ func Name(u *unstructured.Unstructured) string {
 	return u.GetKind() + "/" + u.GetNamespace() + "/" + u.GetName()
 }
 
-// failed is an error of the object's, with its name and where it was read.
-func (o Object) failed(err error) error {
+// Failed returns an error of the object's, with its name and where it was read.
+func (o Object) Failed(err error) error {
 	if o.Source != "" {
 		return fmt.Errorf("%s (%s): %w", o.Name(), o.Source, err)
 	}
@@ -49,8 +49,8 @@ func (o Object) Custom() bool {
 	return !clientscheme.Scheme.IsGroupRegistered(o.GroupVersionKind().Group)
 }
 
-// arguments name an object as kubectl takes it: "deployment -n demo web".
-func arguments(u *unstructured.Unstructured) string {
+// Arguments names an object as kubectl takes it: "deployment -n demo web".
+func Arguments(u *unstructured.Unstructured) string {
 	kind := strings.ToLower(u.GetKind())
 	if (Object{Unstructured: u}).Custom() {
 		kind += "." + u.GroupVersionKind().Group

@@ -28,7 +28,7 @@ func (c *Client) everywhere(ctx context.Context, kind schema.GroupVersionKind, n
 			return c.dynamic.Resource(mapping.Resource), nil
 		}
 	}
-	return c.resource(ctx, kind, namespace)
+	return c.Resource(ctx, kind, namespace)
 }
 
 // A Check looks at all objects that are watched, in the order of their names, and says what it is waiting for unless it is done.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"al.essio.dev/pkg/shellescape"
+	corev1 "k8s.io/api/core/v1"
 
 	"kindgate/magefiles/internal/atomicfile"
 	"kindgate/magefiles/internal/check"
@@ -59,7 +60,7 @@ func (k *Kind) leads(ctx context.Context, port int) check.Finding {
 // PodAnswers asks a pod through the API server.
 func (k *Kind) PodAnswers(ctx context.Context, namespace, pod, scheme string, port int32) bool {
 	client, err := k.Client()
-	return err == nil && client.PodAnswers(ctx, namespace, pod, scheme, port)
+	return err == nil && client.Pods().Answers(ctx, namespace, pod, scheme, port)
 }
 
 // PodGet asks a pod through the API server.
@@ -68,7 +69,7 @@ func (k *Kind) PodGet(ctx context.Context, namespace, pod string, port int32, pa
 	if err != nil {
 		return nil, err
 	}
-	return client.PodGet(ctx, namespace, pod, port, path)
+	return client.Pods().Get(ctx, namespace, pod, port, path)
 }
 
 // PodLog reads a log through the API server.
@@ -77,7 +78,7 @@ func (k *Kind) PodLog(ctx context.Context, namespace, pod, container string, lin
 	if err != nil {
 		return nil, err
 	}
-	return client.PodLog(ctx, namespace, pod, container, lines)
+	return client.Pods().Log(ctx, namespace, pod, &corev1.PodLogOptions{Container: container, TailLines: &lines})
 }
 
 // Kubectl is a command with the cluster's context, and the kubeconfig where it is not the one that kubectl reads.

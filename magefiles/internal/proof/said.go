@@ -12,8 +12,8 @@ import (
 	"kindgate/magefiles/internal/check"
 	"kindgate/magefiles/internal/gateway"
 	"kindgate/magefiles/internal/implementation"
-	"kindgate/magefiles/internal/kube"
 	"kindgate/magefiles/internal/limits"
+	"kindgate/magefiles/internal/readiness"
 )
 
 // lastLines is how much of a log is looked through.
@@ -24,7 +24,7 @@ func (p *Proof) speaker(s *Snapshot) *corev1.Pod {
 	var found *corev1.Pod
 	for i := range s.Pods {
 		pod := &s.Pods[i]
-		if p.Runs(pod) && pod.DeletionTimestamp == nil && kube.PodReady(pod) && (found == nil || pod.Spec.NodeName == p.Place.Node()) {
+		if p.Runs(pod) && pod.DeletionTimestamp == nil && readiness.PodReady(pod) && (found == nil || pod.Spec.NodeName == p.Place.Node()) {
 			found = pod
 		}
 	}

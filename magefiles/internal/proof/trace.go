@@ -14,6 +14,7 @@ import (
 	"kindgate/magefiles/internal/gateway"
 	"kindgate/magefiles/internal/kube"
 	"kindgate/magefiles/internal/limits"
+	"kindgate/magefiles/internal/readiness"
 )
 
 // A way is that of a request, and what became of it.
@@ -177,7 +178,7 @@ func (p *Proof) DataPlane(ctx context.Context, s *Snapshot, scheme string) check
 		if !p.Runs(pod) || pod.Spec.NodeName != p.Place.Node() {
 			continue
 		}
-		if pod.DeletionTimestamp != nil || !kube.PodReady(pod) {
+		if pod.DeletionTimestamp != nil || !readiness.PodReady(pod) {
 			problem = check.Finding{Verdict: check.Pending, Found: fmt.Sprintf("Pod/%s/%s is not ready (%s)", pod.Namespace, pod.Name, pod.Status.Phase)}
 			continue
 		}

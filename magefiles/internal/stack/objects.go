@@ -11,8 +11,8 @@ import (
 
 	"kindgate/magefiles/internal/crds"
 	"kindgate/magefiles/internal/kube"
-	"kindgate/magefiles/internal/limits"
 	"kindgate/magefiles/internal/result"
+	"kindgate/magefiles/internal/rollout"
 	"kindgate/magefiles/internal/ui"
 )
 
@@ -47,7 +47,7 @@ func (s *objectSteps) Define(ctx context.Context) error {
 		}
 		res, detail := summarize(changes)
 		if res != result.Unchanged {
-			err = client.WaitReady(ctx, wanted, limits.BadSign, step.Report)
+			err = rollout.Wait(ctx, client, wanted, step.Report)
 		}
 		if bundle, ok := crds.BundleOf(wanted[0].Unstructured); ok && (res == result.Created || res == result.Unchanged) {
 			detail = "Gateway API " + bundle.String()
@@ -81,7 +81,7 @@ func awaitRollout(ctx context.Context, client *kube.Client, objects []kube.Objec
 			objects[i].SetNamespace(inNamespace)
 		}
 	}
-	return client.WaitReady(ctx, objects, limits.BadSign, report)
+	return rollout.Wait(ctx, client, objects, report)
 }
 
 // ApplyApps applies every object of the manifests that is not the Gateway API's. AwaitApps waits for what they run.
@@ -90,7 +90,7 @@ func (s *objectSteps) ApplyApps(ctx context.Context) error {
 		if err := s.cluster.Services(ctx, step.Report); err != nil {
 			return "", "", err
 		}
-		changes, err := s.apply(ctx, s.inputs.apps, step)
+		changes, err := s.apply(ctx, s.inputs.apps, nil, step)
 		if err != nil {
 			return "", "", err
 		}
@@ -100,12 +100,13 @@ func (s *objectSteps) ApplyApps(ctx context.Context) error {
 	})
 }
 
-func (s *objectSteps) apply(ctx context.Context, objects []kube.Object, step *ui.Step) ([]kube.Change, error) {
+// apply applies objects beside others that the run has applied before.
+func (s *objectSteps) apply(ctx context.Context, objects, beside []kube.Object, step *ui.Step) ([]kube.Change, error) {
 	client, err := s.kube()
 	if err != nil {
 		return nil, err
 	}
-	changes, err := client.ApplyInTurn(ctx, objects, limits.BadSign, step.Report)
+	changes, err := rollout.Apply(ctx, client, objects, beside, step.Report)
 	sayChanges(s.ui.Note, changes)
 	return changes, err
 }
@@ -137,14 +138,14 @@ func (s *objectSteps) AwaitApps(ctx context.Context) error {
 		if err := awaitRollout(ctx, client, slices.Clone(s.inputs.apps), "default", step.Report); err != nil {
 			return "", "", err
 		}
-		return "", "", client.StillThere(ctx, s.applied)
+		return "", "", rollout.StillThere(ctx, client, s.applied)
 	})
 }
 
 // ApplyRoutes applies every Gateway API object of the manifests. Await waits until they are served.
 func (s *objectSteps) ApplyRoutes(ctx context.Context) error {
 	return s.run.Part("routes", func(step *ui.Step) (result.Result, string, error) {
-		changes, err := s.apply(ctx, s.inputs.routes, step)
+		changes, err := s.apply(ctx, s.inputs.routes, s.inputs.apps, step)
 		if err != nil {
 			return "", "", err
 		}

@@ -11,7 +11,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 )
@@ -40,24 +39,6 @@ func TestWhatKeepsAnObjectFromGoingIsNamed(t *testing.T) {
 	} {
 		if got := keptBy(&unstructured.Unstructured{Object: object(t, text)}); got != want {
 			t.Errorf("%q", got)
-		}
-	}
-}
-
-// A watch may show a pod for a while that was deleted for a new one: what it could not do says nothing of the new one.
-func TestAPodThatWasDeletedForBeingStuckIsNotJudgedAgain(t *testing.T) {
-	deployment := Object{Unstructured: &unstructured.Unstructured{Object: object(t, `{apiVersion: apps/v1, kind: Deployment, metadata: {name: d, namespace: ns},
-		spec: {replicas: 1, selector: {matchLabels: {app: d}}}}`)}}
-	stuck := &unstructured.Unstructured{Object: object(t, `{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: ns, uid: u, labels: {app: d}},
-		status: {containerStatuses: [{name: c, restartCount: 9, state: {waiting: {reason: CrashLoopBackOff}}, lastState: {terminated: {exitCode: 1}}}]}}`)}
-	w := &wait{objects: []Object{deployment}, beside: []bool{false}, looked: true, seen: map[source][]*unstructured.Unstructured{
-		sourceOf(deployment): {deployment.Unstructured}, {podKind, "ns"}: {stuck},
-	}}
-	for _, deleted := range []bool{false, true} {
-		w.deleted = map[types.UID]bool{"u": deleted}
-		sights, err := w.sights(t.Context(), time.Now())
-		if err != nil || len(sights) != 1 || (sights[0].trouble == nil) != deleted {
-			t.Errorf("deleted %v: %+v, %v", deleted, sights, err)
 		}
 	}
 }

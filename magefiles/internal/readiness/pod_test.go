@@ -1,0 +1,72 @@
+package readiness
+
+import (
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/yaml"
+)
+
+func object(t testing.TB, text string) map[string]any {
+	t.Helper()
+	var content map[string]any
+	if err := yaml.Unmarshal([]byte(text), &content); err != nil {
+		t.Fatal(err)
+	}
+	return content
+}
+
+func pod(t *testing.T, statuses string) *corev1.Pod {
+	t.Helper()
+	var pod corev1.Pod
+	text := "{metadata: {name: p, namespace: ns, creationTimestamp: \"2026-01-01T00:00:00Z\"}, spec: {restartPolicy: Always, " +
+		"containers: [{name: c, imagePullPolicy: Always}]}, status: {" + statuses + "}}"
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object(t, text), &pod); err != nil {
+		t.Fatal(err)
+	}
+	return &pod
+}
+
+func TestWhatCannotStartIsSaidInTheKubeletsWordsInitContainersFirst(t *testing.T) {
+	waiting := func(name, reason string) string {
+		return `{name: ` + name + `, image: "r/i:1", state: {waiting: {reason: ` + reason + `, message: why}}}`
+	}
+	for _, test := range []struct {
+		statuses, want, look string
+		weight               weight
+	}{
+		{"initContainerStatuses: [" + waiting("init", "CreateContainerConfigError") + "], containerStatuses: [" + waiting("c", "ImagePullBackOff") + "]",
+			"Pod/ns/p, container init: CreateContainerConfigError: why", "describe pod -n ns p", mayPass},
+		{"containerStatuses: [" + waiting("a", "PodInitializing") + ", " + waiting("c", "InvalidImageName") + "]",
+			"Pod/ns/p cannot have image r/i:1: InvalidImageName: why", "", lasting},
+		{"containerStatuses: [" + waiting("c", "CreateContainerError") + "]",
+			"Pod/ns/p, container c: CreateContainerError: why", "describe pod -n ns p", lasting},
+		{"containerStatuses: [{name: c, state: {waiting: {reason: CrashLoopBackOff}}, lastState: {terminated: {reason: StartError, message: no file}}}]",
+			"Pod/ns/p, container c: RunContainerError: no file", "describe pod -n ns p", lasting},
+		{"containerStatuses: [{name: c, restartCount: 1, state: {waiting: {reason: CrashLoopBackOff, message: back-off}}, lastState: {terminated: {exitCode: 3}}}]",
+			"Pod/ns/p, container c: CrashLoopBackOff: restarted 1 time (exit code 3)", "logs -n ns p", crashing},
+		{"containerStatuses: [{name: c, restartCount: 2, state: {terminated: {exitCode: 137, reason: OOMKilled}}}]",
+			"Pod/ns/p, container c: CrashLoopBackOff: restarted 2 times (OOMKilled, exit code 137)", "logs -n ns p", crashing},
+		{"containerStatuses: [" + waiting("c", "ContainerCreating") + "]", "", "", 0},
+		{"containerStatuses: [{name: c, state: {running: {}}}]", "", "", 0},
+		{"phase: Pending", "", "", 0},
+	} {
+		got := podTrouble(pod(t, test.statuses))
+		if got == nil {
+			got = &Trouble{}
+		}
+		if got.message != test.want || got.look != test.look || got.weight != test.weight {
+			t.Errorf("%s: %+v", test.statuses, got)
+		}
+	}
+}
+
+func TestACrashLoopIsTriedUntilTheKubeletPausesForLong(t *testing.T) {
+	crash := func(restarts, at string) bool {
+		return podTrouble(pod(t, "containerStatuses: [{name: c, restartCount: "+restarts+", state: {terminated: {exitCode: 1, finishedAt: \"2026-01-01T00:"+at+"Z\"}}}]")).tried
+	}
+	if crash("2", "00:40") || crash("3", "00:10") || !crash("3", "00:40") {
+		t.Error("what counts are four runs over 25 s")
+	}
+}

@@ -1,0 +1,39 @@
+package rollout
+
+import (
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+
+	"kindgate/magefiles/internal/kube"
+	"kindgate/magefiles/internal/readiness"
+)
+
+func decoded(t *testing.T, text string) kube.Object {
+	t.Helper()
+	objects, err := kube.Decode([]byte(text), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return objects[0]
+}
+
+// A watch may show a pod for a while that was deleted for a new one: what it could not do says nothing of the new one.
+func TestAPodThatWasDeletedForBeingStuckIsNotJudgedAgain(t *testing.T) {
+	deployment := decoded(t, `{apiVersion: apps/v1, kind: Deployment, metadata: {name: d, namespace: ns},
+		spec: {replicas: 1, selector: {matchLabels: {app: d}}}}`)
+	stuck := decoded(t, `{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: ns, uid: u, labels: {app: d}},
+		status: {containerStatuses: [{name: c, restartCount: 9, state: {waiting: {reason: CrashLoopBackOff}}, lastState: {terminated: {exitCode: 1}}}]}}`)
+	w := newWait(nil, []kube.Object{deployment}, nil, nil)
+	w.looked = true
+	w.seen = map[source][]*unstructured.Unstructured{sourceOf(deployment): {deployment.Unstructured}, {readiness.PodKind, "ns"}: {stuck.Unstructured}}
+	for _, deleted := range []bool{false, true} {
+		w.deleted = map[types.UID]bool{"u": deleted}
+		states, err := w.states(t.Context(), time.Now())
+		if err != nil || len(states) != 1 || (states[0].Trouble == nil) != deleted {
+			t.Errorf("deleted %v: %+v, %v", deleted, states, err)
+		}
+	}
+}
