@@ -25,7 +25,7 @@ func (s *State) Hear(pod *corev1.Pod, events []corev1.Event, now time.Time) {
 	s.heard = message
 	s.WaitingFor += "; " + message
 	if (last.Reason == "FailedMount" || last.Reason == "FailedScheduling") && strings.Contains(last.Message, "not found") {
-		s.Worsen(&Trouble{weight: mayPass, message: message, look: fmt.Sprintf("describe pod -n %s %s", pod.Namespace, pod.Name)})
+		s.Worsen(&Trouble{weight: mayPass, message: message, look: describePod(pod)})
 	}
 }
 

@@ -10,10 +10,8 @@ import (
 	"kindgate/magefiles/internal/limits"
 )
 
-var (
-	PodKind   = corev1.SchemeGroupVersion.WithKind("Pod")
-	eventKind = corev1.SchemeGroupVersion.WithKind("Event")
-)
+// PodKind is the kind of pods.
+var PodKind = corev1.SchemeGroupVersion.WithKind("Pod")
 
 func (s *State) lookAtPod(pods []corev1.Pod) {
 	s.WaitingFor = "it to be gone" // it is being deleted
@@ -24,7 +22,7 @@ func (s *State) lookAtPod(pods []corev1.Pod) {
 		if pod.Status.Phase == corev1.PodFailed {
 			message, log := ending(pod)
 			s.Trouble = &Trouble{weight: certain, message: "it has failed: " + message, log: log,
-				look: fmt.Sprintf("describe pod -n %s %s", pod.Namespace, pod.Name)}
+				look: describePod(pod)}
 		}
 	}
 }
@@ -34,6 +32,10 @@ func PodReady(pod *corev1.Pod) bool {
 	return slices.ContainsFunc(pod.Status.Conditions, func(condition corev1.PodCondition) bool {
 		return condition.Type == corev1.PodReady && condition.Status == corev1.ConditionTrue
 	})
+}
+
+func describePod(pod *corev1.Pod) string {
+	return fmt.Sprintf("describe pod -n %s %s", pod.Namespace, pod.Name)
 }
 
 func statuses(pod *corev1.Pod) []corev1.ContainerStatus {
@@ -68,7 +70,7 @@ func podTrouble(pod *corev1.Pod) *Trouble {
 			reason, message = "RunContainerError", ended.Message
 		}
 		about := &Trouble{message: fmt.Sprintf("%s, container %s: %s: %s", name, status.Name, reason, message),
-			look: fmt.Sprintf("describe pod -n %s %s", pod.Namespace, pod.Name)} // what never ran has no log
+			look: describePod(pod)} // what never ran has no log
 		switch reason {
 		case "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable", "ImageInspectError",
 			"SignatureValidationFailed":

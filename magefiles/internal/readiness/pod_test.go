@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/yaml"
 )
@@ -21,7 +22,7 @@ func pod(t *testing.T, statuses string) *corev1.Pod {
 	t.Helper()
 	var pod corev1.Pod
 	text := "{metadata: {name: p, namespace: ns, creationTimestamp: \"2026-01-01T00:00:00Z\"}, spec: {restartPolicy: Always, " +
-		"containers: [{name: c, imagePullPolicy: Always}]}, status: {" + statuses + "}}"
+		"initContainers: [{name: init}], containers: [{name: c, imagePullPolicy: Always}]}, status: {" + statuses + "}}"
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object(t, text), &pod); err != nil {
 		t.Fatal(err)
 	}
@@ -51,6 +52,8 @@ func TestWhatCannotStartIsSaidInTheKubeletsWordsInitContainersFirst(t *testing.T
 		{"containerStatuses: [" + waiting("c", "ContainerCreating") + "]", "", "", 0},
 		{"containerStatuses: [{name: c, state: {running: {}}}]", "", "", 0},
 		{"phase: Pending", "", "", 0},
+		{"phase: Failed, containerStatuses: [{name: c, restartCount: 2, state: {terminated: {exitCode: 1}}}]", "", "", 0},
+		{"initContainerStatuses: [{name: init, restartCount: 1, state: {terminated: {exitCode: 0}}}]", "", "", 0}, // it has done its work
 	} {
 		got := podTrouble(pod(t, test.statuses))
 		if got == nil {
@@ -68,5 +71,26 @@ func TestACrashLoopIsTriedUntilTheKubeletPausesForLong(t *testing.T) {
 	}
 	if crash("2", "00:40") || crash("3", "00:10") || !crash("3", "00:40") {
 		t.Error("what counts are four runs over 25 s")
+	}
+}
+
+func TestAPodThatHasBegunIsTriedFromThenOn(t *testing.T) {
+	p := pod(t, `startTime: "2026-01-01T00:00:30Z", containerStatuses: [{name: c, restartCount: 3, state: {terminated: {exitCode: 1, finishedAt: "2026-01-01T00:00:40Z"}}}]`)
+	if podTrouble(p).tried {
+		t.Error("ten seconds of tries are not enough, however long it has waited for a node")
+	}
+}
+
+func TestOnlyAControllersPodsThatNeverRanAreStuck(t *testing.T) {
+	crashing := *pod(t, "containerStatuses: [{name: c, restartCount: 1, state: {waiting: {reason: CrashLoopBackOff}}, lastState: {terminated: {exitCode: 3}}}]")
+	beside := *pod(t, "containerStatuses: [{name: c, state: {waiting: {reason: ImagePullBackOff}}}, {name: d, state: {running: {}}}]")
+	pods := []corev1.Pod{crashing, beside, *pod(t, "containerStatuses: [{name: c, state: {running: {}}}]")}
+	for kind, stuck := range map[string]int{"Deployment": 1, "Job": 0, "Pod": 0} {
+		if got := Stuck(&unstructured.Unstructured{Object: map[string]any{"kind": kind}}, pods); len(got) != stuck {
+			t.Errorf("%s: %d", kind, len(got))
+		}
+	}
+	if got := Stuck(nil, pods); got != nil {
+		t.Error(got)
 	}
 }

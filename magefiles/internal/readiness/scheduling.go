@@ -79,5 +79,5 @@ func Unplaced(pod *corev1.Pod, words string, nodes []corev1.Node, pods []unstruc
 		return nil
 	}
 	return &Trouble{weight: mayPass, message: fmt.Sprintf("Pod/%s/%s: %s", pod.Namespace, pod.Name, words),
-		look: fmt.Sprintf("describe pod -n %s %s", pod.Namespace, pod.Name)}
+		look: describePod(pod)}
 }

@@ -4,8 +4,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
@@ -74,5 +76,22 @@ func TestAClaimThatIsNotBoundIsSaidAsItsLastEventHasIt(t *testing.T) {
 		if (got != nil) != test.want || got != nil && (got.weight != mayPass || got.message != "PersistentVolumeClaim/ns/data: why") {
 			t.Errorf("%v: %+v", test.events, got)
 		}
+	}
+}
+
+func TestAPodHasNoPlaceOnlyWhereNoneIsAboutToBeFree(t *testing.T) {
+	nodes := []corev1.Node{{Status: corev1.NodeStatus{Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue}}}}}
+	const words = "0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling."
+	leaving := unstructured.Unstructured{}
+	leaving.SetDeletionTimestamp(&metav1.Time{Time: time.Unix(1, 0)})
+	got := Unplaced(pod(t, "phase: Pending"), words, nodes, []unstructured.Unstructured{{}})
+	if got == nil || got.weight != mayPass || got.message != "Pod/ns/p: "+words || got.look != "describe pod -n ns p" {
+		t.Errorf("%+v", got)
+	}
+	if got := Unplaced(pod(t, "phase: Pending"), words, nodes, []unstructured.Unstructured{leaving}); got != nil {
+		t.Errorf("while a pod is being deleted: %+v", got)
+	}
+	if got := Unplaced(pod(t, "phase: Pending"), "other words", nodes, nil); got != nil {
+		t.Errorf("%+v", got)
 	}
 }

@@ -40,6 +40,16 @@ func TestWhatIsSeenOfAWorkload(t *testing.T) {
 		{"{apiVersion: apps/v1, kind: ReplicaSet, status: {readyReplicas: 1}}", strings.Replace(ready, "00:00:0", "00:00:2", 1) + "9Z\"}}}]", false, 0, "it has just started"},
 		{"{apiVersion: apps/v1, kind: ReplicaSet, status: {readyReplicas: 1}}", "containerStatuses: [{name: c, restartCount: 1, state: {terminated: {exitCode: 1}}}]",
 			false, crashing, "restarted 1 time"},
+		{"{apiVersion: apps/v1, kind: ReplicaSet, status: {readyReplicas: 1}}", "containerStatuses: [{name: c, state: {waiting: {reason: ContainerCreating}}}]",
+			false, 0, "Pod/ns/p, container c, to run"},
+		{"{apiVersion: apps/v1, kind: ReplicaSet, status: {readyReplicas: 1}}", "phase: Running, containerStatuses: [{name: c, restartCount: 1, " +
+			"state: {running: {startedAt: \"2026-01-01T00:00:15Z\"}}, lastState: {terminated: {exitCode: 2, startedAt: \"2026-01-01T00:00:00Z\", finishedAt: \"2026-01-01T00:00:10Z\"}}}]",
+			false, 0, "to go on running: it has just started, restarted 1 time (exit code 2)"},
+		{"{apiVersion: apps/v1, kind: Deployment, spec: {paused: true}}", "phase: Pending", true, 0, ""},
+		{"{apiVersion: apps/v1, kind: DaemonSet, spec: {updateStrategy: {type: OnDelete}}}", "phase: Pending", true, 0, ""},
+		{"{apiVersion: apps/v1, kind: Deployment, spec: {replicas: 1}, status: {updatedReplicas: 0}}", "phase: Pending", false, 0, "0 out of 1 new replicas"},
+		{"{apiVersion: apps/v1, kind: Deployment, spec: {replicas: 1}, status: {conditions: [{type: Progressing, status: 'False', reason: ProgressDeadlineExceeded}]}}",
+			"containerStatuses: [{name: c, state: {waiting: {reason: CreateContainerError, message: why}}}]", false, certain, "exceeded its progress deadline"},
 	} {
 		live := &unstructured.Unstructured{Object: object(t, test.live)}
 		live.SetName("p")
@@ -103,5 +113,70 @@ func TestThePodsOfADeploymentsFormerTemplateAreLeftOut(t *testing.T) {
 	got := OfRevision(live, sets, []corev1.Pod{owned("old"), owned("new"), owned("other"), *pod(t, "phase: Pending")})
 	if len(got) != 1 || ownerOf(&got[0]) != "new" {
 		t.Error(got)
+	}
+}
+
+func TestAWorkloadThatIsNotThereIsGone(t *testing.T) {
+	wanted := kube.Object{Unstructured: &unstructured.Unstructured{Object: object(t, "{apiVersion: apps/v1, kind: Deployment, metadata: {name: d, namespace: ns}}")}}
+	s, err := Look(wanted, nil, nil, time.Now())
+	if err != nil || s.Done || s.Trouble.weight != gone || s.WaitingFor != "it to appear" {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+func TestAWorkloadsPodsAreThoseThatItSelectsAndThatStay(t *testing.T) {
+	labelled := func(name string) corev1.Pod {
+		p := *pod(t, "phase: Running")
+		p.Name, p.Labels = name, map[string]string{"app": name}
+		return p
+	}
+	leaving := labelled("a")
+	leaving.DeletionTimestamp = &metav1.Time{}
+	pods := []corev1.Pod{labelled("a"), labelled("b"), leaving}
+	for text, want := range map[string]int{
+		"{apiVersion: apps/v1, kind: Deployment, spec: {selector: {matchLabels: {app: a}}}}":                            1,
+		"{apiVersion: apps/v1, kind: Deployment, spec: {selector: {matchExpressions: [{key: app, operator: Exists}]}}}": 2,
+		"{apiVersion: v1, kind: Pod, metadata: {name: b}}":                                                              1,
+		"{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {name: a}}":                    0,
+		"{apiVersion: apps/v1, kind: Deployment, spec: {selector: wrong}}":                                              -1,
+		"{apiVersion: apps/v1, kind: Deployment, spec: {selector: {matchLabels: wrong}}}":                               -1,
+		"{apiVersion: apps/v1, kind: Deployment, spec: {selector: {matchExpressions: [{key: app, operator: Wrong}]}}}":  -1,
+	} {
+		got, err := PodsOf(&unstructured.Unstructured{Object: object(t, text)}, pods)
+		if (err != nil) != (want < 0) || err == nil && len(got) != want {
+			t.Errorf("%s: %d, %v", text, len(got), err)
+		}
+	}
+	if got, err := PodsOf(nil, pods); got != nil || err != nil {
+		t.Error(got, err)
+	}
+}
+
+func TestAWorkloadThatCannotBeReadIsAnError(t *testing.T) {
+	for _, text := range []string{
+		"{apiVersion: batch/v1, kind: Job, status: {failed: many}}",
+		"{apiVersion: apps/v1, kind: ReplicaSet, spec: {replicas: many}}",
+	} {
+		live := &unstructured.Unstructured{Object: object(t, text)}
+		if _, err := Look(kube.Object{Unstructured: live}, live, nil, time.Now()); err == nil {
+			t.Error(text)
+		}
+	}
+}
+
+func TestOnlyADeploymentsPodsMayBeOfSeveralTemplates(t *testing.T) {
+	owned := func(owner string) corev1.Pod {
+		p := *pod(t, "phase: Pending")
+		p.OwnerReferences = []metav1.OwnerReference{{Name: owner, Controller: new(true)}}
+		return p
+	}
+	for kind, several := range map[string]bool{"Deployment": true, "DaemonSet": false} {
+		live := &unstructured.Unstructured{Object: map[string]any{"kind": kind}}
+		if got := OfSeveralTemplates(live, []corev1.Pod{owned("a"), owned("b")}); got != several {
+			t.Errorf("%s: %t", kind, got)
+		}
+		if OfSeveralTemplates(live, []corev1.Pod{owned("a"), owned("a")}) || OfSeveralTemplates(nil, []corev1.Pod{owned("a"), owned("b")}) {
+			t.Error(kind)
+		}
 	}
 }
