@@ -119,13 +119,7 @@ func (r *helmRelease) sayTakenOver(ctx context.Context, client *kube.Client, obj
 	if err != nil {
 		return err
 	}
-	var names []string
-	for i, o := range objects {
-		if live[i] != nil && live[i].GetAnnotations()["meta.helm.sh/release-name"] == serving.Release {
-			names = append(names, o.Name())
-		}
-	}
-	if len(names) > 0 {
+	if names := takenOver(objects, live); len(names) > 0 {
 		r.ui.Note("There before Helm release " + serving.Namespace + "/" + serving.Release + ", and a part of it from now on: " + strings.Join(names, ", ") + ".")
 	}
 	return nil
@@ -286,20 +280,23 @@ func (r *helmRelease) dataPlane(ctx context.Context, report func(string)) (check
 			return r.proof.DataPlane(ctx, s, "http")
 		}}}}
 	}
-	giveUp := func(last proof.Round, waited time.Duration) bool {
-		switch finding := last.Findings[0]; {
-		case finding.Verdict == check.Pending:
-			return waited > limits.PodReturns
-		case finding.Cause == proof.NotLed:
-			return waited > limits.PortLeads
-		}
-		return true
-	}
+	giveUp := func(last proof.Round, waited time.Duration) bool { return stays(last.Findings[0], waited) }
 	last, err := proof.Settle(ctx, take, promise, giveUp, report)
 	if err != nil {
 		return check.Finding{}, err
 	}
 	return last.Findings[0], nil
+}
+
+// stays tells whether what was found of the data plane is no more what it was before the node stopped.
+func stays(finding check.Finding, waited time.Duration) bool {
+	switch {
+	case finding.Verdict == check.Pending:
+		return waited > limits.PodReturns
+	case finding.Cause == proof.NotLed:
+		return waited > limits.PortLeads
+	}
+	return true
 }
 
 func (r *helmRelease) remake(ctx context.Context, objects []kube.Object, report func(string)) error {

@@ -1,13 +1,19 @@
 package stack
 
 import (
+	"errors"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
+	"kindgate/magefiles/internal/check"
 	"kindgate/magefiles/internal/kube"
+	"kindgate/magefiles/internal/limits"
+	"kindgate/magefiles/internal/proof"
 )
 
 func decoded(t *testing.T, documents ...string) []kube.Object {
@@ -64,10 +70,21 @@ func TestAWorkloadThatFitsNoNodeIsRefused(t *testing.T) {
 			t.Errorf("affinity to disk %s: %v", value, err)
 		}
 	}
+	unreadable := decoded(t, daemonSet)
+	if err := unstructured.SetNestedField(unreadable[0].Object, "wrong", "spec", "template", "spec", "containers"); err != nil {
+		t.Fatal(err)
+	}
+	if err := judgePlaces(unreadable, nodes); err == nil || !strings.Contains(err.Error(), "DaemonSet/traefik/traefik has a pod template that cannot be read") {
+		t.Error(err)
+	}
 	if err := judgePlaces(selecting("{disk: none}"), nil); err != nil {
 		t.Errorf("before any node has joined: %v", err)
 	}
 }
+
+var errNoAnswer = errors.New("no answer")
+
+func hasNoAnswer(kube.Object) (bool, error) { return false, errNoAnswer }
 
 func TestAKindThatNothingDefinesIsRefusedWithTheValueThatAsksForIt(t *testing.T) {
 	absent := func(kube.Object) (bool, error) { return false, nil }
@@ -88,6 +105,9 @@ func TestAKindThatNothingDefinesIsRefusedWithTheValueThatAsksForIt(t *testing.T)
 	}
 	if err := d.missingKinds(decoded(t, ingressRoute), func(kube.Object) (bool, error) { return true, nil }); err != nil {
 		t.Errorf("the cluster has the kind: %v", err)
+	}
+	if err := d.missingKinds(decoded(t, ingressRoute), hasNoAnswer); !errors.Is(err, errNoAnswer) {
+		t.Errorf("the cluster cannot be asked: %v", err)
 	}
 	d.inputs.apps = decoded(t, definition)
 	if err := d.missingKinds(decoded(t, ingressRoute), absent); err != nil {
@@ -137,6 +157,10 @@ func TestAnArgumentThatNeedsKindsWhichNothingDefinesIsRefused(t *testing.T) {
 		return decoded(t, "{apiVersion: apps/v1, kind: DaemonSet, metadata: {name: traefik, namespace: traefik}, "+
 			"spec: {selector: {}, template: {spec: {containers: [{name: traefik, args: ["+arguments+"]}]}}}}", service)
 	}
+	d := &helmRelease{session: &session{}}
+	if err := d.missingProviders(runs("--providers.kubernetescrd"), hasNoAnswer); !errors.Is(err, errNoAnswer) {
+		t.Errorf("the cluster cannot be asked: %v", err)
+	}
 	for arguments, wrong := range map[string]string{
 		"--providers.kubernetesgateway":                                     "",
 		"--providers.kubernetescrd=false":                                   "",
@@ -156,6 +180,35 @@ func TestAnArgumentThatNeedsKindsWhichNothingDefinesIsRefused(t *testing.T) {
 		there := func(kube.Object) (bool, error) { return true, nil }
 		if err := d.missingProviders(runs(arguments), there); err != nil {
 			t.Errorf("%s, where the cluster has the kind: %v", arguments, err)
+		}
+	}
+}
+
+func TestWhatHelmTakesOverIsWhatSaysItIsOfTheRelease(t *testing.T) {
+	objects := decoded(t, daemonSet, service, class)
+	ours, another := objects[0].DeepCopy(), objects[1].DeepCopy()
+	ours.SetAnnotations(map[string]string{"meta.helm.sh/release-name": "traefik"})
+	another.SetAnnotations(map[string]string{"meta.helm.sh/release-name": "another"})
+	got := takenOver(objects, []*unstructured.Unstructured{ours, another, nil})
+	if !slices.Equal(got, []string{"DaemonSet/traefik/traefik"}) {
+		t.Error(got)
+	}
+}
+
+func TestADataPlaneThatMayComeBackIsGivenItsTimeAndNoMore(t *testing.T) {
+	for _, test := range []struct {
+		finding check.Finding
+		waited  time.Duration
+		stays   bool
+	}{
+		{check.Finding{Verdict: check.Pending}, limits.PodReturns, false},
+		{check.Finding{Verdict: check.Pending}, limits.PodReturns + 1, true},
+		{check.Finding{Verdict: check.Broken, Cause: proof.NotLed}, limits.PortLeads, false},
+		{check.Finding{Verdict: check.Broken, Cause: proof.NotLed}, limits.PortLeads + 1, true},
+		{check.Finding{Verdict: check.Broken}, 0, true},
+	} {
+		if got := stays(test.finding, test.waited); got != test.stays {
+			t.Errorf("%+v after %s: %t", test.finding, test.waited, got)
 		}
 	}
 }

@@ -205,6 +205,17 @@ func removed(stored, rendered []kube.Object) []kube.Object {
 	})
 }
 
+// takenOver names those of objects, live being what is in the cluster of them, that say they are of a release of this name.
+func takenOver(objects []kube.Object, live []*unstructured.Unstructured) []string {
+	var names []string
+	for i, o := range objects {
+		if live[i] != nil && live[i].GetAnnotations()["meta.helm.sh/release-name"] == serving.Release {
+			names = append(names, o.Name())
+		}
+	}
+	return names
+}
+
 // judgeRemoval refuses to remove a GatewayClass that a Gateway of the manifests or the cluster names, unless the manifests have it.
 func (r *helmRelease) judgeRemoval(gone []kube.Object, gateways []unstructured.Unstructured) error {
 	users := map[string]string{}
