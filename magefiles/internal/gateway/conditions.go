@@ -194,6 +194,10 @@ type parentKey struct {
 	Port                           int32
 }
 
+func (p parentKey) gateway() check.ID {
+	return check.ID{Kind: p.Kind, Namespace: p.Namespace, Name: p.Name}
+}
+
 func (p parentKey) String() string {
 	text := p.Kind + "/" + p.Namespace + "/" + p.Name
 	if p.Section != "" {

@@ -115,7 +115,7 @@ func (s *session) newProof() *proof.Proof {
 	return &proof.Proof{
 		Manifests:      proof.Manifests{Classes: s.inputs.classes, Gateways: s.inputs.gateways, Routes: s.inputs.served, Objects: s.inputs.routes},
 		Implementation: serving,
-		Prober:         probe.New(),
+		Prober:         probe.New(probe.Options{}),
 		Place: &place.Kind{Cluster: s.cluster, Name: s.config.Cluster, Kubeconfig: s.config.Kubeconfig, Ports: s.config.ports(),
 			Client: s.kube},
 	}
