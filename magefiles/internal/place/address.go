@@ -55,6 +55,9 @@ func (f Facts) Target(gw *gatewayv1.Gateway, listener int32) Target {
 		f.labelled(&t, listener)
 	}
 	for _, address := range gw.Status.Addresses {
+		if ip := net.ParseIP(address.Value); ip != nil && (ip.IsLoopback() || ip.IsUnspecified()) {
+			continue // each machine has its own: another cluster may answer there
+		}
 		t.Addresses = append(t.Addresses, net.JoinHostPort(address.Value, strconv.Itoa(t.Port)))
 	}
 	return t

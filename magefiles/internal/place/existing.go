@@ -90,7 +90,7 @@ func (e *Existing) open(ctx context.Context, t Target) door {
 // firstReached returns the first of the addresses that takes a connection. The error says why none does.
 func firstReached(ctx context.Context, addresses []string) (string, error) {
 	if len(addresses) == 0 {
-		return "", errors.New("its status has no address")
+		return "", errors.New("its status has no address that leads here")
 	}
 	var failures []string
 	for _, address := range addresses {

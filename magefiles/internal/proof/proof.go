@@ -91,7 +91,13 @@ func (p *Proof) Conditions(s *Snapshot) []Promise {
 	for i := range p.Gateways {
 		gw := &p.Gateways[i]
 		id := check.ID{Kind: GatewayKind.Kind, Namespace: gw.Namespace, Name: gw.Name}
-		add(id, func() check.Finding { return judgeGateway(s, id, gateway.ListenerNames(gw)) })
+		add(id, func() check.Finding {
+			finding := judgeGateway(s, id, gateway.ListenerNames(gw))
+			if p.Careful && finding.Cause == gateway.NoAddress { // no request of ours needs it
+				finding.Verdict = check.Warns
+			}
+			return finding
+		})
 	}
 	for i := range p.Routes {
 		id := p.Routes[i].ID

@@ -30,6 +30,7 @@ var (
 	GRPCRouteKind = gatewayv1.SchemeGroupVersion.WithKind("GRPCRoute")
 	PodKind       = corev1.SchemeGroupVersion.WithKind("Pod")
 	sliceKind     = discoveryv1.SchemeGroupVersion.WithKind("EndpointSlice")
+	serviceKind   = corev1.SchemeGroupVersion.WithKind("Service")
 	namespaceKind = corev1.SchemeGroupVersion.WithKind("Namespace")
 )
 
@@ -46,6 +47,9 @@ type Snapshot struct {
 
 	// Namespaces are here for their labels, by which listeners select them.
 	Namespaces []corev1.Namespace `json:"namespaces"`
+
+	// Services are here for the addresses of Gateways; none but in a snapshot that Survey has read.
+	Services []corev1.Service `json:"services,omitempty"`
 
 	// Partial has the namespaces in which the objects of a kind were read, for each kind of which not all could be. Unread says what could not.
 	Partial map[string][]string `json:"partial,omitempty"`
