@@ -120,6 +120,11 @@ func after(ctx context.Context, step func(context.Context) error, dependencies .
 	if err := s.Configured(); err != nil {
 		return err
 	}
+	if len(dependencies) > 0 {
+		if err := s.Own(); err != nil {
+			return err
+		}
+	}
 	ctx = s.Context(ctx)
 	if !s.Ready() {
 		return s.Examiner.Check(ctx) // which says all that is wrong

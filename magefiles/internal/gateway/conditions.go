@@ -47,6 +47,9 @@ func Class(class *gatewayv1.GatewayClass) check.Finding {
 	return conditions(class.Status.Conditions, class.Generation, string(gatewayv1.GatewayClassConditionStatusAccepted))
 }
 
+// NoAddress is the cause of a Gateway that serves, and whose status has no address.
+const NoAddress check.Cause = "no-address"
+
 // Programmed judges a Gateway: Accepted and Programmed, with an address, and those of its listeners that are named. Where another
 // listener is all that it is not accepted for, the finding warns of it: the named ones serve.
 func Programmed(gw *gatewayv1.Gateway, listeners []gatewayv1.SectionName) check.Finding {
@@ -68,7 +71,7 @@ func Programmed(gw *gatewayv1.Gateway, listeners []gatewayv1.SectionName) check.
 		addresses = append(addresses, address.Value)
 	}
 	if len(addresses) == 0 {
-		return check.Finding{Verdict: check.Pending, Found: "no address in the status yet"}
+		return check.Finding{Verdict: check.Pending, Found: "no address in the status yet", Cause: NoAddress}
 	}
 	finding.Found += ", at " + strings.Join(addresses, ", ")
 	return finding
@@ -192,6 +195,10 @@ func admits(allowed *gatewayv1.AllowedRoutes, own, namespace string, has map[str
 type parentKey struct {
 	Kind, Namespace, Name, Section string
 	Port                           int32
+}
+
+func (p parentKey) gateway() check.ID {
+	return check.ID{Kind: p.Kind, Namespace: p.Namespace, Name: p.Name}
 }
 
 func (p parentKey) String() string {

@@ -77,7 +77,7 @@ func hosts(route *Route, gateways []gatewayv1.Gateway) []host {
 		if listener.Hostname != nil && (found[i].listens == "" || covers(found[i].listens, string(*listener.Hostname))) {
 			found[i].listens = string(*listener.Hostname)
 		}
-		found[i].enter(check.ID{Kind: key.Kind, Namespace: key.Namespace, Name: key.Name}, listener.Name)
+		found[i].enter(key.gateway(), listener.Name)
 	}
 	for _, ref := range route.Spec.ParentRefs {
 		key := parent(route, ref)

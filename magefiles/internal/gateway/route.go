@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"slices"
+
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
@@ -41,6 +43,36 @@ func ReadRoute(o *unstructured.Unstructured) (Route, bool, error) {
 	}
 	route, err := read(o)
 	return route, true, err
+}
+
+// Gateways are those that a route names as its parents, each once.
+func (r *Route) Gateways() []check.ID {
+	var all []check.ID
+	for _, ref := range r.Spec.ParentRefs {
+		if id := parent(r, ref).gateway(); id.Kind == "Gateway" && !slices.Contains(all, id) {
+			all = append(all, id)
+		}
+	}
+	return all
+}
+
+// Within returns the route with those of its parents alone that are among some Gateways, and false where none is.
+func (r Route) Within(gateways []gatewayv1.Gateway) (Route, bool) {
+	r.Spec.ParentRefs = slices.DeleteFunc(slices.Clone(r.Spec.ParentRefs), func(ref gatewayv1.ParentReference) bool {
+		key := parent(&r, ref)
+		return key.Kind != "Gateway" || find(gateways, key) == nil
+	})
+	return r, len(r.Spec.ParentRefs) > 0
+}
+
+// JudgedBy returns the name of the controller that has judged the route at a Gateway; empty where none has.
+func (r *Route) JudgedBy(gateway check.ID) string {
+	for _, status := range r.Status.Parents {
+		if parent(r, status.ParentRef).gateway() == gateway {
+			return string(status.ControllerName)
+		}
+	}
+	return ""
 }
 
 // FromHTTP makes a Route of an HTTPRoute.

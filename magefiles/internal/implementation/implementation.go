@@ -22,8 +22,11 @@ type Implementation struct {
 	Controller string
 	// Namespace has its Helm release, Release, made from the chart of the name Chart.
 	Namespace, Release, Chart string
-	// Workload runs its data plane, a pod on each node.
+	// Workload runs its data plane. Labels are those of its pods, where its chart made them.
 	Workload check.ID
+	Labels   map[string]string
+	// Unfamiliar: nothing is known of it but its Controller. Whether an answer is its own cannot be told then.
+	Unfamiliar bool
 	// Doors are the ports of the node that lead to its entry points, by these. An entry point's port is that of the listeners it serves.
 	Doors []Door
 	// Refuses tells whether an answer is the one that it gives in the place of a backend that it cannot ask, or for a filter that it does not have.
@@ -87,11 +90,13 @@ func (i *Implementation) Page(backends []gateway.Backend) string {
 
 // Runs tells whether a pod is one of its data plane.
 func (i *Implementation) Runs(pod *corev1.Pod) bool {
-	return pod.Namespace == i.Workload.Namespace && len(pod.OwnerReferences) > 0 &&
-		pod.OwnerReferences[0].Kind == i.Workload.Kind && pod.OwnerReferences[0].Name == i.Workload.Name
+	return i.Workload.Name != "" && DataPlane(pod) == i.Workload
 }
 
-// Logs are kubectl's arguments that show what the data plane says.
+// Logs are kubectl's arguments that show what the data plane says, or where it is not known the Gateways.
 func (i *Implementation) Logs() string {
+	if i.Workload.Name == "" {
+		return "get gateways --all-namespaces"
+	}
 	return "logs -n " + i.Workload.Namespace + " " + strings.ToLower(i.Workload.Kind) + "/" + i.Workload.Name
 }

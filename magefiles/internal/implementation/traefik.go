@@ -19,6 +19,7 @@ var Traefik = &Implementation{
 	Name: "Traefik", Controller: "traefik.io/gateway-controller",
 	Namespace: "traefik", Release: "traefik", Chart: "traefik", TriedChart: "39.0.7", Tried: "v3.6",
 	Workload: check.ID{Kind: "DaemonSet", Namespace: "traefik", Name: "traefik"},
+	Labels:   map[string]string{"app.kubernetes.io/name": "traefik"},
 	Doors:    []Door{{"http", 8000, 80}, {"https", 8443, 443}},
 	Refuses:  refuses,
 	Own:      writtenByItself,

@@ -54,6 +54,10 @@ const (
 	OldServer = time.Second
 	// Refusing is how long one that starts may refuse its administrator, until it has read its own rules.
 	Refusing = 5 * time.Second
+	// Reading bounds each answer of the API server of a cluster that kindgate did not make.
+	Reading = 30 * time.Second
+	// Forward bounds the wait for a port-forward to a pod.
+	Forward = 5 * time.Second
 	// Unreachable is how long it may be out of reach before the user is told.
 	Unreachable = 2 * time.Second
 	// Discovery is how long a kind that was defined a moment ago may take to be found.

@@ -83,9 +83,13 @@ func (k *Kind) PodLog(ctx context.Context, namespace, pod, container string, lin
 
 // Kubectl is a command with the cluster's context, and the kubeconfig where it is not the one that kubectl reads.
 func (k *Kind) Kubectl(arguments string) string {
+	return kubectl(k.Kubeconfig, cluster.Context(k.Name), arguments)
+}
+
+func kubectl(kubeconfig, context, arguments string) string {
 	command := "kubectl"
-	if k.Kubeconfig != "" && !atomicfile.IsNull(k.Kubeconfig) {
-		command += " --kubeconfig " + shellescape.Quote(k.Kubeconfig)
+	if kubeconfig != "" && !atomicfile.IsNull(kubeconfig) {
+		command += " --kubeconfig " + shellescape.Quote(kubeconfig)
 	}
-	return strings.TrimSpace(command + " --context " + cluster.Context(k.Name) + " " + arguments)
+	return strings.TrimSpace(command + " --context " + context + " " + arguments)
 }

@@ -22,6 +22,9 @@ const unknownEncoding = "kindgate-probe"
 // any server refuses before the method runs. The answer's header has the trailer, too. See
 // https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md. The error is that no answer came, or one that is not HTTP/2.
 func (c *Client) Call(ctx context.Context, url string, header map[string]string, answerable bool) (*Answer, error) {
+	if err := c.allowed(ctx, http.MethodPost); err != nil {
+		return nil, err
+	}
 	message := []byte{0, 0, 0, 0, 0} // not compressed, of length 0
 	if !answerable {
 		message = []byte{1, 0, 0, 0, 1, 0}

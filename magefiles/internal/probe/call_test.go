@@ -52,7 +52,7 @@ func TestACallIsOneOfGRPCOverHTTP2AndItsTrailerIsRead(t *testing.T) {
 			_, _ = io.WriteString(w, "\x00\x00\x00\x00\x00")
 			w.Header().Set("Grpc-Status", "0")
 		})
-		answer, err := New().Call(t.Context(), url+"/a.B/Get", map[string]string{"X-A": "b"}, true)
+		answer, err := New(Options{}).Call(t.Context(), url+"/a.B/Get", map[string]string{"X-A": "b"}, true)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -71,7 +71,7 @@ func TestACallThatIsNotAnswerableIsOneThatAnyServerRefuses(t *testing.T) {
 		w.Header().Set("Content-Type", "application/grpc+proto")
 		w.Header().Set("Grpc-Status", "12")
 	})
-	answer, err := New().Call(t.Context(), url+"/a.B/Get", nil, false)
+	answer, err := New(Options{}).Call(t.Context(), url+"/a.B/Get", nil, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +91,7 @@ func TestAnEchoOfACallSaysWhichPodGotWhat(t *testing.T) {
 			"/cut": framed("\x0a\x7f"), "/none": ""}[r.URL.Path]
 		_, _ = io.WriteString(w, body)
 	})
-	answer, err := New().Call(t.Context(), url+"/echo", nil, true)
+	answer, err := New(Options{}).Call(t.Context(), url+"/echo", nil, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +102,7 @@ func TestAnEchoOfACallSaysWhichPodGotWhat(t *testing.T) {
 		t.Errorf("%q", answer.Body)
 	}
 	for _, path := range []string{"/other", "/number", "/cut", "/none"} {
-		if answer, err := New().Call(t.Context(), url+path, nil, true); err != nil || answer.Echo() != nil {
+		if answer, err := New(Options{}).Call(t.Context(), url+path, nil, true); err != nil || answer.Echo() != nil {
 			t.Errorf("%s: %v %+v", path, err, answer)
 		}
 	}
@@ -110,12 +110,12 @@ func TestAnEchoOfACallSaysWhichPodGotWhat(t *testing.T) {
 
 func TestACallThatGetsNoAnswerOfHTTP2IsAnError(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler()) // speaks HTTP/1.1 alone
-	if answer, err := New().Call(t.Context(), server.URL, nil, true); err == nil {
+	if answer, err := New(Options{}).Call(t.Context(), server.URL, nil, true); err == nil {
 		t.Errorf("%+v", answer)
 	}
 	server.Close()
 	for _, url := range []string{server.URL, ":"} {
-		if answer, err := New().Call(t.Context(), url, nil, true); err == nil {
+		if answer, err := New(Options{}).Call(t.Context(), url, nil, true); err == nil {
 			t.Errorf("%s: %+v", url, answer)
 		}
 	}

@@ -16,20 +16,44 @@ import (
 	"kindgate/magefiles/internal/limits"
 )
 
-// A Client sends every request to loopback, at the port that its URL names, whatever its host is. New makes one.
+// A Client sends every request by the port that its URL names, whatever its host is. New makes one.
 type Client struct {
-	http  *http.Client
-	calls *http.Client // of gRPC, by HTTP/2 alone
+	http    *http.Client
+	calls   *http.Client // of gRPC, by HTTP/2 alone
+	options Options
 }
+
+// Options say how a Client reaches the gateway, and what it may ask.
+type Options struct {
+	// Dial connects to what the port of a URL leads to; nil for that port of this machine.
+	Dial func(ctx context.Context, port string) (net.Conn, error)
+	// Wait is called before each request, and returns when it may be sent; nil for at once. Its error is the request's.
+	Wait func(context.Context) error
+	// ReadOnly: no request is sent but GET and HEAD. Others are ErrNotSent.
+	ReadOnly bool
+}
+
+// ErrNotSent is the error of a request that may not be sent to this cluster.
+var ErrNotSent = errors.New("not sent: only GET and HEAD are sent to a cluster that kindgate did not make")
 
 // maxBody is how much of an answer is read; what a proof looks for is at its beginning.
 const maxBody = 64 << 10
 
 // New returns a client. It takes any certificate.
-func New() *Client {
+func New(options Options) *Client {
+	if options.Dial == nil {
+		options.Dial = dialLoopback
+	}
+	dial := func(ctx context.Context, _, address string) (net.Conn, error) {
+		_, port, err := net.SplitHostPort(address)
+		if err != nil {
+			return nil, err
+		}
+		return options.Dial(ctx, port)
+	}
 	requests, calls := transport(), transport()
-	requests.DialContext, requests.DialTLSContext = recorded(dialLoopback), recorded(secured(dialLoopback))
-	calls.DialContext = dialLoopback
+	requests.DialContext, requests.DialTLSContext = recorded(dial), recorded(secured(dial))
+	calls.DialContext = dial
 	calls.TLSClientConfig = &tls.Config{InsecureSkipVerify: true}
 	calls.Protocols = new(http.Protocols)
 	calls.Protocols.SetHTTP2(true)
@@ -38,20 +62,27 @@ func New() *Client {
 		return &http.Client{Transport: transport, Timeout: limits.Request,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	}
-	return &Client{client(requests), client(calls)}
+	return &Client{client(requests), client(calls), options}
 }
 
 func transport() *http.Transport {
 	return &http.Transport{MaxIdleConnsPerHost: 4, MaxIdleConns: 64, IdleConnTimeout: time.Second}
 }
 
-func dialLoopback(ctx context.Context, network, address string) (net.Conn, error) {
-	_, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, err
-	}
+func dialLoopback(ctx context.Context, port string) (net.Conn, error) {
 	dialer := &net.Dialer{Timeout: limits.Request}
-	return dialer.DialContext(ctx, network, "127.0.0.1:"+port)
+	return dialer.DialContext(ctx, "tcp", "127.0.0.1:"+port)
+}
+
+// allowed returns when a request of a method may be sent. Its error is that it may not be, or what Wait says.
+func (c *Client) allowed(ctx context.Context, method string) error {
+	switch {
+	case c.options.ReadOnly && method != http.MethodGet && method != http.MethodHead:
+		return ErrNotSent
+	case c.options.Wait == nil:
+		return nil
+	}
+	return c.options.Wait(ctx)
 }
 
 // An Answer is what came back for a request.
@@ -84,6 +115,9 @@ func (c *Client) Get(ctx context.Context, method, url string, header map[string]
 
 // once sends a request, and returns beside the answer where it redirects to within the host.
 func (c *Client) once(ctx context.Context, method, url string, header map[string]string) (answer *Answer, next string, err error) {
+	if err := c.allowed(ctx, method); err != nil {
+		return nil, "", err
+	}
 	var conn *recorder
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -121,7 +155,13 @@ var errGoesOn = errors.New("the answer does not end")
 func withoutPort(err error) error {
 	var network *net.OpError
 	if errors.As(err, &network) {
-		return fmt.Errorf("%s 127.0.0.1: %w", network.Op, network.Err)
+		at := "127.0.0.1"
+		if network.Addr != nil {
+			if host, _, err := net.SplitHostPort(network.Addr.String()); err == nil {
+				at = host
+			}
+		}
+		return fmt.Errorf("%s %s: %w", network.Op, at, network.Err)
 	}
 	return err
 }

@@ -37,7 +37,7 @@ func TestEveryRequestGoesToLoopbackWithTheHostMethodAndHeaderOfTheUser(t *testin
 		w.WriteHeader(http.StatusTeapot)
 		fmt.Fprintf(w, "%s %s %s %s", r.Method, r.Host, r.URL, r.Header.Get("X-Version"))
 	})
-	client := New()
+	client := New(Options{})
 	for _, host := range []string{"shop.localhost", "www.example.com", "192.0.2.1", "[2001:db8::1]"} {
 		url := "http://" + host + ":" + port + "/v1?a=b"
 		answer, err := client.Get(t.Context(), "OPTIONS", url, map[string]string{"X-Version": "2"}, false)
@@ -58,7 +58,7 @@ func TestAnyCertificateIsTaken(t *testing.T) {
 	var name string
 	server := httptest.NewTLSServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { name = r.TLS.ServerName }))
 	defer server.Close()
-	answer, err := New().Get(t.Context(), "GET", "https://shop.localhost:"+portOf(t, server)+"/", nil, false)
+	answer, err := New(Options{}).Get(t.Context(), "GET", "https://shop.localhost:"+portOf(t, server)+"/", nil, false)
 	if err != nil || answer.Status != http.StatusOK || name != "shop.localhost" {
 		t.Errorf("%+v, %v; asked for the certificate of %q", answer, err, name)
 	}
@@ -91,7 +91,7 @@ func TestOnlyARedirectWithinTheHostIsFollowedAndOnlyIfAsked(t *testing.T) {
 		{"nowhere", "/from", true, 302, here + "/from"},
 		{"a location that is no redirect's", "/?to=/dashboard/", true, 200, here + "/?to=/dashboard/"},
 	} {
-		answer, err := New().Get(t.Context(), "GET", here+test.from, nil, test.follow)
+		answer, err := New(Options{}).Get(t.Context(), "GET", here+test.from, nil, test.follow)
 		if err != nil || answer.Status != test.status || answer.URL != test.url {
 			t.Errorf("%s: %+v, %v", test.name, answer, err)
 		}
@@ -105,7 +105,7 @@ func TestARedirectIsFollowedWithTheHeaderOfTheFirstRequest(t *testing.T) {
 		}
 		fmt.Fprint(w, r.Header.Get("X-Version"))
 	})
-	answer, err := New().Get(t.Context(), "GET", "http://shop.localhost:"+port+"/", map[string]string{"X-Version": "2"}, true)
+	answer, err := New(Options{}).Get(t.Context(), "GET", "http://shop.localhost:"+port+"/", map[string]string{"X-Version": "2"}, true)
 	if err != nil || answer.Body != "2" {
 		t.Errorf("%+v, %v", answer, err)
 	}
@@ -118,7 +118,7 @@ func TestARedirectInACircleIsAnErrorAfterAFewRequests(t *testing.T) {
 		http.Redirect(w, r, r.URL.Path, http.StatusFound)
 	})
 	url := "http://shop.localhost:" + port + "/round"
-	answer, err := New().Get(t.Context(), "GET", url, nil, true)
+	answer, err := New(Options{}).Get(t.Context(), "GET", url, nil, true)
 	if err == nil || err.Error() != url+" redirects in a circle" || requests != 5 {
 		t.Errorf("%+v, %v after %d requests", answer, err, requests)
 	}
@@ -127,7 +127,7 @@ func TestARedirectInACircleIsAnErrorAfterAFewRequests(t *testing.T) {
 func TestOfALongAnswerTheBeginningIsRead(t *testing.T) {
 	for _, length := range []int{0, 1, maxBody, maxBody + 1, 3 * maxBody} {
 		port := serve(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, strings.Repeat("a", length)) })
-		answer, err := New().Get(t.Context(), "GET", "http://shop.localhost:"+port+"/", nil, false)
+		answer, err := New(Options{}).Get(t.Context(), "GET", "http://shop.localhost:"+port+"/", nil, false)
 		if err != nil || len(answer.Body) != min(length, maxBody) {
 			t.Errorf("of %d bytes: %v", length, err)
 		}
@@ -157,7 +157,7 @@ func TestAnErrorReadsTheSameEveryTime(t *testing.T) {
 	} {
 		var said []string
 		for range 3 {
-			answer, err := New().Get(t.Context(), "GET", "http://shop.localhost:"+port+"/", nil, false)
+			answer, err := New(Options{}).Get(t.Context(), "GET", "http://shop.localhost:"+port+"/", nil, false)
 			if err == nil {
 				t.Fatalf("%s: %+v", name, answer)
 			}
@@ -174,13 +174,13 @@ func TestWhatCannotBeSentIsAnError(t *testing.T) {
 	for _, request := range []struct{ method, url string }{
 		{"GET", "https://shop.localhost:" + port + "/"}, {"GET", "http://shop.localhost:" + port + "/%zz"}, {"A B", "http://shop.localhost:" + port + "/"}, {"GET", "ftp://shop.localhost:" + port + "/"},
 	} {
-		if answer, err := New().Get(t.Context(), request.method, request.url, nil, false); err == nil {
+		if answer, err := New(Options{}).Get(t.Context(), request.method, request.url, nil, false); err == nil {
 			t.Errorf("%v: %+v", request, answer)
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if answer, err := New().Get(ctx, "GET", "http://shop.localhost:"+port+"/", nil, false); !errors.Is(err, context.Canceled) {
+	if answer, err := New(Options{}).Get(ctx, "GET", "http://shop.localhost:"+port+"/", nil, false); !errors.Is(err, context.Canceled) {
 		t.Errorf("%+v, %v", answer, err)
 	}
 }
@@ -204,7 +204,7 @@ func TestTheOrderOfAnAnswersHeaderTellsOneThatIsPassedOnFromTheServersOwn(t *tes
 			w.Header().Set("X-Long", strings.Repeat("a", maxHead))
 		}), nil},
 	} {
-		port, client := serve(t, test.own.ServeHTTP), New()
+		port, client := serve(t, test.own.ServeHTTP), New(Options{})
 		for range 2 { // on one connection
 			answer, err := client.Get(t.Context(), "GET", "http://shop.localhost:"+port+"/", nil, false)
 			if err != nil || !slices.Equal(answer.Order, test.want) {
@@ -214,7 +214,7 @@ func TestTheOrderOfAnAnswersHeaderTellsOneThatIsPassedOnFromTheServersOwn(t *tes
 	}
 	secure := httptest.NewTLSServer(http.NotFoundHandler())
 	defer secure.Close()
-	if answer, err := New().Get(t.Context(), "GET", "https://shop.localhost:"+portOf(t, secure)+"/", nil, false); err != nil || len(answer.Order) != 4 {
+	if answer, err := New(Options{}).Get(t.Context(), "GET", "https://shop.localhost:"+portOf(t, secure)+"/", nil, false); err != nil || len(answer.Order) != 4 {
 		t.Errorf("%+v %v", answer, err)
 	}
 }
@@ -225,7 +225,7 @@ func TestAnAnswerWithoutAnEndIsReadForAWhile(t *testing.T) {
 		w.(http.Flusher).Flush()
 		<-r.Context().Done()
 	})
-	answer, err := New().Get(t.Context(), "GET", "http://shop.localhost:"+port+"/", nil, false)
+	answer, err := New(Options{}).Get(t.Context(), "GET", "http://shop.localhost:"+port+"/", nil, false)
 	if err != nil || answer.Status != http.StatusOK || answer.Body != "data: 0\n\n" {
 		t.Errorf("%+v, %v", answer, err)
 	}

@@ -2,6 +2,7 @@ package proof
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -88,7 +89,7 @@ func (t trial) judge(ctx context.Context, answer *probe.Answer, problem check.Fi
 	case len(t.request.Backends) > 1:
 		return t.proveShares(ctx, answer, problem)
 	case t.s.podIn(answer) == "":
-		return holds("%s", saidOf(answer))
+		return t.reached(answer)
 	}
 	return t.provePods(ctx, answer)
 }
@@ -98,7 +99,7 @@ func (t trial) judge(ctx context.Context, answer *probe.Answer, problem check.Fi
 func (s *Snapshot) dead(request gateway.Request, answer *probe.Answer) *gateway.Backend {
 	for i := range request.Backends {
 		behind := s.behind(request.Backends[i])
-		if len(request.Backends) > 1 && (behind.listed || s.podIn(answer) != "") && len(behind.ready)+behind.others == 0 {
+		if len(request.Backends) > 1 && !behind.unread && (behind.listed || s.podIn(answer) != "") && len(behind.ready)+behind.others == 0 {
 			return &request.Backends[i]
 		}
 	}
@@ -143,9 +144,15 @@ func (t trial) ask(ctx context.Context) (*probe.Answer, check.Finding) {
 	maps.Copy(header, t.request.Carries)
 	answer, err := t.send(ctx, header)
 	switch {
+	case errors.Is(err, probe.ErrNotSent):
+		return nil, check.Finding{Verdict: check.Unknown, Found: err.Error()}
 	case err != nil:
 		return nil, because(NoAnswer, "no answer: %v", err)
 	case t.request.Redirect != nil:
+	case t.Unfamiliar && answer.Status == http.StatusNotFound:
+		return answer, check.Finding{Verdict: check.Unknown, Found: fmt.Sprintf("404: whether %s has no such route or %s says so is not known", t.Name, backends(t.request))}
+	case t.Unfamiliar && answer.Status >= 500 && !t.request.GRPC():
+		return answer, because(ServerError, "%d %s from %s, or from %s: whose answer that is is not known", answer.Status, http.StatusText(answer.Status), t.Name, backends(t.request))
 	case t.Unrouted(answer):
 		return answer, because(NoRoute, "%d from %s: it has no such route", answer.Status, t.Name)
 	case answer.Status >= 500 && t.Own(answer):
@@ -184,11 +191,13 @@ func (t trial) provePods(ctx context.Context, answer *probe.Answer) check.Findin
 	expected := slices.Concat(pods...)
 	switch {
 	case !known:
-		return holds("%s: answered by %q; not all of its endpoints are pods, so whose name that is is not known", backends(t.request), t.s.podIn(answer))
+		return holds("%s: answered by %q; %s, so whose name that is is not known", backends(t.request), t.s.podIn(answer), t.s.whyUnknown(t.request))
 	case len(expected) == 0:
 		return because(PodMissing, "%s has no ready pod, and yet a share of the requests", backends(t.request))
-	case !passed(answer):
+	case !t.passed(answer):
 		return t.notPassed()
+	case t.Careful && slices.Contains(expected, t.s.podIn(answer)):
+		return holds("%s: answered by its pod %q, one of %d", backends(t.request), t.s.podIn(answer), len(expected))
 	}
 	seen := map[string]bool{}
 	for sent := 1; ; sent++ {
@@ -214,9 +223,9 @@ func (t trial) provePods(ctx context.Context, answer *probe.Answer) check.Findin
 	}
 }
 
-// passed tells whether an application that repeats the request's headers got it through a gateway.
-func passed(answer *probe.Answer) bool {
-	return slices.ContainsFunc([]string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"},
+// passed tells whether an application that repeats the request's headers got it through a gateway, as far as these are known to be set.
+func (t trial) passed(answer *probe.Answer) bool {
+	return t.Unfamiliar || slices.ContainsFunc([]string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"},
 		func(header string) bool { return answer.Echo().Header.Get(header) != "" })
 }
 

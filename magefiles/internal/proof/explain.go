@@ -78,9 +78,16 @@ func (p *Proof) Explain(ctx context.Context, request gateway.Request, s *Snapsho
 	if s == nil {
 		return e
 	}
+	taken = p.permitted(taken)
 	t := trial{p, taken, s}
-	choice := t.chosen(ctx, e.Winner)
-	e.Choice = &choice
+	if p.Lists.Read != nil {
+		choice := t.chosen(ctx, e.Winner)
+		e.Choice = &choice
+	}
+	if taken.Unproven != "" {
+		e.Unsent = taken.Unproven
+		return e
+	}
 	if !taken.Harmless() {
 		e.Unsent = "a " + request.Method + " might change something in the application"
 		return e
@@ -163,6 +170,10 @@ func (p *Proof) Asked(rawURL, method string, headers []string) (gateway.Request,
 		}
 		reached = append(reached, fmt.Sprintf("%s at %d", port.scheme, port.here))
 	}
-	return r, fmt.Errorf("no listener is reached at port %s of this machine: %s",
-		cmp.Or(u.Port(), gateway.DefaultPort(u.Scheme)), strings.Join(reached, ", "))
+	where := ""
+	if p.Place.Node() != "" {
+		where = " of this machine"
+	}
+	return r, fmt.Errorf("no listener is reached at port %s%s: %s",
+		cmp.Or(u.Port(), gateway.DefaultPort(u.Scheme)), where, cmp.Or(strings.Join(reached, ", "), "there is none"))
 }

@@ -6,6 +6,7 @@ package proof
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
 
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
@@ -57,6 +58,13 @@ type Proof struct {
 	*implementation.Implementation
 	Place  Place
 	Prober Prober
+
+	// Apart: the Gateways have an address of their own, so that those of others take none of their requests.
+	Apart bool
+	// Careful: the cluster is somebody's. Each promise is proven by as few requests as can be, and none but GET and HEAD.
+	Careful bool
+	// Via tells the requests from those of the same URL to other Gateways; empty where there are none.
+	Via string
 }
 
 // A Promise is something that must hold: what an object's conditions say, or who answers a request.
@@ -66,6 +74,8 @@ type Promise struct {
 	Request *gateway.Request
 	// Control: the request is one that only the implementation itself can answer. When it does not, all the others prove nothing.
 	Control bool
+
+	by *Proof // whose request it is
 }
 
 // Conditions are the promises of the manifests' classes, Gateways and routes, whatever else the cluster has.
@@ -81,7 +91,13 @@ func (p *Proof) Conditions(s *Snapshot) []Promise {
 	for i := range p.Gateways {
 		gw := &p.Gateways[i]
 		id := check.ID{Kind: GatewayKind.Kind, Namespace: gw.Namespace, Name: gw.Name}
-		add(id, func() check.Finding { return judgeGateway(s, id, gateway.ListenerNames(gw)) })
+		add(id, func() check.Finding {
+			finding := judgeGateway(s, id, gateway.ListenerNames(gw))
+			if p.Careful && finding.Cause == gateway.NoAddress { // no request of ours needs it
+				finding.Verdict = check.Warns
+			}
+			return finding
+		})
 	}
 	for i := range p.Routes {
 		id := p.Routes[i].ID
@@ -107,10 +123,13 @@ func (p *Proof) judgeClass(s *Snapshot, name string) check.Finding {
 		if s.Classes[i].Name != name {
 			continue
 		}
-		if controller := string(s.Classes[i].Spec.ControllerName); controller != p.Controller {
+		if controller := string(s.Classes[i].Spec.ControllerName); controller != p.Controller && p.Controller != "" {
 			return broken("it belongs to the controller %s, not to %s's %s", controller, p.Name, p.Controller)
 		}
 		return gateway.Class(&s.Classes[i])
+	}
+	if !s.has(ClassKind.Kind, "") {
+		return unread(ClassKind.Kind, "")
 	}
 	return absent()
 }
@@ -122,13 +141,16 @@ func judgeGateway(s *Snapshot, id check.ID, listeners []gatewayv1.SectionName) c
 			return gateway.Programmed(gw, listeners)
 		}
 	}
+	if !s.has(GatewayKind.Kind, id.Namespace) {
+		return unread(GatewayKind.Kind, id.Namespace)
+	}
 	return absent()
 }
 
 func judgeRoute(s *Snapshot, id check.ID) check.Finding {
 	for _, route := range s.routes() {
 		if route.ID == id {
-			finding := gateway.Attached(&route, s.Gateways)
+			finding := gateway.Attached(&route, s.withUnread(&route))
 			if finding.Cause == check.Cause(gatewayv1.RouteReasonNotAllowedByListeners) {
 				finding.Found += s.notAdmitted(&route)
 			}
@@ -185,9 +207,16 @@ func (p *Proof) ports(gateways []gatewayv1.Gateway) []port {
 func (p *Proof) served(s *Snapshot) []gateway.Route {
 	ours, routes := p.ours(), slices.Clone(p.Routes)
 	for _, live := range s.routes() {
-		if !ours[live.ID] && !gateway.Attached(&live, s.Gateways).Fails() {
-			routes = append(routes, live)
+		if ours[live.ID] || gateway.Attached(&live, s.withUnread(&live)).Fails() {
+			continue
 		}
+		if p.Apart {
+			here := false
+			if live, here = live.Within(p.Gateways); !here {
+				continue
+			}
+		}
+		routes = append(routes, live)
 	}
 	return routes
 }
@@ -202,13 +231,17 @@ func (m *Manifests) ours() map[check.ID]bool {
 
 // known are the manifests' Gateways, and those that the cluster has besides.
 func (p *Proof) known(s *Snapshot) []gatewayv1.Gateway {
+	if p.Apart {
+		return p.Gateways
+	}
 	return append(slices.Clone(p.Gateways), s.Gateways...)
 }
 
 // table returns the route table of what the Gateways serve, compiled once for each snapshot.
 func (p *Proof) table(s *Snapshot) *gateway.Table {
-	s.compile.Do(func() { s.table = gateway.Compile(p.served(s), p.known(s), p.Order) })
-	return s.table
+	v := s.view(p)
+	v.compile.Do(func() { v.table = gateway.Compile(p.served(s), p.known(s), p.Order) })
+	return v.table
 }
 
 // mostOverlaps bounds the requests that two matches hold for.
@@ -227,6 +260,7 @@ func (p *Proof) Requests(s *Snapshot) []Promise {
 		if !ours[request.Route] {
 			continue
 		}
+		request = p.permitted(request)
 		all = append(all, p.promise(request, func(ctx context.Context) check.Finding {
 			finding := trial{p, request, s}.prove(ctx)
 			if other := request.Elsewhere; other != nil && !ours[other.Route] && finding.Verdict == check.Holds {
@@ -243,6 +277,9 @@ func (p *Proof) Requests(s *Snapshot) []Promise {
 		all = append(all, Promise{Check: check.Check{ID: check.ID{Kind: "Overlaps"}, Title: "overlapping matches", Judge: given(check.Finding{Verdict: check.Unknown,
 			Found: fmt.Sprintf("%d requests that two matches hold for are sent; %d pairs of matches that meet are left out", len(overlaps), skipped)})}})
 	}
+	if p.Careful { // the address is the Gateways' own by their status: nobody else answers there
+		return all
+	}
 	host, free := gateway.Unrouted(routes, gateways)
 	for _, on := range ports {
 		request := gateway.Request{Scheme: on.Scheme, Method: "GET", Host: host, Path: "/", Listener: on.Listener, Port: on.Port}
@@ -256,11 +293,22 @@ func (p *Proof) Requests(s *Snapshot) []Promise {
 	return all
 }
 
+// permitted returns a request that may be sent to the cluster, or one that says why none may.
+func (p *Proof) permitted(request gateway.Request) gateway.Request {
+	if p.Careful && request.Unproven == "" && request.Method != http.MethodGet && request.Method != http.MethodHead {
+		request.Unproven = "only GET and HEAD are sent to a cluster that kindgate did not make"
+	}
+	return request
+}
+
 func (p *Proof) promise(request gateway.Request, judge func(context.Context) check.Finding) Promise {
-	id := check.ID{Kind: "URL", Name: request.String()}
+	id, title := check.ID{Kind: "URL", Name: request.String()}, request.String()
 	if request.Route != (check.ID{}) { // two matches may have the same request
 		id.Part = fmt.Sprintf("%s, rule %d, match %d", request.Route, request.Rule+1, request.Match+1)
 	}
-	return Promise{Request: &request, Check: check.Check{ID: id, Title: request.String(),
+	if p.Via != "" {
+		id.Part, title = id.Part+", through "+p.Via, title+" through "+p.Via
+	}
+	return Promise{Request: &request, by: p, Check: check.Check{ID: id, Title: title,
 		Look: p.Place.Kubectl(p.Logs()), Judge: judge}}
 }

@@ -42,31 +42,37 @@ type said struct {
 // routers asks the data plane which routers it has, and returns those of a request's rule. all is how many it has for any route. The error says
 // why that cannot be known.
 func (t trial) routers(ctx context.Context) (mine []implementation.Router, all int, err error) {
-	t.s.said.list.Do(func() {
+	said := &t.s.view(t.Proof).said
+	said.list.Do(func() {
 		pod := t.speaker(t.s)
-		if pod == nil {
-			t.s.said.err = errors.New("no pod of it is ready")
+		switch {
+		case t.Lists.Read == nil:
+			said.err = errors.New("where it has one is not known")
+			return
+		case pod == nil:
+			said.err = errors.New("no pod of it is ready")
 			return
 		}
 		ctx, cancel := context.WithTimeout(ctx, limits.OwnAnswer)
 		defer cancel()
 		answer, err := t.Place.PodGet(ctx, pod.Namespace, pod.Name, t.Lists.Port, t.Lists.Path)
 		if err == nil {
-			t.s.said.routers, err = t.Lists.Read(answer)
+			said.routers, err = t.Lists.Read(answer)
 		}
-		t.s.said.err = err
+		said.err = err
 	})
-	for _, r := range t.s.said.routers {
+	for _, r := range said.routers {
 		if rule, ours := t.Lists.Rule(r.Name, t.request.Route); ours && rule == t.request.Rule && r.TLS == (t.request.Scheme == "https") {
 			mine = append(mine, r)
 		}
 	}
-	return mine, len(t.s.said.routers), t.s.said.err
+	return mine, len(said.routers), said.err
 }
 
 // logged says what the data plane's log has last of a request's route, as the end of a sentence; it is empty where that is nothing, or cannot be read.
 func (t trial) logged(ctx context.Context) string {
-	t.s.said.read.Do(func() {
+	said := &t.s.view(t.Proof).said
+	said.read.Do(func() {
 		pod := t.speaker(t.s)
 		if pod == nil {
 			return
@@ -74,9 +80,9 @@ func (t trial) logged(ctx context.Context) string {
 		ctx, cancel := context.WithTimeout(ctx, limits.OwnAnswer)
 		defer cancel()
 		log, _ := t.Place.PodLog(ctx, pod.Namespace, pod.Name, pod.Spec.Containers[0].Name, lastLines)
-		t.s.said.log = string(log)
+		said.log = string(log)
 	})
-	if line := t.Logged(t.s.said.log, t.request.Route, t.request.Rule); line != "" {
+	if line := t.Logged(said.log, t.request.Route, t.request.Rule); line != "" {
 		return fmt.Sprintf("; %s's log says of the route: %s", t.Name, line)
 	}
 	return ""

@@ -50,18 +50,29 @@ func (t trial) proveShares(ctx context.Context, answer *probe.Answer, problem ch
 			return problem
 		case pod == "" || !known:
 			count.nameless = answer
-		case !passed(answer):
+		case !t.passed(answer):
 			return t.notPassed()
 		case !slices.Contains(pods, pod):
 			return t.wrongPod(pod, pods)
 		default:
 			count.pods[pod] = true
 		}
+		if t.Careful {
+			return count.once(t.request)
+		}
 		if count.sent >= most || count.sent >= enough && (count.failure != nil || count.nameless != nil || count.unseen(t.request, expected) < 0) {
 			return count.verdict(t.request, expected, len(pods), t.s)
 		}
 		answer, problem = t.ask(ctx)
 	}
+}
+
+// once is the verdict of a single request: which of the Services it met is by chance.
+func (t tally) once(request gateway.Request) check.Finding {
+	if t.failure != nil {
+		return because(t.cause, "%s in one request to %s", statusOf(t.failure), backends(request))
+	}
+	return holds("answered by one of %s; that each of them answers was not tried", backends(request))
 }
 
 // unseen returns the index of a Service of which too few pods have answered, -1 for none: of weighted ones no pod, of others not all.
@@ -121,10 +132,26 @@ func (s *Snapshot) podsOf(request gateway.Request) (pods [][]string, known bool)
 	known = true
 	for _, backend := range request.Backends {
 		behind := s.behind(backend)
-		known = known && behind.others == 0
+		known = known && behind.others == 0 && !behind.unread
 		pods = append(pods, behind.ready)
 	}
 	return pods, known
+}
+
+// whyUnknown says why podsOf does not know the pods of a request's Services.
+func (s *Snapshot) whyUnknown(request gateway.Request) string {
+	if slices.ContainsFunc(request.Backends, func(backend gateway.Backend) bool { return s.behind(backend).unread }) {
+		return "its pods cannot be read"
+	}
+	return "not all of its endpoints are pods"
+}
+
+// reached is the finding of a request that was answered by nobody knows whom.
+func (t trial) reached(answer *probe.Answer) check.Finding {
+	if t.Unfamiliar {
+		return holds("reached a backend: %s (which one, and whether %s answered in its place, is not known)", looksOf(answer), t.Name)
+	}
+	return holds("%s", saidOf(answer))
 }
 
 // saidOf says of an answer what does not tell which pod it is from.

@@ -30,6 +30,7 @@ var (
 	GRPCRouteKind = gatewayv1.SchemeGroupVersion.WithKind("GRPCRoute")
 	PodKind       = corev1.SchemeGroupVersion.WithKind("Pod")
 	sliceKind     = discoveryv1.SchemeGroupVersion.WithKind("EndpointSlice")
+	serviceKind   = corev1.SchemeGroupVersion.WithKind("Service")
 	namespaceKind = corev1.SchemeGroupVersion.WithKind("Namespace")
 )
 
@@ -47,15 +48,31 @@ type Snapshot struct {
 	// Namespaces are here for their labels, by which listeners select them.
 	Namespaces []corev1.Namespace `json:"namespaces"`
 
+	// Services are here for the addresses of Gateways; none but in a snapshot that Survey has read.
+	Services []corev1.Service `json:"services,omitempty"`
+
+	// Partial has the namespaces in which the objects of a kind were read, for each kind of which not all could be. Unread says what could not.
+	Partial map[string][]string `json:"partial,omitempty"`
+	Unread  []string            `json:"unread,omitempty"`
+
 	once     sync.Once
 	services map[string]service
 
 	hostnames map[string]string // of the pods, by namespace/name, read with the services
 
-	said said
+	views sync.Map // a *view by the *Proof that judges by the snapshot
+}
 
+// A view is what one Proof makes of a snapshot, and has asked about it.
+type view struct {
 	compile sync.Once
-	table   *gateway.Table // of the one Proof that judges by the snapshot
+	table   *gateway.Table
+	said
+}
+
+func (s *Snapshot) view(p *Proof) *view {
+	v, _ := s.views.LoadOrStore(p, &view{})
+	return v.(*view)
 }
 
 // A Lister lists the objects of a kind in a namespace, or in all of them for an empty one. *kube.Client is one.
@@ -67,13 +84,13 @@ type Lister interface {
 
 // Take reads a snapshot. A cluster that does not have the kind GRPCRoute has none. Its error names the kind that cannot be read.
 func Take(ctx context.Context, cluster Lister) (*Snapshot, error) {
-	s := &Snapshot{Taken: time.Now()}
+	s := newSnapshot()
 	reads, ctx := errgroup.WithContext(ctx)
 	for kind, put := range s.lists() {
 		reads.Go(func() error {
-			objects, err := objectsOf(ctx, cluster, kind)
+			objects, err := objectsOf(ctx, cluster, kind, "")
 			if err != nil {
-				return fmt.Errorf("list %s: %w", kind.Kind, err)
+				return wrapped(kind, err)
 			}
 			return put(objects)
 		})
@@ -84,14 +101,23 @@ func Take(ctx context.Context, cluster Lister) (*Snapshot, error) {
 	return s, nil
 }
 
-// objectsOf lists the objects of a kind: none of the kind that a cluster need not have.
-func objectsOf(ctx context.Context, cluster Lister, kind schema.GroupVersionKind) ([]unstructured.Unstructured, error) {
+func newSnapshot() *Snapshot { return &Snapshot{Taken: time.Now(), Partial: map[string][]string{}} }
+
+func wrapped(kind schema.GroupVersionKind, err error) error {
+	if err != nil {
+		err = fmt.Errorf("list %s: %w", kind.Kind, err)
+	}
+	return err
+}
+
+// objectsOf lists the objects of a kind in a namespace, in all for an empty one: none of the kind that a cluster need not have.
+func objectsOf(ctx context.Context, cluster Lister, kind schema.GroupVersionKind, namespace string) ([]unstructured.Unstructured, error) {
 	if kind == GRPCRouteKind {
 		if known, err := cluster.Known(kind); err != nil || !known {
 			return nil, err
 		}
 	}
-	return cluster.List(ctx, kind, "")
+	return cluster.List(ctx, kind, namespace)
 }
 
 // lists has what puts the objects of a kind into the snapshot, for each kind that it has.
@@ -145,6 +171,7 @@ type service struct {
 	unsaid   int      // its endpoints of which nothing says whether they are ready
 	starting *startup // the youngest of them that may not listen yet
 	listed   bool     // it has an EndpointSlice, be it an empty one
+	unread   bool     // its EndpointSlices or their pods could not be read
 }
 
 // A startup is a pod that counts as ready from its start on, as it has no readiness probe.
@@ -157,7 +184,9 @@ type startup struct {
 // which the slices lose some time later.
 func (s *Snapshot) behind(backend gateway.Backend) service {
 	s.once.Do(s.readServices)
-	return s.services[backend.ID().String()]
+	found := s.services[backend.ID().String()]
+	found.unread = !s.has(sliceKind.Kind, backend.Namespace) || !s.has(PodKind.Kind, backend.Namespace)
+	return found
 }
 
 func (s *Snapshot) readServices() {

@@ -42,11 +42,12 @@ func (w way) hops() []check.Check {
 		hops = append(hops, w.gatewayHops(entry)...)
 	}
 	route := w.request.Route
-	hops = append(hops,
-		check.Check{ID: route, Expect: "attached to its Gateway, accepted, its references resolved", Look: w.Place.Kubectl("describe " + route.Resource()),
-			Judge: given(judgeRoute(w.s, route))},
-		check.Check{ID: route, Title: route.String() + " in the cluster", Expect: "as its manifest has it", Look: "go tool mage routes applies it",
+	hops = append(hops, check.Check{ID: route, Expect: "attached to its Gateway, accepted, its references resolved", Look: w.Place.Kubectl("describe " + route.Resource()),
+		Judge: given(judgeRoute(w.s, route))})
+	if len(w.Objects) > 0 {
+		hops = append(hops, check.Check{ID: route, Title: route.String() + " in the cluster", Expect: "as its manifest has it", Look: "go tool mage routes applies it",
 			Judge: func(context.Context) check.Finding { return w.asWritten(w.s, route) }})
+	}
 	if w.finding.Cause == Precedence {
 		return append(hops, check.Check{ID: route, Title: "the precedence of routes", Expect: fmt.Sprintf("%s, rule %d takes the request, by the specification's order", route, w.request.Rule+1),
 			Look: w.Place.Kubectl("describe " + w.request.Taker.Route.Resource()), Judge: given(w.finding)})
@@ -135,6 +136,8 @@ func (w way) judgeBackend(backend gateway.Backend) check.Finding {
 	behind := w.s.behind(backend)
 	ready := len(behind.ready) + behind.others
 	switch {
+	case behind.unread:
+		return unread(sliceKind.Kind, backend.Namespace)
 	case ready == 0 && !behind.listed:
 		return because(PodMissing, "it has no EndpointSlice: does it exist, and has it a selector?")
 	case ready == 0:
@@ -240,7 +243,7 @@ func (w way) answers(ctx context.Context) check.Finding {
 	switch {
 	case err != nil:
 		return because(NoAnswer, "%v", err)
-	case free && !w.Unrouted(answer):
+	case free && !w.Unfamiliar && !w.Unrouted(answer):
 		return because(Stranger, "%d for a host that no route has, where %s would say 404", answer.Status, w.Name)
 	}
 	return holds("%d", answer.Status)
@@ -256,8 +259,12 @@ func (w way) gatewayHops(entry gateway.Entry) []check.Check {
 			break
 		}
 	}
+	on := ""
+	if !w.Unfamiliar {
+		on = " on the port of an entry point of " + w.Name + "'s"
+	}
 	return append(hops, check.Check{ID: entry.Gateway,
-		Expect: fmt.Sprintf("accepted and programmed, with %s on the port of an entry point of %s's", listeners(entry.Listeners), w.Name),
+		Expect: fmt.Sprintf("accepted and programmed, with %s%s", listeners(entry.Listeners), on),
 		Look:   w.Place.Kubectl("describe " + entry.Gateway.Resource()), Judge: given(judgeGateway(w.s, entry.Gateway, entry.Listeners))})
 }
 

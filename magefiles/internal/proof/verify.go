@@ -152,19 +152,34 @@ type Result struct {
 
 // Verify judges all promises of the manifests, and returns a result for each. Nothing is changed.
 func (p *Proof) Verify(ctx context.Context, take func(context.Context) (*Snapshot, error), report func(string)) ([]Result, error) {
-	leads := p.lookAtPorts(ctx)
-	last, err := Settle(ctx, take, func(s *Snapshot) []Promise { return append(p.Conditions(s), p.Requests(s)...) },
-		func(_ Round, waited time.Duration) bool { return waited > limits.Settle }, report)
+	return Verify(ctx, p, []*Proof{p}, take, report)
+}
+
+// Verify judges the conditions that one Proof promises, and the requests of others, which are at as many places. It returns a result for each
+// promise. Nothing is changed.
+func Verify(ctx context.Context, conditions *Proof, requests []*Proof, take func(context.Context) (*Snapshot, error), report func(string)) ([]Result, error) {
+	leads := map[*Proof]map[int]func() check.Finding{}
+	for _, p := range requests {
+		leads[p] = p.lookAtPorts(ctx)
+	}
+	promises := func(s *Snapshot) []Promise {
+		all := conditions.Conditions(s)
+		for _, p := range requests {
+			all = append(all, p.Requests(s)...)
+		}
+		return all
+	}
+	last, err := Settle(ctx, take, promises, func(_ Round, waited time.Duration) bool { return waited > limits.Settle }, report)
 	if err != nil {
 		return nil, err
 	}
-	p.distrust(last, leads)
+	distrust(last, leads)
 	walk := walk{}
 	results := make([]Result, len(last.Promises))
 	for i, promise := range last.Promises {
 		r := Result{Promise: promise, Finding: last.Findings[i]}
 		if r.Fails() && promise.Request != nil {
-			r.Hop, r.AtHop = walk.firstBroken(ctx, way{trial{p, *promise.Request, last.Snapshot}, r.Finding}.hops())
+			r.Hop, r.AtHop = walk.firstBroken(ctx, way{trial{promise.by, *promise.Request, last.Snapshot}, r.Finding}.hops())
 		}
 		results[i] = r
 	}
@@ -187,18 +202,18 @@ func (p *Proof) lookAtPorts(ctx context.Context) map[int]func() check.Finding {
 
 // distrust takes back what was found of the requests on a port that does not lead to the node: somebody else has answered them. That the
 // control holds proves little then, as any server written in Go passes it, or another cluster's Traefik.
-func (p *Proof) distrust(r Round, leads map[int]func() check.Finding) {
+func distrust(r Round, leads map[*Proof]map[int]func() check.Finding) {
 	for _, control := range r.Promises {
 		if !control.Control {
 			continue
 		}
-		finding := leads[control.Request.Port]()
+		finding := leads[control.by][control.Request.Port]()
 		if !finding.Fails() {
 			continue
 		}
 		finding.Cause = Stranger
 		for j, promise := range r.Promises {
-			if promise.Request != nil && promise.Request.Unproven == "" && promise.Request.Port == control.Request.Port {
+			if promise.Request != nil && promise.by == control.by && promise.Request.Unproven == "" && promise.Request.Port == control.Request.Port {
 				r.Findings[j] = finding
 			}
 		}

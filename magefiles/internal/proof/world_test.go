@@ -33,6 +33,7 @@ type world struct {
 }
 
 type fakePlace struct {
+	node       string
 	ports      map[int32]int
 	leads      check.Finding
 	podAnswers bool
@@ -41,7 +42,7 @@ type fakePlace struct {
 	asked      int // how often it was asked for either
 }
 
-func (p *fakePlace) Node() string { return "node" }
+func (p *fakePlace) Node() string { return p.node }
 
 func (p *fakePlace) Port(listener int32) (int, bool) { port, ok := p.ports[listener]; return port, ok }
 
@@ -219,7 +220,7 @@ func whole(t *testing.T) *world {
 		listeners: [{name: web, port: 8000, protocol: HTTP}]}}`)
 	class := parse[gatewayv1.GatewayClass](t, "{metadata: {name: traefik, generation: 1}, spec: {controllerName: traefik.io/gateway-controller}}")
 	w := &world{
-		place: &fakePlace{ports: map[int32]int{8000: 8080, 8443: 8443}, podAnswers: true, leads: check.Finding{Verdict: check.Holds}},
+		place: &fakePlace{node: "node", ports: map[int32]int{8000: 8080, 8443: 8443}, podAnswers: true, leads: check.Finding{Verdict: check.Holds}},
 		gateway: &fakeGateway{asked: map[string]int{}, ping: status(417), answers: map[string][]*probe.Answer{
 			"shop.localhost": {whoami("shop-1"), whoami("shop-2")}, "cart.localhost": {whoami("cart-1")}}},
 	}

@@ -55,6 +55,11 @@ type Config struct {
 	SoakRestart    string
 	TestSkipE2E    bool
 
+	// Context names an existing cluster in the kubeconfig, of which the routes in Namespaces, all for none, are proven by at most Rate requests a
+	// second, 0 for no limit.
+	Context, Namespaces string
+	Rate                int
+
 	// NoColor and Provider follow NO_COLOR (https://no-color.org) and kind's KIND_EXPERIMENTAL_PROVIDER.
 	NoColor  bool
 	Provider string
@@ -76,6 +81,11 @@ func (c Config) ports() map[int32]int {
 	return ports
 }
 
+// namespaces are those whose routes are proven on an existing cluster; none for all.
+func (c Config) namespaces() []string {
+	return slices.DeleteFunc(strings.Split(c.Namespaces, ","), func(name string) bool { return name == "" })
+}
+
 const prefix = "KINDGATE_"
 
 // setting is one variable: its name after the prefix, its default, what is allowed, and how a value is taken.
@@ -90,6 +100,10 @@ const noTilde = ", and not begin with ~: write $HOME, which a shell replaces ins
 func (c *Config) settings() []setting {
 	return []setting{
 		{"CLUSTER", "kindgate", "lower-case letters, digits, '-' and '.', at most 50 characters, a letter or digit first and last", matching(&c.Cluster, `^[a-z0-9]([a-z0-9.-]{0,48}[a-z0-9])?$`)},
+		{"CONTEXT", "", "the name of a context in the kubeconfig, or empty for kindgate's own cluster", matching(&c.Context, ``)},
+		{"NAMESPACES", "", "names of namespaces with commas between them, or empty for all",
+			matching(&c.Namespaces, `^($|[a-z0-9]([a-z0-9-]*[a-z0-9])?(,[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$)`)},
+		{"RATE", "10", "how many requests a second, from 1 to 10000, or 0 for no limit", number(&c.Rate, 10_000)},
 		{"HTTP_PORT", "80", "a port from 1 to 65535", port(&c.HTTPPort)},
 		{"HTTPS_PORT", "443", "a port from 1 to 65535", port(&c.HTTPSPort)},
 		{"NODE_IMAGE", "", "an image's name, as kindest/node:v1.37.0", matching(&c.NodeImage, `^$|^[a-zA-Z0-9][\w./:@-]*$`)},
@@ -131,6 +145,9 @@ func ReadConfig(environ []string) (Config, error) {
 	}
 	var problems []error
 	var names []string
+	if given["CONTEXT"] != "" && given["CLUSTER"] != "" {
+		problems = append(problems, errors.New("KINDGATE_CONTEXT and KINDGATE_CLUSTER are both set: the first names a cluster that kindgate did not make, the second its own"))
+	}
 	for _, s := range config.settings() {
 		names = append(names, s.name)
 		value, isSet := given[s.name]
@@ -165,6 +182,14 @@ func port(to *int) func(string) bool {
 		n, err := strconv.Atoi(value)
 		*to = n
 		return err == nil && n >= 1 && n <= 65535
+	}
+}
+
+func number(to *int, most int) func(string) bool {
+	return func(value string) bool {
+		n, err := strconv.Atoi(value)
+		*to = n
+		return err == nil && n >= 0 && n <= most
 	}
 }
 

@@ -29,12 +29,21 @@ func TestEverySettingReachesItsField(t *testing.T) {
 		"KINDGATE_TRAEFIK_CHART=./chart", "KINDGATE_TRAEFIK_REPO=https://x", "KINDGATE_TRAEFIK_VERSION=1.2.3",
 		"KINDGATE_TRAEFIK_DIGEST=" + strings.Repeat("0", 64), "KINDGATE_HOSTS=all", "KINDGATE_HOSTS_FILE=h", "KINDGATE_KUBECONFIG=k=v",
 		"KINDGATE_ADOPT=yes", "KINDGATE_TIMEOUT=90s", "KINDGATE_OUTPUT=json", "KINDGATE_BENCH_FORMAT=markdown", "KINDGATE_SOAK_RESTART=a b=c",
-		"KINDGATE_TEST_SKIP_E2E=yes", "KIND_EXPERIMENTAL_PROVIDER=podman", "NO_COLOR=", "XKINDGATE_CLUSTER=x", "=", "KINDGATE", "",
+		"KINDGATE_TEST_SKIP_E2E=yes", "KINDGATE_NAMESPACES=shop,cart", "KINDGATE_RATE=0", "KIND_EXPERIMENTAL_PROVIDER=podman", "NO_COLOR=", "XKINDGATE_CLUSTER=x", "=", "KINDGATE", "",
 	})
 	want := Config{"c", 8080, 8443, "n", "./chart", "https://x", "1.2.3", strings.Repeat("0", 64), "all", "h", "k=v",
-		true, 90 * time.Second, "json", "markdown", "a b=c", true, false, "podman"}
+		true, 90 * time.Second, "json", "markdown", "a b=c", true, "", "shop,cart", 0, false, "podman"}
 	if err != nil || config != want {
 		t.Errorf("%v\ngot  %+v\nwant %+v", err, config, want)
+	}
+}
+
+func TestAContextAndAClusterOfKindgatesExcludeEachOther(t *testing.T) {
+	if config, err := ReadConfig([]string{"KINDGATE_CONTEXT=staging"}); err != nil || config.Context != "staging" || len(config.namespaces()) != 0 {
+		t.Errorf("%v: %+v", err, config)
+	}
+	if _, err := ReadConfig([]string{"KINDGATE_CONTEXT=staging", "KINDGATE_CLUSTER=c"}); err == nil || !strings.Contains(err.Error(), "both set") {
+		t.Error(err)
 	}
 }
 
@@ -53,6 +62,8 @@ func TestEverySettingIsTakenAtTheBoundsOfWhatIsAllowedAndNamedWithItsValueBeyond
 		"HOSTS_FILE":    {[]string{"/a b", "./~", "a~", "C:\\~"}, []string{"~", "~/hosts", "~root/hosts"}},
 		"KUBECONFIG":    {[]string{"", "./~/config"}, []string{"~/.kube/config"}},
 		"TRAEFIK_CHART": {[]string{"", "chart.tgz"}, []string{"~/chart"}},
+		"NAMESPACES":    {[]string{"", "shop", "shop,cart-2"}, []string{",", "shop,", "shop, cart", "Shop", "-"}},
+		"RATE":          {[]string{"0", "10", "10000"}, []string{"-1", "10001", "1.5", "off"}},
 		"HOSTS":         {[]string{"", "all"}, []string{"none", "ALL", "all "}},
 		"TIMEOUT":       {[]string{"1s", "1h30m", "1000ms"}, []string{"999ms", "-5m", "5", "5 m"}},
 		"OUTPUT":        {[]string{"text", "json"}, []string{"xml", "JSON", "text\n", "text|json"}},

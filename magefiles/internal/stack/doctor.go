@@ -35,6 +35,7 @@ type examiner struct {
 	*session
 	names   *hostNames
 	release *helmRelease
+	routes  *verification
 	faults  func() []fault // what judge finds, once
 }
 

@@ -1,7 +1,9 @@
 package stack
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,29 +20,82 @@ const mostLosses = 20
 // Explain says which match takes a request and why the others do not; where the cluster is up, by its routes, and goes along the request's
 // hops. Its error is one of the arguments, that nothing takes the request, or that a hop is broken.
 func (v *verification) Explain(ctx context.Context, url, method, header string) error {
-	if v.wrong != nil {
+	if v.wrong != nil && v.config.Context == "" {
 		return v.wrong
 	}
 	var headers []string
 	if header != "" {
 		headers = strings.Split(header, "\n")
 	}
+	if v.config.Context != "" {
+		return v.explainExisting(ctx, url, method, headers)
+	}
 	request, err := v.proof.Asked(url, method, headers)
 	if err != nil {
 		return err
 	}
 	snapshot, source := v.live(ctx)
-	e := v.proof.Explain(ctx, request, snapshot)
-	v.ui.Print(request.String()+", by "+source, "")
+	return v.say(v.proof, v.proof.Explain(ctx, request, snapshot), source)
+}
+
+// explainExisting explains a request by the routes of an existing cluster: at each site that has a listener for it, or only at those where a
+// match takes it.
+func (v *verification) explainExisting(ctx context.Context, url, method string, headers []string) error {
+	of, err := v.survey(ctx)
+	if err != nil {
+		return err
+	}
+	defer of.close()
+	snapshot, err := of.take(ctx)
+	if err != nil {
+		return err
+	}
+	var taken, heard []func() error
+	var unreached error
+	for _, p := range of.requests {
+		request, err := p.Asked(url, method, headers)
+		if err != nil {
+			unreached = err
+			continue
+		}
+		e := p.Explain(ctx, request, snapshot)
+		source := "the routes of context " + v.config.Context
+		if p.Via != "" {
+			source += " at " + p.Via
+		}
+		say := func() error { return v.say(p, e, source) }
+		switch {
+		case e.Winner != nil:
+			taken = append(taken, say)
+		case slices.ContainsFunc(e.Listeners, func(l gateway.Hearing) bool { return l.Why == "" }):
+			heard = append(heard, say)
+		}
+	}
+	if len(taken) == 0 {
+		taken = heard
+	}
+	if len(taken) == 0 {
+		return cmp.Or(unreached, errors.New("no listener of any Gateway takes the request"))
+	}
+	var all error
+	for _, say := range taken {
+		all = errors.Join(all, say())
+	}
+	return all
+}
+
+// say prints an explanation by a Proof. Its error is that nothing takes the request, or that a hop is broken.
+func (v *verification) say(by *proof.Proof, e proof.Explanation, source string) error {
+	v.ui.Print(e.Request.String()+", by "+source, "")
 	v.ui.Object(explained(e, source))
 	if e.Winner == nil {
-		v.ui.Check(ui.Error, "no match", "takes the request: "+serving.Name+" answers 404", "")
+		v.ui.Check(ui.Error, "no match", "takes the request: "+by.Name+" answers 404", "")
 	} else {
 		v.ui.Check(winnerLevel(e), e.Winner.String(), winnerFound(e), "")
 	}
 	v.ui.Print(details(e)...)
 	if e.Choice != nil {
-		v.ui.Check(level(*e.Choice), serving.Name+"'s own list of routers", e.Choice.Found, "")
+		v.ui.Check(level(*e.Choice), by.Name+"'s own list of routers", e.Choice.Found, "")
 	}
 	v.sayLosses(e)
 	return v.sayHops(e)

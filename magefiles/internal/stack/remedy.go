@@ -65,7 +65,8 @@ func foreignRemedy(foreign *cluster.ForeignError) string {
 	if foreign.Another {
 		return "It was left as it is. If it is yours, have this user take it over: KINDGATE_ADOPT=yes; or bring up another beside it: KINDGATE_CLUSTER=NAME."
 	}
-	lines := []string{"It was left as it is. KINDGATE_CLUSTER=NAME brings up another beside it; where nothing in it matters, delete it: " + foreign.Delete}
+	lines := []string{"It was left as it is. KINDGATE_CLUSTER=NAME brings up another beside it; where nothing in it matters, delete it: " + foreign.Delete,
+		"To prove its routes, and change nothing: KINDGATE_CONTEXT=" + cluster.Context(foreign.Cluster) + " go tool mage verify"}
 	switch {
 	case foreign.HalfMade:
 		lines = append(lines, "If an interrupted run of an earlier kindgate left it, KINDGATE_ADOPT=yes deletes it and goes on.")

@@ -73,7 +73,7 @@ func New(environ []string) *Stack {
 	s.Cluster = &clusterSteps{session: s.session, release: s.Release}
 	s.Objects = &objectSteps{session: s.session}
 	s.Routes = &verification{session: s.session, names: s.Names}
-	s.Examiner = &examiner{session: s.session, names: s.Names, release: s.Release}
+	s.Examiner = &examiner{session: s.session, names: s.Names, release: s.Release, routes: s.Routes}
 	s.Examiner.faults = sync.OnceValue(s.Examiner.judge)
 	s.Trials = &trials{config: config, ui: s.ui}
 	s.cluster = s.newCluster()
@@ -115,7 +115,7 @@ func (s *session) newProof() *proof.Proof {
 	return &proof.Proof{
 		Manifests:      proof.Manifests{Classes: s.inputs.classes, Gateways: s.inputs.gateways, Routes: s.inputs.served, Objects: s.inputs.routes},
 		Implementation: serving,
-		Prober:         probe.New(),
+		Prober:         probe.New(probe.Options{}),
 		Place: &place.Kind{Cluster: s.cluster, Name: s.config.Cluster, Kubeconfig: s.config.Kubeconfig, Ports: s.config.ports(),
 			Client: s.kube},
 	}
@@ -124,8 +124,9 @@ func (s *session) newProof() *proof.Proof {
 // Configured returns what is wrong with the configuration, all of it: each variable, its value and what is allowed.
 func (s *Stack) Configured() error { return s.misconfigured }
 
-// Ready tells whether the files that a run depends on could all be read. What is wrong with them, Check says.
-func (s *Stack) Ready() bool { return s.wrong == nil }
+// Ready tells whether the files that a run depends on could all be read: one about an existing cluster needs none. What is wrong with them,
+// Check says.
+func (s *Stack) Ready() bool { return s.wrong == nil || s.config.Context != "" }
 
 // Context returns the context of the whole run, which ends with ctx, the first that is given, and at the time limit.
 func (s *Stack) Context(ctx context.Context) context.Context { return s.run.Begin(ctx) }

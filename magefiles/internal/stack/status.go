@@ -19,6 +19,7 @@ import (
 // A view is what status shows.
 type view struct {
 	name        string // the cluster's
+	context     string // of an existing one; then the promises are all there is
 	observation cluster.Observation
 	release     *traefik.Release
 	bundle      string // of the Gateway API; empty where it is not installed
@@ -43,6 +44,9 @@ func (e *examiner) Status(ctx context.Context) error {
 
 // look reads what status shows.
 func (e *examiner) look(ctx context.Context) (v view, err error) {
+	if e.config.Context != "" {
+		return e.lookAtExisting(ctx)
+	}
 	v.name = e.config.Cluster
 	if v.observation, err = e.cluster.Observe(ctx); err != nil || v.observation.State != cluster.Ready {
 		return v, err
@@ -81,6 +85,26 @@ func (e *examiner) look(ctx context.Context) (v view, err error) {
 	return v, nil
 }
 
+// lookAtExisting reads what status shows of an existing cluster.
+func (e *examiner) lookAtExisting(ctx context.Context) (v view, err error) {
+	of, err := e.routes.survey(ctx)
+	if err != nil {
+		return v, err
+	}
+	defer of.close()
+	snapshot, err := of.take(ctx)
+	if err != nil {
+		return v, err
+	}
+	v.context = e.config.Context
+	v.promises = of.conditions.Conditions(snapshot)
+	for _, p := range of.requests {
+		v.promises = append(v.promises, p.Requests(snapshot)...)
+	}
+	v.findings = proof.JudgeAll(ctx, v.promises, nil)
+	return v, nil
+}
+
 // ownNamespaces are those of the manifests and of the implementation.
 func (e *examiner) ownNamespaces() map[string]bool {
 	ours := map[string]bool{serving.Namespace: true}
@@ -90,8 +114,24 @@ func (e *examiner) ownNamespaces() map[string]bool {
 	return ours
 }
 
+// promised are a row for each promise: what it is about, and what was found.
+func (v view) promised() [][]string {
+	var rows [][]string
+	for i, promise := range v.promises {
+		name := promise.ID.Path()
+		if promise.Request != nil {
+			name = promise.String()
+		}
+		rows = append(rows, []string{promise.ID.Kind, name, v.findings[i].Found})
+	}
+	return rows
+}
+
 // rows are what there is, its name, and its state.
 func (v view) rows() [][]string {
+	if v.context != "" {
+		return append([][]string{{"context", v.context, "not made by kindgate"}}, v.promised()...)
+	}
 	state := string(v.observation.State)
 	switch {
 	case v.observation.Foreign != nil:
@@ -111,9 +151,7 @@ func (v view) rows() [][]string {
 	}
 	rows = append(rows, []string{"release", serving.Namespace + "/" + serving.Release, release},
 		[]string{"crds", "Gateway API", cmp.Or(v.bundle, "not installed")})
-	for i, promise := range v.promises {
-		rows = append(rows, []string{promise.ID.Kind, promise.ID.Path(), v.findings[i].Found})
-	}
+	rows = append(rows, v.promised()...)
 	for _, pod := range v.pods {
 		ready, restarts := 0, int32(0)
 		for _, status := range pod.Status.ContainerStatuses {

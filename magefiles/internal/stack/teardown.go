@@ -12,6 +12,9 @@ import (
 
 // Teardown deletes the cluster, its context in the kubeconfig, and the block in the hosts file.
 func (s *Stack) Teardown(ctx context.Context) error {
+	if err := s.Own(); err != nil {
+		return s.run.Failed("teardown", "", err)
+	}
 	if err := s.lock(); err != nil {
 		return s.run.Failed("teardown", "", err)
 	}

@@ -1,0 +1,208 @@
+package proof
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"kindgate/magefiles/internal/check"
+	"kindgate/magefiles/internal/gateway"
+	"kindgate/magefiles/internal/kube"
+)
+
+// ErrNoGatewayAPI is the error of a cluster that does not have the Gateway API's definitions.
+var ErrNoGatewayAPI = fmt.Errorf("the cluster does not have the Gateway API: it has no kind Gateway in %s", gatewayv1.GroupVersion)
+
+// Survey reads a snapshot of a cluster in which not everything may be read: of a kind that may not be listed as a whole, the objects in some
+// namespaces, and what cannot be read at all is said in Unread. Its error is ErrNoGatewayAPI, or any but that a right is missing.
+func Survey(ctx context.Context, cluster Lister, namespaces []string) (*Snapshot, error) {
+	if known, err := cluster.Known(GatewayKind); err != nil || !known {
+		return nil, cmp.Or(err, ErrNoGatewayAPI)
+	}
+	type part struct {
+		objects []unstructured.Unstructured
+		read    []string // the namespaces that could be read; nil for all
+		unread  []string
+	}
+	s := newSnapshot()
+	lists := s.lists()
+	lists[serviceKind] = into(&s.Services)
+	parts := map[schema.GroupVersionKind]*part{}
+	reads, ctx := errgroup.WithContext(ctx)
+	for kind := range lists {
+		p := &part{}
+		parts[kind] = p
+		reads.Go(func() (err error) {
+			p.objects, err = objectsOf(ctx, cluster, kind, "")
+			if err == nil || !apierrors.IsForbidden(err) {
+				return wrapped(kind, err)
+			}
+			p.read = []string{}
+			if global := kube.ClusterScoped(kind.GroupKind()); global || len(namespaces) == 0 {
+				where := map[bool]string{false: " in all namespaces"}[global]
+				p.unread = []string{fmt.Sprintf("cannot list %s%s: Forbidden", plural(kind), where)}
+				return nil
+			}
+			for _, namespace := range namespaces {
+				objects, err := objectsOf(ctx, cluster, kind, namespace)
+				switch {
+				case err == nil:
+					p.objects, p.read = append(p.objects, objects...), append(p.read, namespace)
+				case apierrors.IsForbidden(err):
+					p.unread = append(p.unread, fmt.Sprintf("cannot list %s in namespace %s: Forbidden", plural(kind), namespace))
+				default:
+					return wrapped(kind, err)
+				}
+			}
+			return nil
+		})
+	}
+	if err := reads.Wait(); err != nil {
+		return nil, err
+	}
+	for kind, p := range parts {
+		if err := lists[kind](p.objects); err != nil {
+			return nil, err
+		}
+		if p.read != nil {
+			s.Partial[kind.Kind] = p.read
+		}
+		s.Unread = append(s.Unread, p.unread...)
+	}
+	slices.Sort(s.Unread)
+	return s, nil
+}
+
+func plural(kind schema.GroupVersionKind) string {
+	name := strings.ToLower(kind.Kind)
+	if strings.HasSuffix(name, "s") {
+		return name + "es"
+	}
+	return name + "s"
+}
+
+// has tells whether the objects of a kind in a namespace, empty for one without, were read.
+func (s *Snapshot) has(kind, namespace string) bool {
+	read, partial := s.Partial[kind]
+	return !partial || slices.Contains(read, namespace)
+}
+
+// withUnread are the snapshot's Gateways, and in the place of those that could not be read what a route says of them: that one cannot be read
+// does not say that it is not there.
+func (s *Snapshot) withUnread(route *gateway.Route) []gatewayv1.Gateway {
+	all := s.Gateways
+	for _, ref := range route.Spec.ParentRefs {
+		for _, id := range route.Gateways() {
+			if !s.has(GatewayKind.Kind, id.Namespace) && string(ref.Name) == id.Name {
+				gw := gatewayv1.Gateway{}
+				gw.Namespace, gw.Name = id.Namespace, id.Name
+				if ref.SectionName != nil {
+					gw.Spec.Listeners = []gatewayv1.Listener{{Name: *ref.SectionName}}
+				}
+				all = append(slices.Clip(all), gw)
+			}
+		}
+	}
+	return all
+}
+
+// unread is the finding of an object that could not be read.
+func unread(kind, namespace string) check.Finding {
+	where := ""
+	if namespace != "" {
+		where = " in namespace " + namespace
+	}
+	return check.Finding{Verdict: check.Unknown, Found: fmt.Sprintf("not known: a %s%s cannot be read", kind, where)}
+}
+
+// Existing are the routes of a snapshot in some namespaces, all for none, with the Gateways that they name, the Gateways of these namespaces, and
+// the classes of all these: what a cluster has is proven in place of manifests.
+func (s *Snapshot) Existing(namespaces []string) Manifests {
+	var m Manifests
+	within := func(namespace string) bool { return len(namespaces) == 0 || slices.Contains(namespaces, namespace) }
+	named := map[check.ID]bool{}
+	for _, route := range s.routes() {
+		if within(route.ID.Namespace) {
+			m.Routes = append(m.Routes, route)
+			for _, id := range route.Gateways() {
+				named[id] = true
+			}
+		}
+	}
+	for i := range s.Gateways {
+		if gw := s.Gateways[i]; within(gw.Namespace) || named[idOf(&gw)] {
+			m.Gateways = append(m.Gateways, gw)
+			m.Classes = append(m.Classes, string(gw.Spec.GatewayClassName))
+		}
+	}
+	slices.Sort(m.Classes)
+	m.Classes = slices.Compact(m.Classes)
+	return m
+}
+
+func idOf(gw *gatewayv1.Gateway) check.ID {
+	return check.ID{Kind: GatewayKind.Kind, Namespace: gw.Namespace, Name: gw.Name}
+}
+
+// A Site are Gateways that share an address, with their routes, and the controller that serves them; empty where it is not known.
+type Site struct {
+	Manifests
+	Controller string
+}
+
+// Sites are the manifests by the addresses in their Gateways' status. A Gateway without an address is a Site of its own. Routes are of each Site
+// that they name a Gateway of.
+func (s *Snapshot) Sites(m Manifests) []Site {
+	var sites []Site
+	at := map[string]int{} // by controller and addresses
+	for _, gw := range m.Gateways {
+		var addresses []string
+		for _, address := range gw.Status.Addresses {
+			addresses = append(addresses, address.Value)
+		}
+		slices.Sort(addresses)
+		controller := s.controller(&gw, m.Routes)
+		key := controller + " " + strings.Join(addresses, ",")
+		if len(addresses) == 0 {
+			key = idOf(&gw).String()
+		}
+		i, ok := at[key]
+		if !ok {
+			i = len(sites)
+			at[key] = i
+			sites = append(sites, Site{Controller: controller})
+		}
+		sites[i].Gateways = append(sites[i].Gateways, gw)
+	}
+	for i := range sites {
+		for _, route := range m.Routes {
+			if route, ok := route.Within(sites[i].Gateways); ok {
+				sites[i].Routes = append(sites[i].Routes, route)
+			}
+		}
+	}
+	return sites
+}
+
+// controller returns the name of a Gateway's controller, by its class or, where that cannot be read, by who has judged the Gateway's routes.
+func (s *Snapshot) controller(gw *gatewayv1.Gateway, routes []gateway.Route) string {
+	for _, class := range s.Classes {
+		if class.Name == string(gw.Spec.GatewayClassName) {
+			return string(class.Spec.ControllerName)
+		}
+	}
+	for i := range routes {
+		if name := routes[i].JudgedBy(idOf(gw)); name != "" && !s.has(ClassKind.Kind, "") {
+			return name
+		}
+	}
+	return ""
+}

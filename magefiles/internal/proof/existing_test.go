@@ -1,0 +1,358 @@
+package proof
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"kindgate/magefiles/internal/check"
+	"kindgate/magefiles/internal/gateway"
+	"kindgate/magefiles/internal/implementation"
+	"kindgate/magefiles/internal/probe"
+)
+
+// A guarded cluster has objects by kind and namespace, and forbids to list some: by kind, or kind/namespace.
+type guarded struct {
+	objects   map[string][]unstructured.Unstructured
+	forbidden []string
+	broken    string // the kind that cannot be listed for another reason
+	known     bool
+	err       error
+}
+
+func (g *guarded) List(_ context.Context, kind schema.GroupVersionKind, namespace string) ([]unstructured.Unstructured, error) {
+	switch name := strings.TrimSuffix(kind.Kind+"/"+namespace, "/"); {
+	case slices.Contains(g.forbidden, name):
+		return nil, apierrors.NewForbidden(schema.GroupResource{Resource: kind.Kind}, "", errors.New("no"))
+	case kind.Kind == g.broken:
+		return nil, errRefused
+	case namespace == "":
+		var all []unstructured.Unstructured
+		for name, objects := range g.objects {
+			if strings.HasPrefix(name, kind.Kind+"/") {
+				all = append(all, objects...)
+			}
+		}
+		return all, nil
+	default:
+		return g.objects[name], nil
+	}
+}
+
+func (g *guarded) Known(schema.GroupVersionKind) (bool, error) { return g.known, g.err }
+
+// guardedBy has a world's objects.
+func (w *world) guardedBy(t *testing.T, forbidden ...string) *guarded {
+	t.Helper()
+	g := &guarded{known: true, forbidden: forbidden, objects: map[string][]unstructured.Unstructured{}}
+	put := func(kind, namespace string, object any) {
+		content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.objects[kind+"/"+namespace] = append(g.objects[kind+"/"+namespace], unstructured.Unstructured{Object: content})
+	}
+	for i := range w.snapshot.Classes {
+		put("GatewayClass", "", &w.snapshot.Classes[i])
+	}
+	for i := range w.snapshot.Gateways {
+		put("Gateway", w.snapshot.Gateways[i].Namespace, &w.snapshot.Gateways[i])
+	}
+	for i := range w.snapshot.HTTPRoutes {
+		put("HTTPRoute", w.snapshot.HTTPRoutes[i].Namespace, &w.snapshot.HTTPRoutes[i])
+	}
+	for i := range w.snapshot.Pods {
+		put("Pod", w.snapshot.Pods[i].Namespace, &w.snapshot.Pods[i])
+	}
+	for i := range w.snapshot.Slices {
+		put("EndpointSlice", w.snapshot.Slices[i].Namespace, &w.snapshot.Slices[i])
+	}
+	return g
+}
+
+func (w *world) surveyed(t *testing.T, namespaces []string, forbidden ...string) *Snapshot {
+	t.Helper()
+	s, err := Survey(t.Context(), w.guardedBy(t, forbidden...), namespaces)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// existing verifies what a cluster has, as one that is somebody's, by the results' names.
+func (w *world) existing(t *testing.T, s *Snapshot, namespaces []string, controller string) map[string]Result {
+	t.Helper()
+	manifests := s.Existing(namespaces)
+	conditions := &Proof{Manifests: manifests, Implementation: implementation.Of(""), Place: w.place, Careful: true}
+	var requests []*Proof
+	for _, site := range s.Sites(manifests) {
+		if controller != "" {
+			site.Controller = controller
+		}
+		requests = append(requests, &Proof{Manifests: site.Manifests, Implementation: implementation.Of(site.Controller), Place: w.place, Prober: w.gateway, Apart: true, Careful: true})
+	}
+	results, err := Verify(t.Context(), conditions, requests, func(context.Context) (*Snapshot, error) { return s, nil }, func(string) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	byName := map[string]Result{}
+	for _, r := range results {
+		byName[r.String()] = r
+	}
+	return byName
+}
+
+const unfamiliar = "example.com/controller"
+
+func TestTheRoutesOfAnExistingClusterAreProvenByOneRequestEach(t *testing.T) {
+	t.Parallel()
+	w := whole(t)
+	w.place.node = ""
+	results := w.existing(t, w.surveyed(t, nil), nil, "")
+	for name, r := range results {
+		if r.Verdict != check.Holds {
+			t.Errorf("%s: %+v", name, r.Finding)
+		}
+	}
+	if got := results[shop].Found; got != `Service/demo/shop: answered by its pod "shop-1", one of 2` || w.gateway.asked["shop.localhost"] != 1 {
+		t.Errorf("%s, after %d requests", got, w.gateway.asked["shop.localhost"])
+	}
+	if len(results) != 6 {
+		t.Errorf("%d results", len(results))
+	}
+}
+
+func TestWhatMayNotBeListedIsSaidAndWhatDependsOnItIsNotKnown(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		namespaces, forbidden []string
+		unread                string
+		result                string
+		verdict               check.Verdict
+		found                 string
+	}{
+		"classes":                       {nil, []string{"GatewayClass"}, "cannot list gatewayclasses: Forbidden", "GatewayClass/traefik", check.Unknown, "cannot be read"},
+		"pods":                          {nil, []string{"Pod"}, "cannot list pods in all namespaces: Forbidden", shop, check.Holds, "its pods cannot be read"},
+		"slices":                        {nil, []string{"EndpointSlice"}, "cannot list endpointslices in all namespaces: Forbidden", shop, check.Holds, "its pods cannot be read"},
+		"gateways of another namespace": {[]string{"demo"}, []string{"Gateway"}, "", "HTTPRoute/demo/shop", check.Holds, "Accepted"},
+		"a namespace of two":            {[]string{"demo", "closed"}, []string{"HTTPRoute", "HTTPRoute/closed"}, "cannot list httproutes in namespace closed: Forbidden", shop, check.Holds, "answered by its pod"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := whole(t)
+			w.place.node = ""
+			s := w.surveyed(t, test.namespaces, test.forbidden...)
+			if got := strings.Join(s.Unread, "; "); got != test.unread {
+				t.Errorf("unread: %s", got)
+			}
+			got, ok := w.existing(t, s, test.namespaces, "")[test.result]
+			if !ok || got.Verdict != test.verdict || !strings.Contains(got.Found, test.found) {
+				t.Errorf("%v %+v", ok, got.Finding)
+			}
+		})
+	}
+}
+
+func TestAnUnreadServiceIsNoBrokenHop(t *testing.T) {
+	t.Parallel()
+	w := whole(t)
+	w.place.node = ""
+	w.gateway.answers["shop.localhost"] = []*probe.Answer{status(503)}
+	s := w.surveyed(t, nil, "EndpointSlice")
+	if r := w.existing(t, s, nil, "")[shop]; r.Hop == nil || r.Hop.Title != "the backend answers" {
+		t.Errorf("%+v at %v", r.AtHop, r.Hop)
+	}
+}
+
+func TestTheControllerOfAClassThatCannotBeReadIsTheOneThatJudgedTheRoutes(t *testing.T) {
+	t.Parallel()
+	w := whole(t)
+	w.snapshot.HTTPRoutes[1].Status.Parents[0].ControllerName = unfamiliar
+	s := w.surveyed(t, nil, "GatewayClass")
+	if sites := s.Sites(s.Existing(nil)); len(sites) != 1 || sites[0].Controller != unfamiliar {
+		t.Errorf("%+v", sites)
+	}
+	s = w.surveyed(t, nil)
+	s.Classes = nil
+	if sites := s.Sites(s.Existing(nil)); sites[0].Controller != "" {
+		t.Errorf("a class that is not there has no controller: %+v", sites)
+	}
+}
+
+func TestWhatCannotBeReadForAnotherReasonIsAnError(t *testing.T) {
+	t.Parallel()
+	w := whole(t)
+	for name, g := range map[string]*guarded{
+		"no Gateway API":       {},
+		"no answer":            {err: errRefused},
+		"a kind":               {known: true, broken: "Pod"},
+		"a kind, by namespace": {known: true, broken: "Pod", forbidden: []string{"Pod"}},
+		"no such kind":         {known: true, objects: map[string][]unstructured.Unstructured{"Gateway/x": {{Object: map[string]any{"spec": "text"}}}}},
+	} {
+		if s, err := Survey(t.Context(), g, []string{"demo"}); err == nil {
+			t.Errorf("%s: %+v", name, s)
+		}
+	}
+	_ = w
+}
+
+func TestOfAControllerThatIsNotKnownTheSpecificationAloneIsJudged(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		answer  *probe.Answer
+		verdict check.Verdict
+		found   string
+	}{
+		"a page":      {page("<html>"), check.Holds, "reached a backend: 200 text/html"},
+		"a login":     {&probe.Answer{Status: 302, Header: http.Header{"Location": {"https://login.example/"}}}, check.Holds, "reached a backend: 302"},
+		"401":         {status(401), check.Holds, "reached a backend: 401"},
+		"403":         {status(403), check.Holds, "reached a backend: 403"},
+		"404":         {notFound(), check.Unknown, "whether the controller example.com/controller has no such route"},
+		"502":         {status(502), check.Broken, "502 Bad Gateway"},
+		"504":         {status(504), check.Broken, "504 Gateway Timeout"},
+		"its own":     {whoamiAlone("shop-1"), check.Holds, "answered by its pod"},
+		"not its own": {whoamiAlone("cart-1"), check.Broken, "which is none of"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := whole(t)
+			w.place.node = ""
+			w.gateway.answers["shop.localhost"] = []*probe.Answer{test.answer}
+			if r := w.existing(t, w.surveyed(t, nil), nil, unfamiliar)[shop]; r.Verdict != test.verdict || !strings.Contains(r.Found, test.found) {
+				t.Errorf("%+v", r.Finding)
+			}
+		})
+	}
+}
+
+// whoamiAlone is an answer of a pod that got no header X-Forwarded-For: not every gateway sets it.
+func whoamiAlone(pod string) *probe.Answer {
+	answer := whoami(pod)
+	answer.Body = strings.Replace(answer.Body, "X-Forwarded-For: 127.0.0.1\n", "", 1)
+	return answer
+}
+
+func TestOnlyGETAndHEADAreSentToAnExistingCluster(t *testing.T) {
+	t.Parallel()
+	w := whole(t)
+	w.place.node = ""
+	options := gatewayv1.HTTPMethodOptions
+	w.snapshot.HTTPRoutes[0].Spec.Rules[0].Matches = []gatewayv1.HTTPRouteMatch{{Method: &options}}
+	s := w.surveyed(t, nil)
+	r := w.existing(t, s, nil, "")["OPTIONS "+shop]
+	if r.Verdict != check.Unknown || !strings.Contains(r.Found, "only GET and HEAD") || w.gateway.asked["shop.localhost"] != 0 {
+		t.Errorf("%+v, asked %v", r.Finding, w.gateway.asked)
+	}
+	site := s.Sites(s.Existing(nil))[0]
+	p := &Proof{Manifests: site.Manifests, Implementation: implementation.Of(unfamiliar), Place: w.place, Prober: w.gateway, Apart: true, Careful: true}
+	request, err := p.Asked(shop, "OPTIONS", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := p.Explain(t.Context(), request, s); e.Winner == nil || !strings.Contains(e.Unsent, "only GET and HEAD") || len(e.Hops) != 0 || e.Choice != nil {
+		t.Errorf("%+v", e)
+	}
+}
+
+func TestARequestThatTheProberRefusesIsNotKnown(t *testing.T) {
+	t.Parallel()
+	w := whole(t)
+	r := trial{w.proof, gateway.Request{Path: "/"}, w.snapshot}
+	r.Proof.Prober = refusing{w.gateway}
+	if _, finding := r.ask(t.Context()); finding.Verdict != check.Unknown {
+		t.Errorf("%+v", finding)
+	}
+}
+
+type refusing struct{ *fakeGateway }
+
+func (refusing) Get(context.Context, string, string, map[string]string, bool) (*probe.Answer, error) {
+	return nil, probe.ErrNotSent
+}
+
+func TestOneRequestToSeveralServicesSaysNoMoreThanItShows(t *testing.T) {
+	t.Parallel()
+	w := whole(t)
+	w.place.node = ""
+	rule := &w.snapshot.HTTPRoutes[0].Spec.Rules[0]
+	rule.BackendRefs = append(rule.BackendRefs, *rule.BackendRefs[0].DeepCopy())
+	rule.BackendRefs[1].Name = "cart"
+	if r := w.existing(t, w.surveyed(t, nil), nil, "")[shop]; r.Verdict != check.Holds || !strings.Contains(r.Found, "was not tried") {
+		t.Errorf("%+v", r.Finding)
+	}
+	w.gateway.answers["shop.localhost"] = []*probe.Answer{status(502)}
+	if r := w.existing(t, w.surveyed(t, nil), nil, "")[shop]; r.Verdict != check.Broken || !strings.Contains(r.Found, "in one request") {
+		t.Errorf("%+v", r.Finding)
+	}
+}
+
+func TestGatewaysOfOneAddressAreOneSiteAndRoutesAreOfEachThatTheyName(t *testing.T) {
+	t.Parallel()
+	w := whole(t)
+	second, third, bare := *w.snapshot.Gateways[0].DeepCopy(), *w.snapshot.Gateways[0].DeepCopy(), *w.snapshot.Gateways[0].DeepCopy()
+	second.Name, third.Name, bare.Name = "second", "third", "bare"
+	third.Status.Addresses[0].Value = "172.18.0.9"
+	bare.Status.Addresses = nil
+	w.snapshot.Gateways = append(w.snapshot.Gateways, second, third, bare)
+	route := &w.snapshot.HTTPRoutes[0]
+	route.Spec.ParentRefs = append(route.Spec.ParentRefs, *route.Spec.ParentRefs[0].DeepCopy())
+	route.Spec.ParentRefs[1].Name = "third"
+	s := w.surveyed(t, nil)
+	sites := s.Sites(s.Existing(nil))
+	var got []string
+	for _, site := range sites {
+		text := ""
+		for _, gw := range site.Gateways {
+			text += gw.Name + " "
+		}
+		for _, route := range site.Routes {
+			text += route.ID.Name + " "
+		}
+		got = append(got, strings.TrimSpace(text))
+	}
+	slices.Sort(got)
+	if want := []string{"bare", "gw second shop cart", "third shop"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if m := s.Existing([]string{"demo"}); len(m.Gateways) != 2 || len(m.Routes) != 2 {
+		t.Errorf("the Gateways that the routes of a namespace name: %+v", m.Gateways)
+	}
+	if m := s.Existing([]string{"other"}); len(m.Gateways)+len(m.Routes) != 0 {
+		t.Errorf("%+v", m)
+	}
+}
+
+func TestAGatewayWithoutAnAddressIsNoFailureWhereItIsReachedOtherwise(t *testing.T) {
+	t.Parallel()
+	w := whole(t)
+	w.place.node = ""
+	w.snapshot.Gateways[0].Status.Addresses = nil
+	results := w.existing(t, w.surveyed(t, nil), nil, "")
+	if r := results["Gateway/traefik/gw"]; r.Verdict != check.Warns || !strings.Contains(r.Found, "no address") {
+		t.Errorf("%+v", r.Finding)
+	}
+	if r := results[cart]; r.Verdict != check.Holds {
+		t.Errorf("%+v", r.Finding)
+	}
+}
+
+func TestTheSameURLOfTwoSitesIsTwoPromises(t *testing.T) {
+	t.Parallel()
+	w := whole(t)
+	w.place.node = ""
+	a, b := *w.proof, *w.proof
+	a.Via, b.Via, a.Careful, b.Careful = "Gateway/a/gw", "Gateway/b/gw", true, true
+	results, err := Verify(t.Context(), &Proof{Implementation: implementation.Of(""), Place: w.place}, []*Proof{&a, &b}, w.take, func(string) {})
+	if err != nil || len(results) != 4 || results[0].ID == results[2].ID || results[2].String() != shop+" through Gateway/b/gw" {
+		t.Errorf("%v %+v", err, results)
+	}
+}
