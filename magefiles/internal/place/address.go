@@ -10,7 +10,7 @@ import (
 	"k8s.io/utils/ptr"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
-	"kindgate/magefiles/internal/kube"
+	"kindgate/magefiles/internal/readiness"
 )
 
 // GatewayName is the label that a controller puts on what it makes for a Gateway. See https://gateway-api.sigs.k8s.io/geps/gep-1762/.
@@ -126,7 +126,7 @@ func (f Facts) endpoint(service *corev1.Service, portName string) *endpoint {
 func (f Facts) labelled(t *Target, listener int32) {
 	for i := range f.Pods {
 		pod := &f.Pods[i]
-		if pod.DeletionTimestamp != nil || !f.Runs(pod) || !kube.PodReady(pod) {
+		if pod.DeletionTimestamp != nil || !f.Runs(pod) || !readiness.PodReady(pod) {
 			continue
 		}
 		for _, container := range pod.Spec.Containers {

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"al.essio.dev/pkg/shellescape"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/rest"
 
 	"kindgate/magefiles/internal/check"
@@ -148,12 +149,12 @@ func (e *Existing) PodAnswers(context.Context, string, string, string, int32) bo
 
 // PodGet asks a pod through the API server.
 func (e *Existing) PodGet(ctx context.Context, namespace, pod string, port int32, path string) ([]byte, error) {
-	return e.Client.PodGet(ctx, namespace, pod, port, path)
+	return e.Client.Pods().Get(ctx, namespace, pod, port, path)
 }
 
 // PodLog reads a log through the API server.
 func (e *Existing) PodLog(ctx context.Context, namespace, pod, container string, lines int64) ([]byte, error) {
-	return e.Client.PodLog(ctx, namespace, pod, container, lines)
+	return e.Client.Pods().Log(ctx, namespace, pod, &corev1.PodLogOptions{Container: container, TailLines: &lines})
 }
 
 // Kubectl is a command with the context, and the kubeconfig where it is not the one that kubectl reads.
