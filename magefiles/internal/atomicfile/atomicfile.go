@@ -126,7 +126,7 @@ func (d dirFS) ReadFile(name string) ([]byte, error) {
 // another name keeps the old content. The error is a *NotRegular where something else than a regular file is in the way, and
 // fs.ErrPermission where the file is read-only or this user may not write it; the path is then as it was.
 func Write(path string, content []byte, mode fs.FileMode) error {
-	return write(path, content, keeping(mode), func() error { return nil })
+	return write(path, content, keeping(mode), os.Rename)
 }
 
 // keeping is the mode of a file that is there, and mode for a new one.
@@ -143,8 +143,8 @@ func keeping(mode fs.FileMode) func(fs.FileInfo) fs.FileMode {
 const attempts = 10
 
 // Edit replaces the content of the file at path, empty where there is none, by what edit makes of it, as Write does. It returns false where
-// that is the same. Where others have written the file since it was read, up to the moment before the rename, edit is given what they have
-// written.
+// that is the same. Where others have written the file since it was read, edit is given what they have written. On Linux that holds up to the
+// moment of the exchange, elsewhere up to the one before.
 func Edit(path string, mode fs.FileMode, edit func(old []byte) ([]byte, error)) (changed bool, err error) {
 	errChanged := fmt.Errorf("%s is being changed by somebody else all the time; run again later", path)
 	for range attempts {
@@ -156,11 +156,19 @@ func Edit(path string, mode fs.FileMode, edit func(old []byte) ([]byte, error)) 
 		if err != nil || bytes.Equal(old, content) {
 			return false, err
 		}
-		err = write(path, content, keeping(mode), func() error {
-			if now, err := ReadIfThere(path); err != nil || !bytes.Equal(old, now) {
-				return errors.Join(errChanged, err)
+		err = write(path, content, keeping(mode), func(temporary, target string) error {
+			now, err := ReadIfThere(target)
+			if err != nil {
+				return err
 			}
-			return nil
+			replaced := bytes.Equal(now, old)
+			if replaced {
+				replaced, err = replace(temporary, target, old)
+			}
+			if err == nil && !replaced {
+				err = errChanged
+			}
+			return err
 		})
 		if !errors.Is(err, errChanged) {
 			return err == nil, err
@@ -185,18 +193,18 @@ func WritePrivate(path string, content []byte) error {
 			return old.Mode().Perm() & 0o600
 		}
 		return 0o600
-	}, func() error { return nil })
+	}, os.Rename)
 }
 
-// write asks modeOf, with nil for a file that is still to be made, for the mode that the file gets, and as the last thing before the path has
-// the new content still, whose error is returned as it is: then nothing is written.
-func write(path string, content []byte, modeOf func(old fs.FileInfo) fs.FileMode, still func() error) (err error) {
+// write asks modeOf, with nil for a file that is still to be made, for the mode that the file gets, and has put give the complete new file
+// the name of the one that it replaces.
+func write(path string, content []byte, modeOf func(old fs.FileInfo) fs.FileMode, put func(file, target string) error) (err error) {
 	if IsNull(path) {
 		return nil
 	}
-	named, refused := path, error(nil)
+	named := path
 	defer func() {
-		if err != nil && err != refused {
+		if err != nil {
 			err = about(named, err)
 		}
 	}()
@@ -234,10 +242,7 @@ func write(path string, content []byte, modeOf func(old fs.FileInfo) fs.FileMode
 	if err := temporary.Close(); err != nil {
 		return err
 	}
-	if refused = still(); refused != nil {
-		return refused
-	}
-	err = os.Rename(temporary.Name(), path)
+	err = put(temporary.Name(), path)
 	if busy(err) {
 		_ = os.Remove(temporary.Name())
 		return overwrite(path, content, mode)
