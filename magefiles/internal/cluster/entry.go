@@ -2,10 +2,12 @@ package cluster
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"net/url"
 	"slices"
@@ -23,27 +25,50 @@ const extension = "kindgate"
 
 type extensionContent struct {
 	Owner mark `json:"owner"`
+	// Authority is the SHA-256 of the certificate authority that a cluster's entry was written with; earlier releases left it out.
+	Authority string `json:"authority,omitempty"`
 }
 
 // extensions are those of an entry that has the mark; none for a cluster without one.
-func (m mark) extensions() map[string]runtime.Object {
-	if m == "" {
+func (m mark) extensions() map[string]runtime.Object { return extensionContent{Owner: m}.extensions() }
+
+// seal puts the mark on a cluster's entry, together with its authority.
+func (m mark) seal(entry *clientcmdapi.Cluster) {
+	entry.Extensions = extensionContent{m, authorityOf(entry)}.extensions()
+}
+
+func (c extensionContent) extensions() map[string]runtime.Object {
+	if c.Owner == "" {
 		return nil
 	}
-	raw, err := json.Marshal(extensionContent{m})
+	raw, err := json.Marshal(c)
 	if err != nil {
-		panic(err) // a plain string: a bug, not a user's mistake
+		panic(err) // plain strings: a bug, not a user's mistake
 	}
 	return map[string]runtime.Object{extension: &runtime.Unknown{Raw: raw, ContentType: runtime.ContentTypeJSON}}
 }
 
-// markOf returns the mark that an entry's extensions have.
-func markOf(extensions map[string]runtime.Object) mark {
-	var content extensionContent
-	if raw, ok := extensions[extension].(*runtime.Unknown); ok && json.Unmarshal(raw.Raw, &content) == nil {
-		return content.Owner
+func contentOf(extensions map[string]runtime.Object) (content extensionContent) {
+	if raw, ok := extensions[extension].(*runtime.Unknown); !ok || json.Unmarshal(raw.Raw, &content) != nil {
+		return extensionContent{}
 	}
-	return ""
+	return content
+}
+
+// markOf returns the mark that an entry's extensions have.
+func markOf(extensions map[string]runtime.Object) mark { return contentOf(extensions).Owner }
+
+// ledAway tells whether a cluster's entry trusts another authority than when it was sealed: somebody has led it to another cluster.
+func ledAway(entry *clientcmdapi.Cluster) bool {
+	authority := contentOf(entry.Extensions).Authority
+	return authority != "" && authority != authorityOf(entry)
+}
+
+func authorityOf(entry *clientcmdapi.Cluster) string {
+	if len(entry.CertificateAuthorityData) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%x", sha256.Sum256(entry.CertificateAuthorityData))
 }
 
 // written is what is known of the entries that up writes for a cluster: its mark, empty for one that an earlier release made, and what kind
@@ -54,7 +79,7 @@ type written struct {
 }
 
 // leadsTo tells whether an entry leads to our cluster, whose context has the given name, or to one of ours of that name that is gone. That
-// an address is on this machine proves nothing by itself.
+// an address is on this machine proves nothing by itself, nor does our mark on an entry that somebody has led to another cluster.
 func (w written) leadsTo(entry *clientcmdapi.Cluster, name string) bool {
 	if w.entries != nil {
 		if now := w.entries.Clusters[name]; now != nil && (entry.Server == now.Server || sameAuthority(entry, now)) {
@@ -63,7 +88,7 @@ func (w written) leadsTo(entry *clientcmdapi.Cluster, name string) bool {
 	}
 	owner := markOf(entry.Extensions)
 	cluster, _, _ := strings.Cut(string(owner), "/")
-	return Context(cluster) == name && (owner == w.owner || local(entry) && gone(entry))
+	return Context(cluster) == name && (owner == w.owner && !ledAway(entry) || local(entry) && gone(entry))
 }
 
 func sameAuthority(a, b *clientcmdapi.Cluster) bool {

@@ -120,7 +120,8 @@ func (k kubeconfig) put(w written) (changed bool, err error) {
 	if cluster == nil || user == nil {
 		return false, fmt.Errorf("kind's kubeconfig has no entries named %s", k.context)
 	}
-	cluster.Extensions, user.Extensions = w.owner.extensions(), w.owner.extensions()
+	w.owner.seal(cluster)
+	user.Extensions = w.owner.extensions()
 	var theirs entries
 	var kept string
 	changed, err = edit(k.path, func(config *clientcmdapi.Config) bool {

@@ -570,3 +570,51 @@ func TestAFileWithMoreInItThanAKubeconfigIsLeftAsItIs(t *testing.T) {
 		}
 	}
 }
+
+// kubectl config set-cluster keeps the extensions of an entry.
+func TestAnEntryOfOursThatSomebodyHasLedToAnotherClusterIsKept(t *testing.T) {
+	for name, lead := range map[string]func(*clientcmdapi.Cluster){
+		"of another authority": func(c *clientcmdapi.Cluster) { c.CertificateAuthorityData = []byte("another") },
+		"by a file": func(c *clientcmdapi.Cluster) {
+			c.CertificateAuthorityData, c.CertificateAuthority = nil, "/etc/another.pem"
+		},
+		"whoever answers":     func(c *clientcmdapi.Cluster) { c.CertificateAuthorityData, c.InsecureSkipTLSVerify = nil, true },
+		"the same, elsewhere": nil, // as through a tunnel
+	} {
+		t.Run(name, func(t *testing.T) {
+			const elsewhere = "https://build.example.com:6443"
+			w := ours()
+			w.entries.Clusters["kind-k"].CertificateAuthorityData = []byte("ca")
+			led := func() kubeconfig {
+				k := file(t, "", 0)
+				if _, err := k.put(w); err != nil {
+					t.Fatal(err)
+				}
+				config := read(t, k)
+				config.Clusters["kind-k"].Server = elsewhere
+				if lead != nil {
+					lead(config.Clusters["kind-k"])
+				}
+				if err := clientcmd.WriteToFile(*config, k.path); err != nil {
+					t.Fatal(err)
+				}
+				return k
+			}
+			for _, known := range []written{w, {owner: ourMark}} { // the second of a node that does not run
+				k := led()
+				if changed, err := k.remove(known); err != nil || changed != (lead == nil) {
+					t.Error("removed:", changed, err)
+				}
+			}
+			k := led()
+			if _, err := k.put(w); err != nil {
+				t.Fatal(err)
+			}
+			config := read(t, k)
+			kept := config.Contexts["kind-k-kept"]
+			if (kept != nil) != (lead != nil) || kept != nil && config.Clusters[kept.Cluster].Server != elsewhere || config.Clusters["kind-k"].Server != here {
+				t.Errorf("%+v, kept %+v", config.Clusters["kind-k"], kept)
+			}
+		})
+	}
+}
