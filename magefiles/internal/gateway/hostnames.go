@@ -66,10 +66,7 @@ func (h *host) enter(gateway check.ID, listener gatewayv1.SectionName) {
 func hosts(route *Route, gateways []gatewayv1.Gateway) []host {
 	var found []host
 	add := func(name string, listener gatewayv1.Listener, key parentKey) {
-		scheme := "http"
-		if listener.Protocol == gatewayv1.HTTPSProtocolType {
-			scheme = "https"
-		}
+		scheme, _ := Scheme(listener.Protocol)
 		i := slices.IndexFunc(found, func(h host) bool {
 			return h.name == name && h.scheme == scheme && h.listener == int32(listener.Port)
 		})
@@ -93,7 +90,7 @@ func hosts(route *Route, gateways []gatewayv1.Gateway) []host {
 			key.Section = ""
 		}
 		for _, listener := range gw.Spec.Listeners {
-			if listener.Protocol != gatewayv1.HTTPProtocolType && listener.Protocol != gatewayv1.HTTPSProtocolType {
+			if _, ok := Scheme(listener.Protocol); !ok {
 				continue
 			}
 			if key.Section != "" && string(listener.Name) != key.Section || key.Port != 0 && int32(listener.Port) != key.Port {
@@ -117,6 +114,17 @@ func hosts(route *Route, gateways []gatewayv1.Gateway) []host {
 		}
 	}
 	return found
+}
+
+// Scheme returns that of the URLs for a listener of a protocol, and false for one that takes no requests of HTTP.
+func Scheme(protocol gatewayv1.ProtocolType) (string, bool) {
+	switch protocol {
+	case gatewayv1.HTTPProtocolType:
+		return "http", true
+	case gatewayv1.HTTPSProtocolType:
+		return "https", true
+	}
+	return "", false
 }
 
 // longest returns how many characters the longest of the names has that are served as one of them is; the one that stands for every name has

@@ -3,7 +3,6 @@
 package implementation
 
 import (
-	"cmp"
 	"net/http"
 	"strings"
 
@@ -61,30 +60,19 @@ type Door struct {
 	EntryPoint, OnNode int32
 }
 
-// NodePort returns the port of the node that leads to a listener's port, and false where none does. Port 0, of a listener that is not
-// there, is taken for the first.
-func (i *Implementation) NodePort(listener int32) (int32, bool) {
-	for _, door := range i.Doors {
-		if door.EntryPoint == cmp.Or(listener, i.Doors[0].EntryPoint) {
-			return door.OnNode, true
-		}
-	}
-	return 0, false
-}
-
 // Unrouted tells whether an answer is the one that it gives for a request no route takes.
 func (i *Implementation) Unrouted(a *probe.Answer) bool {
 	return a.Status == http.StatusNotFound && i.Own(a)
 }
 
-// OnNode returns the node's port for a scheme, 0 where it has none.
-func (i *Implementation) OnNode(scheme string) int32 {
+// Through returns the door of a scheme, the zero one where there is none.
+func (i *Implementation) Through(scheme string) Door {
 	for _, door := range i.Doors {
 		if door.Scheme == scheme {
-			return door.OnNode
+			return door
 		}
 	}
-	return 0
+	return Door{}
 }
 
 // Page returns the path of what a person opens behind one of the backends, empty where it has no page there.

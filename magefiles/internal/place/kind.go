@@ -19,7 +19,7 @@ type Kind struct {
 	Cluster *cluster.Cluster
 	// Name is the cluster's, and Kubeconfig the file that has its context where that is not kubectl's own.
 	Name, Kubeconfig string
-	// Ports are those of this machine, by the node's.
+	// Ports are those of this machine, by the listeners' to which they lead.
 	Ports map[int32]int
 	// Client connects to the API server.
 	Client func() (*kube.Client, error)
@@ -28,14 +28,21 @@ type Kind struct {
 // Node is the control plane's.
 func (k *Kind) Node() string { return k.Cluster.NodeName() }
 
-// Port returns the port of this machine that the node's is published as.
-func (k *Kind) Port(onNode int32) (int, bool) {
-	port, ok := k.Ports[onNode]
+// Port returns the port of this machine that leads to a listener's.
+func (k *Kind) Port(listener int32) (int, bool) {
+	port, ok := k.Ports[listener]
 	return port, ok
 }
 
-// Leads asks the engine whether the node publishes the port, and if not, who has it. Where the engine does not answer, nobody knows.
-func (k *Kind) Leads(ctx context.Context, port int) check.Finding {
+// Entry is that a port of this machine is published by the node.
+func (k *Kind) Entry(port int) check.Check {
+	return check.Check{Title: "the port on this machine", ID: check.ID{Kind: "Port", Name: fmt.Sprint(port)},
+		Expect: fmt.Sprintf("127.0.0.1:%d is published by the node %s", port, k.Node()), Look: k.Cluster.EngineName() + " port " + k.Node(),
+		Judge: func(ctx context.Context) check.Finding { return k.leads(ctx, port) }}
+}
+
+// leads asks the engine whether the node publishes the port, and if not, who has it. Where the engine does not answer, nobody knows.
+func (k *Kind) leads(ctx context.Context, port int) check.Finding {
 	published, err := k.Cluster.Published(ctx)
 	if err != nil {
 		return check.Finding{Verdict: check.Unknown, Found: err.Error()}
@@ -48,9 +55,6 @@ func (k *Kind) Leads(ctx context.Context, port int) check.Finding {
 	}
 	return check.Finding{Verdict: check.Broken, Found: "nothing listens there: the cluster was made with other ports than the settings have now"}
 }
-
-// LookAtPorts is the engine's command.
-func (k *Kind) LookAtPorts() string { return k.Cluster.EngineName() + " port " + k.Cluster.NodeName() }
 
 // PodAnswers asks a pod through the API server.
 func (k *Kind) PodAnswers(ctx context.Context, namespace, pod, scheme string, port int32) bool {

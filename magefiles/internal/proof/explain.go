@@ -156,16 +156,12 @@ func (p *Proof) Asked(rawURL, method string, headers []string) (gateway.Request,
 		r.Header[strings.TrimSpace(name)] = strings.TrimSpace(value)
 	}
 	var reached []string
-	for _, door := range p.Doors {
-		port, ok := p.Place.Port(door.OnNode)
-		if !ok {
-			continue
-		}
-		if u.Port() == strconv.Itoa(port) || u.Port() == "" && door.Scheme == u.Scheme {
-			r.Listener, r.Port = door.EntryPoint, port
+	for _, port := range p.ports(p.Gateways) {
+		if u.Port() == strconv.Itoa(port.here) || u.Port() == "" && port.scheme == u.Scheme {
+			r.Listener, r.Port = port.listener, port.here
 			return r, nil
 		}
-		reached = append(reached, fmt.Sprintf("%s at %d", door.Scheme, port))
+		reached = append(reached, fmt.Sprintf("%s at %d", port.scheme, port.here))
 	}
 	return r, fmt.Errorf("no listener is reached at port %s of this machine: %s",
 		cmp.Or(u.Port(), gateway.DefaultPort(u.Scheme)), strings.Join(reached, ", "))

@@ -107,7 +107,7 @@ func TestWhatIsNoRequestToTheGatewayIsSaid(t *testing.T) {
 	if _, err := w.proof.Asked(shop, "GET", []string{"X-Kind"}); err == nil || !strings.Contains(err.Error(), "write it as Name: value") {
 		t.Error(err)
 	}
-	delete(w.place.ports, 443)
+	delete(w.place.ports, 8443)
 	if r, err := w.proof.Asked("http://shop.localhost:8080/a%20b?q=1&q=2", "GET", nil); err != nil || r.Query["q"] != "1" || r.Listener != 8000 {
 		t.Error(r, err)
 	}

@@ -137,10 +137,9 @@ func (t trial) target(from gateway.Request, location string) (gateway.Request, b
 	}
 	to.Port, _ = strconv.Atoi(port)
 	for _, usual := range []bool{false, true} {
-		for _, door := range t.Doors {
-			here, ok := t.Place.Port(door.OnNode)
-			if ok && (!usual && port == strconv.Itoa(here) || usual && port == strconv.Itoa(int(door.OnNode))) {
-				to.Listener, to.Port = door.EntryPoint, here
+		for _, p := range t.ports(t.known(t.s)) {
+			if !usual && port == strconv.Itoa(p.here) || usual && port == strconv.Itoa(int(p.usual)) {
+				to.Listener, to.Port = p.listener, p.here
 				return to, true
 			}
 		}

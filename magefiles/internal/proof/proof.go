@@ -29,14 +29,12 @@ type Manifests struct {
 
 // A Place is where the cluster is, and how it is reached from this machine.
 type Place interface {
-	// Node is the name of the node to which this machine's ports lead.
+	// Node is the name of the node to which this machine's ports lead; empty where requests reach the data plane without one.
 	Node() string
-	// Port returns the port of this machine that is to lead to one of the node's, and false where none is.
-	Port(onNode int32) (int, bool)
-	// Leads finds out whether a port of this machine leads to the node.
-	Leads(ctx context.Context, port int) check.Finding
-	// LookAtPorts is the command that shows which ports lead to the node.
-	LookAtPorts() string
+	// Port returns the port that a URL has which leads to a listener's, and false where none does.
+	Port(listener int32) (int, bool)
+	// Entry is the first hop of the requests whose URL has a port: what leads from this machine into the cluster.
+	Entry(port int) check.Check
 	// PodAnswers tells whether a pod answers at a port of its own, asked past the ports of this machine and of the node.
 	PodAnswers(ctx context.Context, namespace, pod, scheme string, port int32) bool
 	// PodGet returns what a pod answers over http at a port of its own, asked in the same way, and PodLog the last lines of a container's log.
@@ -145,13 +143,42 @@ func (p *Proof) Planned() []gateway.Request {
 	return gateway.Compile(p.Routes, p.Gateways, p.Order).Requests(p.reach)
 }
 
-// reach returns the port of this machine that leads to a listener's.
+// reach returns the port of a URL that leads to a listener's. Port 0, of a listener that is not there, is taken for that of the first door.
 func (p *Proof) reach(listener int32) (int, bool) {
-	onNode, ok := p.NodePort(listener)
-	if !ok {
-		return 0, false
+	if listener == 0 && len(p.Doors) > 0 {
+		listener = p.Doors[0].EntryPoint
 	}
-	return p.Place.Port(onNode)
+	return p.Place.Port(listener)
+}
+
+// A port is one of URLs, and the listeners' that it leads to. usual is the node's port in between, 0 where there is none.
+type port struct {
+	scheme   string
+	listener int32
+	here     int
+	usual    int32
+}
+
+// ports are those of URLs that lead to the implementation's doors, and to the listeners of some Gateways.
+func (p *Proof) ports(gateways []gatewayv1.Gateway) []port {
+	var all []port
+	add := func(scheme string, listener, usual int32) {
+		here, ok := p.reach(listener)
+		if ok && !slices.ContainsFunc(all, func(other port) bool { return other.listener == listener }) {
+			all = append(all, port{scheme, listener, here, usual})
+		}
+	}
+	for _, door := range p.Doors {
+		add(door.Scheme, door.EntryPoint, door.OnNode)
+	}
+	for _, gw := range gateways {
+		for _, listener := range gw.Spec.Listeners {
+			if scheme, ok := gateway.Scheme(listener.Protocol); ok {
+				add(scheme, int32(listener.Port), 0)
+			}
+		}
+	}
+	return all
 }
 
 // served are the manifests' routes, and those of others which the Gateways serve besides, and which may take requests.

@@ -25,18 +25,15 @@ type way struct {
 // hops are those of a request, from this machine's port to the pods of its backend, in their order. The last is the answer.
 func (w way) hops() []check.Check {
 	logs := w.Place.Kubectl(w.Logs())
-	onNode, _ := w.NodePort(w.request.Listener)
-	hops := []check.Check{
-		{Title: "the port on this machine", ID: check.ID{Kind: "Port", Name: fmt.Sprint(w.request.Port)},
-			Expect: fmt.Sprintf("127.0.0.1:%d is published by the node %s", w.request.Port, w.Place.Node()), Look: w.Place.LookAtPorts(),
-			Judge: func(ctx context.Context) check.Finding { return w.Place.Leads(ctx, w.request.Port) }},
-		{Title: w.Name + "'s pod", ID: w.Workload,
-			Expect: fmt.Sprintf("a ready pod of %s that takes the node's port %d", w.Workload, onNode), Look: w.Place.Kubectl("describe pods -n " + w.Workload.Namespace),
-			Judge: func(ctx context.Context) check.Finding { return w.DataPlane(ctx, w.s, w.request.Scheme) }},
-		{Title: w.Name + "'s answer", ID: w.Workload,
-			Expect: "an answer from " + w.Name + " over " + w.request.Scheme + ", be it a 404", Look: logs,
-			Judge: func(ctx context.Context) check.Finding { return w.answers(ctx) }},
+	hops := []check.Check{w.Place.Entry(w.request.Port)}
+	if w.Place.Node() != "" {
+		hops = append(hops, check.Check{Title: w.Name + "'s pod", ID: w.Workload,
+			Expect: fmt.Sprintf("a ready pod of %s that takes the node's port %d", w.Workload, w.Through(w.request.Scheme).OnNode), Look: w.Place.Kubectl("describe pods -n " + w.Workload.Namespace),
+			Judge: func(ctx context.Context) check.Finding { return w.DataPlane(ctx, w.s, w.request.Scheme) }})
 	}
+	hops = append(hops, check.Check{Title: w.Name + "'s answer", ID: w.Workload,
+		Expect: "an answer from " + w.Name + " over " + w.request.Scheme + ", be it a 404", Look: logs,
+		Judge: func(ctx context.Context) check.Finding { return w.answers(ctx) }})
 	if w.request.Route == (check.ID{}) {
 		return append(hops, check.Check{Title: "the backend answers", Expect: "an answer of " + backends(w.request), Look: logs, Judge: given(w.finding)})
 	}
@@ -173,7 +170,7 @@ func (p *Proof) asWritten(s *Snapshot, id check.ID) check.Finding {
 // DataPlane looks for a ready pod of the implementation on the node whose ports are this machine's, to which the node's port for a scheme
 // leads.
 func (p *Proof) DataPlane(ctx context.Context, s *Snapshot, scheme string) check.Finding {
-	onNode := p.OnNode(scheme)
+	onNode := p.Through(scheme).OnNode
 	problem := broken("no pod of it on the node %s", p.Place.Node())
 	for i := range s.Pods {
 		pod := &s.Pods[i]
@@ -212,7 +209,7 @@ func (p *Proof) leadsTo(ctx context.Context, scheme string, pod *corev1.Pod, por
 		defer cancel()
 		return ask(ctx)
 	}
-	here, ok := p.Place.Port(onNode)
+	here, ok := p.Place.Port(p.Through(scheme).EntryPoint)
 	if !ok {
 		return broken("no port of this machine leads to the node's port %d", onNode)
 	}
@@ -224,7 +221,7 @@ func (p *Proof) leadsTo(ctx context.Context, scheme string, pod *corev1.Pod, por
 	direct := func(ctx context.Context) bool {
 		return p.Place.PodAnswers(ctx, pod.Namespace, pod.Name, scheme, port)
 	}
-	leads := func(ctx context.Context) bool { return !p.Place.Leads(ctx, here).Fails() }
+	leads := func(ctx context.Context) bool { return !p.Place.Entry(here).Judge(ctx).Fails() }
 	if within(answers) || !within(leads) || !within(direct) || within(answers) { // asked again, as it may only have been slow
 		return holds("Pod/%s/%s takes the node's port %d", pod.Namespace, pod.Name, onNode)
 	}

@@ -174,10 +174,8 @@ func (p *Proof) Verify(ctx context.Context, take func(context.Context) (*Snapsho
 // lookAtPorts begins to find out, beside the requests, whether each port that they take leads to the node.
 func (p *Proof) lookAtPorts(ctx context.Context) map[int]func() check.Finding {
 	leads := map[int]func() check.Finding{}
-	for _, door := range p.Doors {
-		if port, ok := p.Place.Port(door.OnNode); ok {
-			leads[port] = sync.OnceValue(func() check.Finding { return p.Place.Leads(ctx, port) })
-		}
+	for _, port := range p.ports(p.Gateways) {
+		leads[port.here] = sync.OnceValue(func() check.Finding { return p.Place.Entry(port.here).Judge(ctx) })
 	}
 	for _, request := range p.Planned() {
 		if look := leads[request.Port]; look != nil && request.Unproven == "" {

@@ -43,11 +43,12 @@ type fakePlace struct {
 
 func (p *fakePlace) Node() string { return "node" }
 
-func (p *fakePlace) Port(onNode int32) (int, bool) { port, ok := p.ports[onNode]; return port, ok }
+func (p *fakePlace) Port(listener int32) (int, bool) { port, ok := p.ports[listener]; return port, ok }
 
-func (p *fakePlace) Leads(context.Context, int) check.Finding { return p.leads }
-
-func (p *fakePlace) LookAtPorts() string { return "docker port node" }
+func (p *fakePlace) Entry(port int) check.Check {
+	return check.Check{Title: "the port on this machine", ID: check.ID{Kind: "Port", Name: strconv.Itoa(port)}, Expect: "published by the node", Look: "docker port node",
+		Judge: func(context.Context) check.Finding { return p.leads }}
+}
 
 func (p *fakePlace) PodAnswers(context.Context, string, string, string, int32) bool {
 	return p.podAnswers
@@ -218,7 +219,7 @@ func whole(t *testing.T) *world {
 		listeners: [{name: web, port: 8000, protocol: HTTP}]}}`)
 	class := parse[gatewayv1.GatewayClass](t, "{metadata: {name: traefik, generation: 1}, spec: {controllerName: traefik.io/gateway-controller}}")
 	w := &world{
-		place: &fakePlace{ports: map[int32]int{80: 8080, 443: 8443}, podAnswers: true, leads: check.Finding{Verdict: check.Holds}},
+		place: &fakePlace{ports: map[int32]int{8000: 8080, 8443: 8443}, podAnswers: true, leads: check.Finding{Verdict: check.Holds}},
 		gateway: &fakeGateway{asked: map[string]int{}, ping: status(417), answers: map[string][]*probe.Answer{
 			"shop.localhost": {whoami("shop-1"), whoami("shop-2")}, "cart.localhost": {whoami("cart-1")}}},
 	}

@@ -65,12 +65,12 @@ func (c Config) port(scheme string) int {
 	return map[string]int{"http": c.HTTPPort, "https": c.HTTPSPort}[scheme]
 }
 
-// nodePorts are the ports of this machine, by those of the node that they lead to.
-func (c Config) nodePorts() map[int32]int {
+// ports are those of this machine, by the listeners' that they lead to.
+func (c Config) ports() map[int32]int {
 	ports := map[int32]int{}
 	for _, door := range serving.Doors {
 		if port := c.port(door.Scheme); port != 0 {
-			ports[door.OnNode] = port
+			ports[door.EntryPoint] = port
 		}
 	}
 	return ports

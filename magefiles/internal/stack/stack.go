@@ -116,7 +116,7 @@ func (s *session) newProof() *proof.Proof {
 		Manifests:      proof.Manifests{Classes: s.inputs.classes, Gateways: s.inputs.gateways, Routes: s.inputs.served, Objects: s.inputs.routes},
 		Implementation: serving,
 		Prober:         probe.New(),
-		Place: &place.Kind{Cluster: s.cluster, Name: s.config.Cluster, Kubeconfig: s.config.Kubeconfig, Ports: s.config.nodePorts(),
+		Place: &place.Kind{Cluster: s.cluster, Name: s.config.Cluster, Kubeconfig: s.config.Kubeconfig, Ports: s.config.ports(),
 			Client: s.kube},
 	}
 }
