@@ -299,21 +299,38 @@ func about(path string, err error) error {
 }
 
 // overwrite writes over a file that is a mount of its own, as a container's /etc/hosts is, and so cannot be replaced. At no moment is it
-// shorter than both contents, or has the new content under a mode that is not meant for it.
+// shorter than both contents, or has the new content under a mode that is not meant for it. Room for what is longer is taken first, by empty
+// lines after the old content, and where something fails, the old content is put back.
 func overwrite(path string, content []byte, mode fs.FileMode) error {
+	old, _ := Read(path) // what may only be written cannot be put back
 	file, err := open(path, os.O_WRONLY)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	if info, err := file.Stat(); err != nil {
+	info, err := file.Stat()
+	if err != nil {
 		return err
-	} else if info.Mode().Perm() != mode {
+	}
+	if info.Mode().Perm() != mode {
 		if err := file.Chmod(mode); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 			return err
 		}
 	}
-	if _, err := file.Write(content); err != nil {
+	size := info.Size()
+	_, err = file.WriteAt(bytes.Repeat([]byte("\n"), max(len(content)-int(size), 0)), size)
+	if err == nil {
+		err = file.Sync() // a disk that is elsewhere may say only now that it is full
+	}
+	if err == nil {
+		_, err = file.WriteAt(content, 0)
+	}
+	if err != nil {
+		_, _ = file.WriteAt(old[:min(len(content), len(old))], 0)
+		_ = file.Truncate(size)
+		if now, _ := Read(path); !bytes.Equal(now, old) {
+			return fmt.Errorf("%v; what was there before could not be put back as a whole", err)
+		}
 		return err
 	}
 	if err := file.Truncate(int64(len(content))); err != nil {
