@@ -229,12 +229,15 @@ func write(path string, content []byte, modeOf func(old fs.FileInfo) fs.FileMode
 	if _, err := temporary.Write(content); err != nil {
 		return err
 	}
-	if err := temporary.Chmod(mode); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+	given := mode
+	if old != nil {
+		given = keepAttributes(path, temporary.Name(), old.Mode().Perm(), mode)
+	}
+	if err := temporary.Chmod(given); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		return err
 	}
 	if old != nil {
 		keepOwner(temporary.Name(), old)
-		keepAttributes(path, temporary.Name())
 	}
 	if err := temporary.Sync(); err != nil {
 		return err
