@@ -32,7 +32,7 @@ func setAccessList(t *testing.T, path string) string {
 func TestAReplacedFileKeepsItsAccessListOrTheOwnerAloneMayReadIt(t *testing.T) {
 	for name, write := range map[string]func(string) error{
 		"kept":    func(path string) error { return Write(path, []byte("new"), 0o644) },
-		"private": func(path string) error { return WritePrivate(path, []byte("new")) },
+		"private": func(path string) error { return writePrivate(path, []byte("new")) },
 	} {
 		path := filepath.Join(t.TempDir(), "file")
 		put(t, path, "old", 0o600)

@@ -38,8 +38,8 @@ func kind(mode fs.FileMode) string {
 	return "something else"
 }
 
-// IsNull tells whether path is os.DevNull, or a link to it. As a file to write it means "write nothing": Read finds it empty, and Write and
-// WritePrivate leave it as it is. Another device of the same kind is not meant.
+// IsNull tells whether path is os.DevNull, or a link to it. As a file to write it means "write nothing": Read finds it empty, and Write
+// leaves it as it is. Another device of the same kind is not meant.
 func IsNull(path string) bool {
 	if path == os.DevNull {
 		return true
@@ -142,21 +142,37 @@ func keeping(mode fs.FileMode) func(fs.FileInfo) fs.FileMode {
 // attempts is how often an edit is made anew when somebody else writes the file in between.
 const attempts = 10
 
-// Edit replaces the content of the file at path, empty where there is none, by what edit makes of it, as Write does. It returns false where
-// that is the same. Where others have written the file since it was read, edit is given what they have written. On Linux that holds up to the
-// moment of the exchange, elsewhere up to the one before.
-func Edit(path string, mode fs.FileMode, edit func(old []byte) ([]byte, error)) (changed bool, err error) {
+// Edit replaces the content of the file at path, empty where there is none, by what change makes of it, as Write does. It returns false where
+// that is the same. Where others have written the file since it was read, change is given what they have written. On Linux that holds up to
+// the moment of the exchange, elsewhere up to the one before.
+func Edit(path string, mode fs.FileMode, change func(old []byte) ([]byte, error)) (changed bool, err error) {
+	return edit(path, keeping(mode), change)
+}
+
+// EditPrivate is Edit for what only the owner may read: a new file gets mode 0600, and one that is there keeps no more than that.
+func EditPrivate(path string, change func(old []byte) ([]byte, error)) (changed bool, err error) {
+	return edit(path, private, change)
+}
+
+func private(old fs.FileInfo) fs.FileMode {
+	if old != nil {
+		return old.Mode().Perm() & 0o600
+	}
+	return 0o600
+}
+
+func edit(path string, modeOf func(fs.FileInfo) fs.FileMode, change func(old []byte) ([]byte, error)) (changed bool, err error) {
 	errChanged := fmt.Errorf("%s is being changed by somebody else all the time; run again later", path)
 	for range attempts {
 		old, err := ReadIfThere(path)
 		if err != nil {
 			return false, err
 		}
-		content, err := edit(old)
+		content, err := change(old)
 		if err != nil || bytes.Equal(old, content) {
 			return false, err
 		}
-		err = write(path, content, keeping(mode), func(temporary, target string) error {
+		err = write(path, content, modeOf, func(temporary, target string) error {
 			now, err := ReadIfThere(target)
 			if err != nil {
 				return err
@@ -184,16 +200,6 @@ func ReadIfThere(path string) ([]byte, error) {
 		return nil, nil
 	}
 	return content, err
-}
-
-// WritePrivate is Write for what only the owner may read: a new file gets mode 0600, and one that is there keeps no more than that.
-func WritePrivate(path string, content []byte) error {
-	return write(path, content, func(old fs.FileInfo) fs.FileMode {
-		if old != nil {
-			return old.Mode().Perm() & 0o600
-		}
-		return 0o600
-	}, os.Rename)
 }
 
 // write asks modeOf, with nil for a file that is still to be made, for the mode that the file gets, and has put give the complete new file

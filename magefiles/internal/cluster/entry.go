@@ -11,7 +11,7 @@ import (
 	"net"
 	"net/url"
 	"slices"
-	"strings"
+	"sync"
 	"syscall"
 
 	"k8s.io/apimachinery/pkg/runtime"
@@ -72,10 +72,57 @@ func authorityOf(entry *clientcmdapi.Cluster) string {
 }
 
 // written is what is known of the entries that up writes for a cluster: its mark, empty for one that an earlier release made, and what kind
-// gives for it, nil where its node cannot be asked.
+// gives for it, nil where its node cannot be asked. gone are the entries that certainly lead nowhere, by their identities; see ask.
 type written struct {
 	owner   mark
 	entries *clientcmdapi.Config
+	gone    map[string]bool
+}
+
+// ask finds out which of a kubeconfig's clusters are gone, of those that have the mark of one of that name or are its context's. Their servers
+// take up to a second each to answer, so they are asked side by side, and before a file is edited; what is not among them then is not gone.
+func (w written) ask(configs []*clientcmdapi.Config, name string) written {
+	entries := map[string]*clientcmdapi.Cluster{}
+	named := map[string]bool{}
+	for _, config := range configs {
+		if context := config.Contexts[name]; context != nil {
+			named[context.Cluster] = true
+		}
+	}
+	for _, config := range configs {
+		for cluster, entry := range config.Clusters {
+			if named[cluster] || markOf(entry.Extensions).context() == name {
+				entries[identityOf(entry)] = entry
+			}
+		}
+	}
+	w.gone = map[string]bool{}
+	var asked sync.WaitGroup
+	var mu sync.Mutex
+	for identity, entry := range entries {
+		asked.Go(func() {
+			gone := gone(entry)
+			mu.Lock()
+			defer mu.Unlock()
+			w.gone[identity] = gone
+		})
+	}
+	asked.Wait()
+	return w
+}
+
+// isGone tells whether an entry was found to lead nowhere, or is not there.
+func (w written) isGone(entry *clientcmdapi.Cluster) bool {
+	return entry == nil || w.gone[identityOf(entry)]
+}
+
+// identityOf has all that an entry says, and which file its paths are relative to.
+func identityOf(entry *clientcmdapi.Cluster) string {
+	content, err := json.Marshal(entry)
+	if err != nil {
+		panic(err) // it was read from JSON
+	}
+	return entry.LocationOfOrigin + string(content)
 }
 
 // leadsTo tells whether an entry leads to our cluster, whose context has the given name, or to one of ours of that name that is gone. That
@@ -87,8 +134,7 @@ func (w written) leadsTo(entry *clientcmdapi.Cluster, name string) bool {
 		}
 	}
 	owner := markOf(entry.Extensions)
-	cluster, _, _ := strings.Cut(string(owner), "/")
-	return Context(cluster) == name && (owner == w.owner && !ledAway(entry) || local(entry) && gone(entry))
+	return owner.context() == name && (owner == w.owner && !ledAway(entry) || local(entry) && w.isGone(entry))
 }
 
 func sameAuthority(a, b *clientcmdapi.Cluster) bool {
@@ -115,9 +161,6 @@ func local(cluster *clientcmdapi.Cluster) bool {
 // gone tells whether an entry certainly leads nowhere: nobody listens at its address, or somebody whose certificate is of another
 // authority or for another name, or who speaks no TLS.
 func gone(cluster *clientcmdapi.Cluster) bool {
-	if cluster == nil {
-		return true
-	}
 	server, err := url.Parse(cluster.Server)
 	if err != nil || server.Port() == "" || cluster.ProxyURL != "" {
 		return false

@@ -28,7 +28,7 @@ const here = "https://127.0.0.1:1234"
 const ourMark = mark("k/ours")
 
 // ours is a cluster k whose API server is here, with what kind gives for it.
-func ours() written { return written{ourMark, kinds()} }
+func ours() written { return written{owner: ourMark, entries: kinds()} }
 
 func kinds() *clientcmdapi.Config {
 	config := clientcmdapi.NewConfig()
@@ -377,7 +377,7 @@ func TestNothingOfOursIsLeftWhateverTheAddress(t *testing.T) {
 	for _, server := range []string{here, "https://192.0.2.1:6443", "https://build.example.com:6443"} {
 		k := file(t, "", 0)
 		for _, owner := range []mark{"k/first", "k/second", "k/third"} {
-			w := written{owner, kinds()}
+			w := written{owner: owner, entries: kinds()}
 			w.entries.Clusters["kind-k"].Server = server
 			w.entries.Clusters["kind-k"].CertificateAuthorityData = []byte(owner)
 			if changed, err := k.put(w); !changed || err != nil {
@@ -416,6 +416,7 @@ func TestAnEntryWithoutOurMarkIsNotOursWhateverItsAddress(t *testing.T) {
 	} {
 		w := ours()
 		w.entries.Clusters["kind-k"].CertificateAuthorityData = []byte("ca")
+		w = w.ask([]*clientcmdapi.Config{{Clusters: map[string]*clientcmdapi.Cluster{"kind-k": &test.cluster}}}, "kind-k")
 		if got := w.leadsTo(&test.cluster, "kind-k"); got != test.ours {
 			t.Errorf("%s: ours is %v", name, got)
 		}
@@ -469,7 +470,7 @@ func makeAuthority() ([]byte, error) {
 }
 
 func TestEntriesThatKindDoesNotGiveAreAnError(t *testing.T) {
-	if _, err := file(t, "", 0).put(written{ourMark, clientcmdapi.NewConfig()}); err == nil || !strings.Contains(err.Error(), "kind-k") {
+	if _, err := file(t, "", 0).put(written{owner: ourMark, entries: clientcmdapi.NewConfig()}); err == nil || !strings.Contains(err.Error(), "kind-k") {
 		t.Error(err)
 	}
 }
@@ -497,7 +498,7 @@ func TestAnAPIServerOfThisMachineIsKnownByItsAddress(t *testing.T) {
 // somebody else's.
 func TestAnEntryOfOursThatStaysIsSetAsideBeforeAClusterIsMade(t *testing.T) {
 	k := file(t, "", 0)
-	w := written{mark("k/" + strings.Repeat("A", 26)), kinds()}
+	w := written{owner: mark("k/" + strings.Repeat("A", 26)), entries: kinds()}
 	w.entries.Clusters["kind-k"].Server = "https://192.0.2.1:6443"
 	if _, err := k.put(w); err != nil {
 		t.Fatal(err)
