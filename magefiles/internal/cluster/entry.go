@@ -1,7 +1,7 @@
 package cluster
 
 import (
-	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
@@ -10,13 +10,16 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"sync"
 	"syscall"
+	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
+	"kindgate/magefiles/internal/atomicfile"
 	"kindgate/magefiles/internal/limits"
 )
 
@@ -34,7 +37,7 @@ func (m mark) extensions() map[string]runtime.Object { return extensionContent{O
 
 // seal puts the mark on a cluster's entry, together with its authority.
 func (m mark) seal(entry *clientcmdapi.Cluster) {
-	entry.Extensions = extensionContent{m, authorityOf(entry)}.extensions()
+	entry.Extensions = extensionContent{m, hashOfAuthority(entry)}.extensions()
 }
 
 func (c extensionContent) extensions() map[string]runtime.Object {
@@ -60,15 +63,30 @@ func markOf(extensions map[string]runtime.Object) mark { return contentOf(extens
 
 // ledAway tells whether a cluster's entry trusts another authority than when it was sealed: somebody has led it to another cluster.
 func ledAway(entry *clientcmdapi.Cluster) bool {
-	authority := contentOf(entry.Extensions).Authority
-	return authority != "" && authority != authorityOf(entry)
+	sealed := contentOf(entry.Extensions).Authority
+	return sealed != "" && sealed != hashOfAuthority(entry)
 }
 
-func authorityOf(entry *clientcmdapi.Cluster) string {
-	if len(entry.CertificateAuthorityData) == 0 {
+// hashOfAuthority is empty for an entry without an authority, or one whose file cannot be read.
+func hashOfAuthority(entry *clientcmdapi.Cluster) string {
+	authority, _ := authorityOf(entry)
+	if len(authority) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%x", sha256.Sum256(entry.CertificateAuthorityData))
+	return fmt.Sprintf("%x", sha256.Sum256(authority))
+}
+
+// authorityOf returns the certificates that an entry trusts, none where it leaves that to the system: its data or else those of its file, which
+// is relative to the kubeconfig's folder.
+func authorityOf(entry *clientcmdapi.Cluster) ([]byte, error) {
+	path := entry.CertificateAuthority
+	if len(entry.CertificateAuthorityData) > 0 || path == "" {
+		return entry.CertificateAuthorityData, nil
+	}
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(filepath.Dir(entry.LocationOfOrigin), path)
+	}
+	return atomicfile.Read(path)
 }
 
 // written is what is known of the entries that up writes for a cluster: its mark, empty for one that an earlier release made, and what kind
@@ -138,7 +156,8 @@ func (w written) leadsTo(entry *clientcmdapi.Cluster, name string) bool {
 }
 
 func sameAuthority(a, b *clientcmdapi.Cluster) bool {
-	return len(a.CertificateAuthorityData) > 0 && bytes.Equal(a.CertificateAuthorityData, b.CertificateAuthorityData)
+	hash := hashOfAuthority(a)
+	return hash != "" && hash == hashOfAuthority(b)
 }
 
 // local tells whether a cluster's API server has an address of this machine.
@@ -159,22 +178,30 @@ func local(cluster *clientcmdapi.Cluster) bool {
 }
 
 // gone tells whether an entry certainly leads nowhere: nobody listens at its address, or somebody whose certificate is of another
-// authority or for another name, or who speaks no TLS.
-func gone(cluster *clientcmdapi.Cluster) bool {
-	server, err := url.Parse(cluster.Server)
-	if err != nil || server.Port() == "" || cluster.ProxyURL != "" {
+// authority or for another name, or who speaks no TLS. Of an entry whose authority cannot be read, only the first can be known.
+func gone(entry *clientcmdapi.Cluster) bool {
+	server, err := url.Parse(entry.Server)
+	if err != nil || server.Port() == "" || entry.ProxyURL != "" {
 		return false
 	}
-	config := &tls.Config{ServerName: cluster.TLSServerName, InsecureSkipVerify: cluster.InsecureSkipTLSVerify}
-	if len(cluster.CertificateAuthorityData) > 0 {
+	dialer := &net.Dialer{Timeout: limits.OldServer}
+	connection, err := dialer.Dial("tcp", server.Host)
+	if err != nil {
+		return errors.Is(err, syscall.ECONNREFUSED)
+	}
+	defer connection.Close()
+	config := &tls.Config{ServerName: cmp.Or(entry.TLSServerName, server.Hostname()), InsecureSkipVerify: entry.InsecureSkipTLSVerify}
+	authority, err := authorityOf(entry)
+	if len(authority) > 0 {
 		config.RootCAs = x509.NewCertPool()
-		config.RootCAs.AppendCertsFromPEM(cluster.CertificateAuthorityData)
+		if !config.RootCAs.AppendCertsFromPEM(authority) {
+			return false
+		}
 	}
-	connection, err := tls.DialWithDialer(&net.Dialer{Timeout: limits.OldServer}, "tcp", server.Host, config)
-	if err == nil {
-		_ = connection.Close()
+	if err != nil || server.Scheme != "https" {
 		return false
 	}
-	return errors.Is(err, syscall.ECONNREFUSED) || errors.As(err, &x509.UnknownAuthorityError{}) ||
-		errors.As(err, &x509.HostnameError{}) || errors.As(err, &tls.RecordHeaderError{})
+	_ = connection.SetDeadline(time.Now().Add(limits.OldServer))
+	err = tls.Client(connection, config).Handshake()
+	return errors.As(err, &x509.UnknownAuthorityError{}) || errors.As(err, &x509.HostnameError{}) || errors.As(err, &tls.RecordHeaderError{})
 }

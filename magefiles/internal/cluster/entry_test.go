@@ -1,0 +1,78 @@
+package cluster
+
+import (
+	"encoding/pem"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+)
+
+// Only what certainly leads nowhere is gone: a teardown takes such an entry out of the file, if it has our mark.
+func TestALivingServerIsNotGoneHoweverItsAuthorityIsGiven(t *testing.T) {
+	live, plain := httptest.NewTLSServer(nil), httptest.NewServer(nil)
+	defer live.Close()
+	defer plain.Close()
+	authority := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: live.Certificate().Raw})
+	other, err := makeAuthority()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for name, content := range map[string][]byte{"ca.pem": authority, "other.pem": other, "none.pem": []byte("none")} {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, test := range map[string]struct {
+		cluster clientcmdapi.Cluster
+		gone    bool
+	}{
+		"by its data":               {clientcmdapi.Cluster{Server: live.URL, CertificateAuthorityData: authority}, false},
+		"by a file":                 {clientcmdapi.Cluster{Server: live.URL, CertificateAuthority: filepath.Join(dir, "ca.pem")}, false},
+		"by a file beside":          {clientcmdapi.Cluster{Server: live.URL, CertificateAuthority: "ca.pem", LocationOfOrigin: filepath.Join(dir, "config")}, false},
+		"data counts, not the file": {clientcmdapi.Cluster{Server: live.URL, CertificateAuthorityData: authority, CertificateAuthority: filepath.Join(dir, "other.pem")}, false},
+		"another's, by a file":      {clientcmdapi.Cluster{Server: live.URL, CertificateAuthority: filepath.Join(dir, "other.pem")}, true},
+		"a file that is not there":  {clientcmdapi.Cluster{Server: live.URL, CertificateAuthority: filepath.Join(dir, "nothing.pem")}, false},
+		"a file without any":        {clientcmdapi.Cluster{Server: live.URL, CertificateAuthority: filepath.Join(dir, "none.pem")}, false},
+		"data without any":          {clientcmdapi.Cluster{Server: live.URL, CertificateAuthorityData: []byte("none")}, false},
+		"nobody listens":            {clientcmdapi.Cluster{Server: "https://127.0.0.1:2", CertificateAuthority: filepath.Join(dir, "nothing.pem")}, true},
+		"without TLS":               {clientcmdapi.Cluster{Server: plain.URL}, false},
+		"TLS where there is none":   {clientcmdapi.Cluster{Server: "https" + plain.URL[len("http"):]}, true},
+		"nobody without TLS":        {clientcmdapi.Cluster{Server: "http://127.0.0.1:2"}, true},
+		"whoever it is":             {clientcmdapi.Cluster{Server: live.URL, InsecureSkipTLSVerify: true}, false},
+		"no address":                {clientcmdapi.Cluster{Server: "://"}, false},
+	} {
+		if got := gone(&test.cluster); got != test.gone {
+			t.Errorf("%s: gone is %v", name, got)
+		}
+	}
+}
+
+func TestALivingServerWhoseAuthorityIsAFileKeepsItsEntryAndTheCurrentContext(t *testing.T) {
+	live := httptest.NewTLSServer(nil)
+	defer live.Close()
+	authority := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: live.Certificate().Raw})
+	for name, owner := range map[string]mark{"with our mark": "k/old", "without": ""} {
+		k := file(t, "", 0)
+		if err := os.WriteFile(filepath.Join(filepath.Dir(k.path), "ca.pem"), authority, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		config := kinds()
+		config.CurrentContext = "kind-k"
+		config.Clusters["kind-k"] = &clientcmdapi.Cluster{Server: live.URL, CertificateAuthority: "ca.pem", Extensions: owner.extensions()}
+		if err := clientcmd.WriteToFile(*config, k.path); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := k.remove(written{}); err != nil || read(t, k).Clusters["kind-k"] == nil || read(t, k).CurrentContext != "kind-k" {
+			t.Errorf("%s: removed: %v, %+v", name, err, read(t, k))
+		}
+		put(t, k)
+		if config := read(t, k); config.CurrentContext != "kind-k-kept" || config.Clusters["kind-k-kept"].CertificateAuthority != "ca.pem" {
+			t.Errorf("%s: %s, %+v", name, config.CurrentContext, config.Clusters)
+		}
+	}
+}
