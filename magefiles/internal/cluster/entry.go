@@ -143,16 +143,37 @@ func identityOf(entry *clientcmdapi.Cluster) string {
 	return entry.LocationOfOrigin + string(content)
 }
 
-// leadsTo tells whether an entry leads to our cluster, whose context has the given name, or to one of ours of that name that is gone. That
-// an address is on this machine proves nothing by itself, nor does our mark on an entry that somebody has led to another cluster.
+// leadsTo tells whether an entry leads to our cluster, whose context has the given name, or to one of ours of that name that is gone. Our
+// authority is the proof. An address is none: the entry may be somebody's way to another cluster, through a proxy or at another time. Nor is our
+// mark, where somebody has led the entry to another cluster.
 func (w written) leadsTo(entry *clientcmdapi.Cluster, name string) bool {
-	if w.entries != nil {
-		if now := w.entries.Clusters[name]; now != nil && (entry.Server == now.Server || sameAuthority(entry, now)) {
-			return true // nobody else can have the address now
-		}
-	}
 	owner := markOf(entry.Extensions)
-	return owner.context() == name && (owner == w.owner && !ledAway(entry) || local(entry) && w.isGone(entry))
+	marked := owner.context() == name
+	if now := w.cluster(name); now != nil && entry.ProxyURL == now.ProxyURL && (sameAuthority(entry, now) || marked && entry.Server == now.Server) {
+		return true
+	}
+	return marked && (owner == w.owner && !ledAway(entry) || local(entry) && w.isGone(entry))
+}
+
+// cluster is kind's entry for the cluster, nil where it is not known.
+func (w written) cluster(name string) *clientcmdapi.Cluster {
+	if w.entries == nil {
+		return nil
+	}
+	return w.entries.Clusters[name]
+}
+
+// isUser tells whether a user's entry is our cluster's: it has our mark, or what kind gives, as an entry of an earlier release has.
+func (w written) isUser(entry *clientcmdapi.AuthInfo, name string) bool {
+	if w.owner != "" && markOf(entry.Extensions) == w.owner {
+		return true
+	}
+	if w.entries == nil || w.entries.AuthInfos[name] == nil {
+		return false
+	}
+	found, given := *entry, *w.entries.AuthInfos[name]
+	found.Extensions, given.Extensions = nil, nil
+	return same(&found, &given)
 }
 
 func sameAuthority(a, b *clientcmdapi.Cluster) bool {

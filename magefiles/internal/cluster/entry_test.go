@@ -76,3 +76,62 @@ func TestALivingServerWhoseAuthorityIsAFileKeepsItsEntryAndTheCurrentContext(t *
 		}
 	}
 }
+
+// Somebody's way to an API server may have our name and even our address: through a proxy, to another cluster, or as another user.
+func TestAnEntryOfOurNameAndAddressIsNotOursWithoutOurMark(t *testing.T) {
+	other, err := makeAuthority()
+	if err != nil {
+		t.Fatal(err)
+	}
+	kind := func() written {
+		w := ours()
+		w.entries.Clusters["kind-k"].CertificateAuthorityData = []byte("ca")
+		return w
+	}
+	for name, test := range map[string]struct {
+		lead  func(*clientcmdapi.Config)
+		kept  bool // the cluster's entry
+		token string
+	}{
+		"through a proxy":   {func(c *clientcmdapi.Config) { c.Clusters["kind-k"].ProxyURL = "socks5://127.0.0.1:1080" }, true, "theirs"},
+		"another authority": {func(c *clientcmdapi.Config) { c.Clusters["kind-k"].CertificateAuthorityData = other }, true, "theirs"},
+		"whoever answers": {func(c *clientcmdapi.Config) {
+			c.Clusters["kind-k"].CertificateAuthorityData, c.Clusters["kind-k"].InsecureSkipTLSVerify = nil, true
+		}, true, "theirs"},
+		"another user":             {func(*clientcmdapi.Config) {}, false, "theirs"},
+		"as kind has written them": {func(c *clientcmdapi.Config) { c.AuthInfos["kind-k"].Token = "ours" }, false, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k, config := file(t, "", 0), kind().entries
+			config.CurrentContext = "kind-k"
+			config.AuthInfos["kind-k"].Token = "theirs"
+			test.lead(config)
+			if err := clientcmd.WriteToFile(*config, k.path); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := k.put(kind()); err != nil {
+				t.Fatal(err)
+			}
+			now := read(t, k)
+			if kept := now.Clusters["kind-k-kept"]; (kept != nil) != test.kept || kept != nil && kept.ProxyURL != config.Clusters["kind-k"].ProxyURL {
+				t.Errorf("%+v", kept)
+			}
+			if kept := now.AuthInfos["kind-k-kept"]; (kept != nil) != (test.token != "") || kept != nil && kept.Token != test.token {
+				t.Errorf("%+v", kept)
+			}
+			if now.Clusters["kind-k"].ProxyURL != "" || now.AuthInfos["kind-k"].Token != "ours" {
+				t.Errorf("%+v", now.Clusters["kind-k"])
+			}
+			if err := clientcmd.WriteToFile(*config, k.path); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := k.remove(kind()); err != nil {
+				t.Fatal(err)
+			}
+			now = read(t, k)
+			if now.Clusters["kind-k"] != nil != test.kept || now.AuthInfos["kind-k"] != nil != (test.token != "") {
+				t.Errorf("removed: %+v", now)
+			}
+		})
+	}
+}

@@ -256,9 +256,8 @@ func (k kubeconfig) ours(config *clientcmdapi.Config, w written) entries {
 	}
 }
 
-// theirs finds out which of the entries of our name are somebody else's: a cluster that is not ours, a context that leads to one, a user
-// who goes to one, whom a context of another name takes to another cluster, or who has no cluster and not our mark. What an entry refers to
-// may stand in another of the files.
+// theirs finds out which of the entries of our name are somebody else's: a cluster that is not ours, a context that leads to one, a user that
+// is not ours, or whom a context takes to another cluster. What an entry refers to may stand in another of the files.
 func (k kubeconfig) theirs(config *clientcmdapi.Config, w written) entries {
 	all := k.merged(config)
 	other := func(cluster string) bool {
@@ -267,8 +266,10 @@ func (k kubeconfig) theirs(config *clientcmdapi.Config, w written) entries {
 	}
 	user := config.AuthInfos[k.context]
 	theirs := entries{cluster: config.Clusters[k.context] != nil && other(k.context)}
-	marked := user != nil && w.owner != "" && markOf(user.Extensions) == w.owner
-	theirs.user = user != nil && !marked && (other(k.context) || all.Clusters[k.context] == nil)
+	if user != nil && !w.isUser(user, k.context) {
+		earlier := markOf(user.Extensions).context() == k.context // of a cluster of ours that was there before, as its entry was
+		theirs.user = !earlier || all.Clusters[k.context] == nil || other(k.context)
+	}
 	if context := config.Contexts[k.context]; context != nil {
 		theirs.context = other(context.Cluster)
 	}

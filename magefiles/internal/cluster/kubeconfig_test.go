@@ -407,7 +407,7 @@ func TestAnEntryWithoutOurMarkIsNotOursWhateverItsAddress(t *testing.T) {
 		"on this machine":                    {clientcmdapi.Cluster{Server: "https://127.0.0.1:2"}, false},
 		"on another":                         {clientcmdapi.Cluster{Server: "https://build.example.com"}, false},
 		"of an earlier release, the same":    {clientcmdapi.Cluster{Server: "https://127.0.0.1:2", CertificateAuthorityData: []byte("ca")}, true},
-		"of our cluster's address":           {clientcmdapi.Cluster{Server: here, CertificateAuthorityData: []byte("other")}, true},
+		"of our cluster's address":           {clientcmdapi.Cluster{Server: here, CertificateAuthorityData: []byte("other")}, false},
 		"with our mark":                      {clientcmdapi.Cluster{Server: "https://build.example.com", Extensions: ourMark.extensions()}, true},
 		"of a cluster of ours that is gone":  {clientcmdapi.Cluster{Server: "https://127.0.0.1:2", Extensions: mark("k/old").extensions()}, true},
 		"of another machine's kindgate":      {clientcmdapi.Cluster{Server: "https://192.0.2.1:2", Extensions: mark("k/old").extensions()}, false},
