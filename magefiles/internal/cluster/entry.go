@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
 	"path/filepath"
@@ -56,6 +57,17 @@ func contentOf(extensions map[string]runtime.Object) (content extensionContent) 
 		return extensionContent{}
 	}
 	return content
+}
+
+// others adds to our extensions of an entry those that somebody else has given it.
+func others(old, ours map[string]runtime.Object) map[string]runtime.Object {
+	all := maps.Clone(old)
+	delete(all, extension)
+	if len(all) == 0 {
+		return ours
+	}
+	maps.Copy(all, ours)
+	return all
 }
 
 // markOf returns the mark that an entry's extensions have.

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
@@ -109,7 +110,7 @@ func TestAnEntryOfOurNameAndAddressIsNotOursWithoutOurMark(t *testing.T) {
 			if err := clientcmd.WriteToFile(*config, k.path); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := k.put(kind()); err != nil {
+			if _, _, err := k.put(kind()); err != nil {
 				t.Fatal(err)
 			}
 			now := read(t, k)
@@ -133,5 +134,43 @@ func TestAnEntryOfOurNameAndAddressIsNotOursWithoutOurMark(t *testing.T) {
 				t.Errorf("removed: %+v", now)
 			}
 		})
+	}
+}
+
+func TestWhatOthersHaveAddedToOurEntriesStays(t *testing.T) {
+	k := file(t, "", 0)
+	put(t, k)
+	config := read(t, k)
+	theirs := &runtime.Unknown{Raw: []byte(`{"colour":"red"}`), ContentType: runtime.ContentTypeJSON}
+	config.Contexts["kind-k"].Extensions["theirs"] = theirs
+	config.Clusters["kind-k"].Extensions["theirs"] = theirs
+	config.AuthInfos["kind-k"].Extensions["theirs"] = theirs
+	if err := clientcmd.WriteToFile(*config, k.path); err != nil {
+		t.Fatal(err)
+	}
+	if _, changed, err := k.put(ours()); changed || err != nil {
+		t.Error("an extension of somebody's is a reason to write: ", changed, err)
+	}
+	w := ours()
+	w.entries.Clusters["kind-k"].Server = "https://127.0.0.1:4321"
+	if _, changed, err := k.put(w); !changed || err != nil {
+		t.Error(changed, err)
+	}
+	config = read(t, k)
+	for name, extensions := range map[string]map[string]runtime.Object{
+		"context": config.Contexts["kind-k"].Extensions, "cluster": config.Clusters["kind-k"].Extensions, "user": config.AuthInfos["kind-k"].Extensions,
+	} {
+		if extensions["theirs"] == nil || markOf(extensions) != ourMark || len(extensions) != 2 {
+			t.Errorf("%s: %+v", name, extensions)
+		}
+	}
+}
+
+func TestThatSomebodysEntriesHaveAnotherNameNowIsSaid(t *testing.T) {
+	for content, want := range map[string]string{"": "", theirs: "kind-k-kept"} {
+		k := file(t, content, 0o600)
+		if kept, _, err := k.put(ours()); kept != want || err != nil {
+			t.Errorf("%q, %v", kept, err)
+		}
 	}
 }

@@ -122,48 +122,57 @@ func (k kubeconfig) find() (*rest.Config, mark, error) {
 }
 
 // put writes kind's entries into the file. The current context is set only where there is none. Entries of the same name that are
-// somebody else's stay, with -kept after their name.
-func (k kubeconfig) put(w written) (changed bool, err error) {
+// somebody else's get the name that it returns, with -kept; it is empty where there are none.
+func (k kubeconfig) put(w written) (kept string, changed bool, err error) {
 	cluster, user := w.entries.Clusters[k.context], w.entries.AuthInfos[k.context]
 	if cluster == nil || user == nil {
-		return false, fmt.Errorf("kind's kubeconfig has no entries named %s", k.context)
+		return "", false, fmt.Errorf("kind's kubeconfig has no entries named %s", k.context)
 	}
 	w = k.ask(w)
 	w.owner.seal(cluster)
 	user.Extensions = w.owner.extensions()
 	var theirs entries
-	var kept string
 	changed, err = edit(k.path, func(config *clientcmdapi.Config) bool {
+		cluster, user := cluster.DeepCopy(), user.DeepCopy()
 		context := &clientcmdapi.Context{Cluster: k.context, AuthInfo: k.context, Extensions: w.owner.extensions()}
+		kept, theirs = "", k.theirs(config, w)
+		if old := config.Clusters[k.context]; old != nil && !theirs.cluster {
+			cluster.Extensions = others(old.Extensions, cluster.Extensions)
+		}
+		if old := config.AuthInfos[k.context]; old != nil && !theirs.user {
+			user.Extensions = others(old.Extensions, user.Extensions)
+		}
 		old := config.Contexts[k.context]
-		theirs = k.theirs(config, w)
 		if old != nil && !theirs.context {
 			context.Namespace = old.Namespace // what kubens and its like have set
+			context.Extensions = others(old.Extensions, context.Extensions)
 		}
 		unset := k.current() == ""
 		if same(config.Clusters[k.context], cluster) && same(config.AuthInfos[k.context], user) && same(old, context) && !unset {
 			return false
 		}
 		renamed := theirs.context && config.CurrentContext == k.context
-		kept = k.keep(config, theirs)
+		if theirs != (entries{}) {
+			kept = k.keep(config, theirs)
+		}
 		config.Clusters[k.context], config.AuthInfos[k.context], config.Contexts[k.context] = cluster, user, context
 		if unset || renamed && w.isGone(k.merged(config).Clusters[config.Contexts[config.CurrentContext].Cluster]) {
 			config.CurrentContext = k.context
 		}
 		return true
 	})
-	if theirs == (entries{}) || err != nil {
-		return changed, err
+	if kept == "" || err != nil {
+		return kept, changed, err
 	}
 	for _, path := range k.files { // whose contexts may use what has another name now
 		if _, err := load(path); path == k.path || err != nil {
 			continue
 		}
 		if _, err := edit(path, func(config *clientcmdapi.Config) bool { return k.refer(config, theirs, kept) }); err != nil {
-			return changed, err
+			return kept, changed, err
 		}
 	}
-	return changed, nil
+	return kept, changed, nil
 }
 
 // remove takes our entries out of all files; a current context that led to our cluster is unset, whichever file has it.

@@ -60,7 +60,7 @@ func read(t *testing.T, k kubeconfig) *clientcmdapi.Config {
 
 func put(t *testing.T, k kubeconfig) {
 	t.Helper()
-	if changed, err := k.put(ours()); !changed || err != nil {
+	if _, changed, err := k.put(ours()); !changed || err != nil {
 		t.Fatal(changed, err)
 	}
 }
@@ -87,7 +87,7 @@ func TestAContextIsAddedAndTakenAwayAndTheUsersStay(t *testing.T) {
 	if info, _ := os.Stat(k.path); runtime.GOOS != "windows" && info.Mode().Perm() != 0o600 {
 		t.Errorf("others may read the administrator's key: mode %o", info.Mode().Perm())
 	}
-	if changed, err := k.put(ours()); changed || err != nil {
+	if _, changed, err := k.put(ours()); changed || err != nil {
 		t.Error("the second time", changed, err)
 	}
 	if changed, err := k.remove(ours()); !changed || err != nil {
@@ -125,7 +125,7 @@ func TestAFileThatCannotBeReadOrWrittenIsLeftAsItIs(t *testing.T) {
 		{theirs, 0o444, "permission"},
 	} {
 		k := file(t, test.content, test.mode)
-		if _, err := k.put(ours()); err == nil || !strings.Contains(err.Error(), test.want) {
+		if _, _, err := k.put(ours()); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Error(err)
 		}
 		if text, _ := os.ReadFile(k.path); string(text) != test.content {
@@ -175,7 +175,7 @@ func TestOurContextIsMendedWhateverItLacksAndKeepsItsNamespace(t *testing.T) {
 		if _, _, err := k.find(); err != nil {
 			t.Errorf("the cluster can never be observed again: %v", err)
 		}
-		if changed, err := k.put(ours()); !changed || err != nil {
+		if _, changed, err := k.put(ours()); !changed || err != nil {
 			t.Errorf("changed %v: %v", changed, err)
 		}
 		if client, _, err := k.find(); err != nil || client == nil || client.Host != here {
@@ -200,7 +200,7 @@ func TestWhatIsAsItShouldBeIsNotWritten(t *testing.T) {
 	if err := os.WriteFile(k.path, commented, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if changed, err := k.put(ours()); changed || err != nil {
+	if _, changed, err := k.put(ours()); changed || err != nil {
 		t.Error(changed, err)
 	}
 	other := newKubeconfig(k.path, "other")
@@ -349,7 +349,7 @@ func TestNoCredentialsAreWrittenWhereNobodyMeantThemToBe(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for path, want := range map[string]string{"~/.kube/config": "$HOME/.kube/config", "kubeconfig": "relative path", "../kubeconfig": "relative path"} {
 		k := newKubeconfig(path, "k")
-		_, err := k.put(ours())
+		_, _, err := k.put(ours())
 		_, _, findErr := k.find()
 		for _, err := range []error{err, findErr} {
 			if err == nil || !strings.Contains(err.Error(), want) {
@@ -361,7 +361,7 @@ func TestNoCredentialsAreWrittenWhereNobodyMeantThemToBe(t *testing.T) {
 		t.Errorf("%v was written", entries)
 	}
 	null := newKubeconfig(os.DevNull, "k")
-	if changed, err := null.put(ours()); changed || err != nil {
+	if _, changed, err := null.put(ours()); changed || err != nil {
 		t.Error(changed, err)
 	}
 	if client, owner, err := null.find(); client != nil || owner != "" || err != nil {
@@ -380,7 +380,7 @@ func TestNothingOfOursIsLeftWhateverTheAddress(t *testing.T) {
 			w := written{owner: owner, entries: kinds()}
 			w.entries.Clusters["kind-k"].Server = server
 			w.entries.Clusters["kind-k"].CertificateAuthorityData = []byte(owner)
-			if changed, err := k.put(w); !changed || err != nil {
+			if _, changed, err := k.put(w); !changed || err != nil {
 				t.Error(changed, err)
 			}
 			if config := read(t, k); len(config.Contexts) != 1 || config.CurrentContext != "kind-k" {
@@ -470,7 +470,7 @@ func makeAuthority() ([]byte, error) {
 }
 
 func TestEntriesThatKindDoesNotGiveAreAnError(t *testing.T) {
-	if _, err := file(t, "", 0).put(written{owner: ourMark, entries: clientcmdapi.NewConfig()}); err == nil || !strings.Contains(err.Error(), "kind-k") {
+	if _, _, err := file(t, "", 0).put(written{owner: ourMark, entries: clientcmdapi.NewConfig()}); err == nil || !strings.Contains(err.Error(), "kind-k") {
 		t.Error(err)
 	}
 }
@@ -500,7 +500,7 @@ func TestAnEntryOfOursThatStaysIsSetAsideBeforeAClusterIsMade(t *testing.T) {
 	k := file(t, "", 0)
 	w := written{owner: mark("k/" + strings.Repeat("A", 26)), entries: kinds()}
 	w.entries.Clusters["kind-k"].Server = "https://192.0.2.1:6443"
-	if _, err := k.put(w); err != nil {
+	if _, _, err := k.put(w); err != nil {
 		t.Fatal(err)
 	}
 	if err := k.setAside("other"); err != nil || read(t, k).Contexts["kind-k"] == nil {
@@ -565,7 +565,7 @@ func TestAFileWithMoreInItThanAKubeconfigIsLeftAsItIs(t *testing.T) {
 		"an unknown field":    "apiVersion: v1\nkind: Config\nusers: [{name: b, user: {token: b, colour: red}}]\n",
 	} {
 		k := file(t, content, 0o600)
-		_, err := k.put(ours())
+		_, _, err := k.put(ours())
 		if now, _ := os.ReadFile(k.path); err == nil || !strings.Contains(err.Error(), "is left as it is") || string(now) != content {
 			t.Errorf("%s: %v, now\n%s", name, err, now)
 		}
@@ -588,7 +588,7 @@ func TestAnEntryOfOursThatSomebodyHasLedToAnotherClusterIsKept(t *testing.T) {
 			w.entries.Clusters["kind-k"].CertificateAuthorityData = []byte("ca")
 			led := func() kubeconfig {
 				k := file(t, "", 0)
-				if _, err := k.put(w); err != nil {
+				if _, _, err := k.put(w); err != nil {
 					t.Fatal(err)
 				}
 				config := read(t, k)
@@ -608,7 +608,7 @@ func TestAnEntryOfOursThatSomebodyHasLedToAnotherClusterIsKept(t *testing.T) {
 				}
 			}
 			k := led()
-			if _, err := k.put(w); err != nil {
+			if _, _, err := k.put(w); err != nil {
 				t.Fatal(err)
 			}
 			config := read(t, k)

@@ -17,7 +17,10 @@ import (
 // An entry of a cluster of ours that may be gone is asked for, which can take a second. Not everybody heeds the lock file.
 func TestWhatOthersWriteWhileAServerIsAskedIsKept(t *testing.T) {
 	for name, change := range map[string]func(kubeconfig) (bool, error){
-		"put":    func(k kubeconfig) (bool, error) { return k.put(ours()) },
+		"put": func(k kubeconfig) (bool, error) {
+			_, changed, err := k.put(ours())
+			return changed, err
+		},
 		"remove": func(k kubeconfig) (bool, error) { return k.remove(ours()) },
 	} {
 		t.Run(name, func(t *testing.T) {
