@@ -38,8 +38,8 @@ func kind(mode fs.FileMode) string {
 	return "something else"
 }
 
-// IsNull tells whether path is os.DevNull, or a link to it. As a file to write it means "write nothing": Read finds it empty, and Write and
-// WritePrivate leave it as it is. Another device of the same kind is not meant.
+// IsNull tells whether path is os.DevNull, or a link to it. As a file to write it means "write nothing": Read finds it empty, and Write
+// leaves it as it is. Another device of the same kind is not meant.
 func IsNull(path string) bool {
 	if path == os.DevNull {
 		return true
@@ -126,7 +126,7 @@ func (d dirFS) ReadFile(name string) ([]byte, error) {
 // another name keeps the old content. The error is a *NotRegular where something else than a regular file is in the way, and
 // fs.ErrPermission where the file is read-only or this user may not write it; the path is then as it was.
 func Write(path string, content []byte, mode fs.FileMode) error {
-	return write(path, content, keeping(mode), func() error { return nil })
+	return write(path, content, keeping(mode), os.Rename)
 }
 
 // keeping is the mode of a file that is there, and mode for a new one.
@@ -142,25 +142,49 @@ func keeping(mode fs.FileMode) func(fs.FileInfo) fs.FileMode {
 // attempts is how often an edit is made anew when somebody else writes the file in between.
 const attempts = 10
 
-// Edit replaces the content of the file at path, empty where there is none, by what edit makes of it, as Write does. It returns false where
-// that is the same. Where others have written the file since it was read, up to the moment before the rename, edit is given what they have
-// written.
-func Edit(path string, mode fs.FileMode, edit func(old []byte) ([]byte, error)) (changed bool, err error) {
+// Edit replaces the content of the file at path, empty where there is none, by what change makes of it, as Write does. It returns false where
+// that is the same. Where others have written the file since it was read, change is given what they have written. On Linux that holds up to
+// the moment of the exchange, elsewhere up to the one before.
+func Edit(path string, mode fs.FileMode, change func(old []byte) ([]byte, error)) (changed bool, err error) {
+	return edit(path, keeping(mode), change)
+}
+
+// EditPrivate is Edit for what only the owner may read: a new file gets mode 0600, and one that is there keeps no more than that.
+func EditPrivate(path string, change func(old []byte) ([]byte, error)) (changed bool, err error) {
+	return edit(path, private, change)
+}
+
+func private(old fs.FileInfo) fs.FileMode {
+	if old != nil {
+		return old.Mode().Perm() & 0o600
+	}
+	return 0o600
+}
+
+func edit(path string, modeOf func(fs.FileInfo) fs.FileMode, change func(old []byte) ([]byte, error)) (changed bool, err error) {
 	errChanged := fmt.Errorf("%s is being changed by somebody else all the time; run again later", path)
 	for range attempts {
 		old, err := ReadIfThere(path)
 		if err != nil {
 			return false, err
 		}
-		content, err := edit(old)
+		content, err := change(old)
 		if err != nil || bytes.Equal(old, content) {
 			return false, err
 		}
-		err = write(path, content, keeping(mode), func() error {
-			if now, err := ReadIfThere(path); err != nil || !bytes.Equal(old, now) {
-				return errors.Join(errChanged, err)
+		err = write(path, content, modeOf, func(temporary, target string) error {
+			now, err := ReadIfThere(target)
+			if err != nil {
+				return err
 			}
-			return nil
+			replaced := bytes.Equal(now, old)
+			if replaced {
+				replaced, err = replace(temporary, target, old)
+			}
+			if err == nil && !replaced {
+				err = errChanged
+			}
+			return err
 		})
 		if !errors.Is(err, errChanged) {
 			return err == nil, err
@@ -178,25 +202,15 @@ func ReadIfThere(path string) ([]byte, error) {
 	return content, err
 }
 
-// WritePrivate is Write for what only the owner may read: a new file gets mode 0600, and one that is there keeps no more than that.
-func WritePrivate(path string, content []byte) error {
-	return write(path, content, func(old fs.FileInfo) fs.FileMode {
-		if old != nil {
-			return old.Mode().Perm() & 0o600
-		}
-		return 0o600
-	}, func() error { return nil })
-}
-
-// write asks modeOf, with nil for a file that is still to be made, for the mode that the file gets, and as the last thing before the path has
-// the new content still, whose error is returned as it is: then nothing is written.
-func write(path string, content []byte, modeOf func(old fs.FileInfo) fs.FileMode, still func() error) (err error) {
+// write asks modeOf, with nil for a file that is still to be made, for the mode that the file gets, and has put give the complete new file
+// the name of the one that it replaces.
+func write(path string, content []byte, modeOf func(old fs.FileInfo) fs.FileMode, put func(file, target string) error) (err error) {
 	if IsNull(path) {
 		return nil
 	}
-	named, refused := path, error(nil)
+	named := path
 	defer func() {
-		if err != nil && err != refused {
+		if err != nil {
 			err = about(named, err)
 		}
 	}()
@@ -221,12 +235,15 @@ func write(path string, content []byte, modeOf func(old fs.FileInfo) fs.FileMode
 	if _, err := temporary.Write(content); err != nil {
 		return err
 	}
-	if err := temporary.Chmod(mode); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+	given := mode
+	if old != nil {
+		given = keepAttributes(path, temporary.Name(), old.Mode().Perm(), mode)
+	}
+	if err := temporary.Chmod(given); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		return err
 	}
 	if old != nil {
 		keepOwner(temporary.Name(), old)
-		keepAttributes(path, temporary.Name())
 	}
 	if err := temporary.Sync(); err != nil {
 		return err
@@ -234,10 +251,7 @@ func write(path string, content []byte, modeOf func(old fs.FileInfo) fs.FileMode
 	if err := temporary.Close(); err != nil {
 		return err
 	}
-	if refused = still(); refused != nil {
-		return refused
-	}
-	err = os.Rename(temporary.Name(), path)
+	err = put(temporary.Name(), path)
 	if busy(err) {
 		_ = os.Remove(temporary.Name())
 		return overwrite(path, content, mode)
@@ -294,21 +308,38 @@ func about(path string, err error) error {
 }
 
 // overwrite writes over a file that is a mount of its own, as a container's /etc/hosts is, and so cannot be replaced. At no moment is it
-// shorter than both contents, or has the new content under a mode that is not meant for it.
+// shorter than both contents, or has the new content under a mode that is not meant for it. Room for what is longer is taken first, by empty
+// lines after the old content, and where something fails, the old content is put back.
 func overwrite(path string, content []byte, mode fs.FileMode) error {
+	old, _ := Read(path) // what may only be written cannot be put back
 	file, err := open(path, os.O_WRONLY)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	if info, err := file.Stat(); err != nil {
+	info, err := file.Stat()
+	if err != nil {
 		return err
-	} else if info.Mode().Perm() != mode {
+	}
+	if info.Mode().Perm() != mode {
 		if err := file.Chmod(mode); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 			return err
 		}
 	}
-	if _, err := file.Write(content); err != nil {
+	size := info.Size()
+	_, err = file.WriteAt(bytes.Repeat([]byte("\n"), max(len(content)-int(size), 0)), size)
+	if err == nil {
+		err = file.Sync() // a disk that is elsewhere may say only now that it is full
+	}
+	if err == nil {
+		_, err = file.WriteAt(content, 0)
+	}
+	if err != nil {
+		_, _ = file.WriteAt(old[:min(len(content), len(old))], 0)
+		_ = file.Truncate(size)
+		if now, _ := Read(path); !bytes.Equal(now, old) {
+			return fmt.Errorf("%v; what was there before could not be put back as a whole", err)
+		}
 		return err
 	}
 	if err := file.Truncate(int64(len(content))); err != nil {

@@ -27,6 +27,11 @@ func has(t *testing.T, path, content string) {
 	}
 }
 
+// writePrivate is what EditPrivate does with content.
+func writePrivate(path string, content []byte) error {
+	return write(path, content, private, os.Rename)
+}
+
 // alone sees that no temporary file was left; names are sorted.
 func alone(t *testing.T, dir string, names ...string) {
 	t.Helper()
@@ -136,7 +141,7 @@ func TestAPrivateFileIsForItsOwnerOnlyAndKeepsAStricterMode(t *testing.T) {
 	}
 	for before, after := range map[fs.FileMode]fs.FileMode{0: 0o600, 0o666: 0o600, 0o640: 0o600, 0o755: 0o600, 0o600: 0o600, 0o200: 0o200} {
 		for name, write := range map[string]func(string) error{
-			"replaced":     func(path string) error { return WritePrivate(path, []byte("secret")) },
+			"replaced":     func(path string) error { return writePrivate(path, []byte("secret")) },
 			"written over": func(path string) error { return overwrite(path, []byte("secret"), after) },
 		} {
 			path := filepath.Join(t.TempDir(), "file")
@@ -178,7 +183,7 @@ func TestAPathAtWhichNoFileCanBeIsAnErrorThatNamesItAndLeavesNothing(t *testing.
 	}
 	for _, path := range []string{"file/below", "file/", "new/", "a", "no/file"} {
 		path = dir + "/" + path
-		for _, err := range []error{Write(path, nil, 0o644), WritePrivate(path, nil)} {
+		for _, err := range []error{Write(path, nil, 0o644), writePrivate(path, nil)} {
 			if err == nil || !strings.Contains(err.Error(), path) || strings.Contains(err.Error(), ".file.") {
 				t.Errorf("%s: %v", path, err)
 			}
@@ -205,7 +210,7 @@ func refused(t *testing.T, dir, name, what string) {
 	started := time.Now()
 	_, read := Read(path)
 	_, readFS := fs.ReadFile(DirFS(dir), name)
-	for i, err := range []error{Write(path, []byte("after"), 0o644), WritePrivate(path, []byte("after")), read, readFS} {
+	for i, err := range []error{Write(path, []byte("after"), 0o644), writePrivate(path, []byte("after")), read, readFS} {
 		var other *NotRegular
 		if !errors.As(err, &other) || !strings.Contains(err.Error(), name+" is "+what+": ") {
 			t.Errorf("call %d, %s: %v", i, what, err)
@@ -251,7 +256,7 @@ func TestTheNullDeviceIsEmptyAndStaysAsItIs(t *testing.T) {
 			t.Fatal(err)
 		}
 		before, _ := os.Stat(path)
-		if err := errors.Join(Write(path, []byte("after"), 0o644), WritePrivate(path, []byte("after"))); err != nil {
+		if err := errors.Join(Write(path, []byte("after"), 0o644), writePrivate(path, []byte("after"))); err != nil {
 			t.Error(err)
 		}
 		if after, err := os.Stat(path); err != nil || after.Mode() != before.Mode() {

@@ -18,3 +18,11 @@ func keepOwner(path string, old fs.FileInfo) {
 
 // busy tells whether a rename failed because the file is a mount point.
 func busy(err error) bool { return errors.Is(err, syscall.EBUSY) }
+
+// Names is how many names a file has in its file system: hard links. It is 1 where that is not known.
+func Names(info fs.FileInfo) int {
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+		return int(stat.Nlink)
+	}
+	return 1
+}

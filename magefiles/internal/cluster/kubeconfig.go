@@ -62,18 +62,26 @@ func (k kubeconfig) load() (*clientcmdapi.Config, error) {
 }
 
 func load(path string) (*clientcmdapi.Config, error) {
-	content, err := atomicfile.Read(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return clientcmdapi.NewConfig(), nil
-	}
-	var config *clientcmdapi.Config
-	if err == nil {
-		config, err = clientcmd.Load(content)
-	}
+	content, err := atomicfile.ReadIfThere(path)
 	if err != nil {
-		return nil, &KubeconfigError{path, fmt.Errorf("it cannot be read, and is left as it is: %w", err)}
+		return nil, unreadable(path, err)
+	}
+	return parse(path, content)
+}
+
+func parse(path string, content []byte) (*clientcmdapi.Config, error) {
+	config, err := clientcmd.Load(content)
+	if err != nil {
+		return nil, unreadable(path, err)
+	}
+	for _, entry := range config.Clusters {
+		entry.LocationOfOrigin = path
 	}
 	return config, nil
+}
+
+func unreadable(path string, err error) error {
+	return &KubeconfigError{path, fmt.Errorf("it cannot be read, and is left as it is: %w", err)}
 }
 
 // A KubeconfigError is about a file that cannot have, or be searched for, the cluster's context.
@@ -114,51 +122,63 @@ func (k kubeconfig) find() (*rest.Config, mark, error) {
 }
 
 // put writes kind's entries into the file. The current context is set only where there is none. Entries of the same name that are
-// somebody else's stay, with -kept after their name.
-func (k kubeconfig) put(w written) (changed bool, err error) {
+// somebody else's get the name that it returns, with -kept; it is empty where there are none.
+func (k kubeconfig) put(w written) (kept string, changed bool, err error) {
 	cluster, user := w.entries.Clusters[k.context], w.entries.AuthInfos[k.context]
 	if cluster == nil || user == nil {
-		return false, fmt.Errorf("kind's kubeconfig has no entries named %s", k.context)
+		return "", false, fmt.Errorf("kind's kubeconfig has no entries named %s", k.context)
 	}
-	cluster.Extensions, user.Extensions = w.owner.extensions(), w.owner.extensions()
+	w = k.ask(w)
+	w.owner.seal(cluster)
+	user.Extensions = w.owner.extensions()
 	var theirs entries
-	var kept string
 	changed, err = edit(k.path, func(config *clientcmdapi.Config) bool {
+		cluster, user := cluster.DeepCopy(), user.DeepCopy()
 		context := &clientcmdapi.Context{Cluster: k.context, AuthInfo: k.context, Extensions: w.owner.extensions()}
+		kept, theirs = "", k.theirs(config, w)
+		if old := config.Clusters[k.context]; old != nil && !theirs.cluster {
+			cluster.Extensions = others(old.Extensions, cluster.Extensions)
+		}
+		if old := config.AuthInfos[k.context]; old != nil && !theirs.user {
+			user.Extensions = others(old.Extensions, user.Extensions)
+		}
 		old := config.Contexts[k.context]
-		theirs = k.theirs(config, w)
 		if old != nil && !theirs.context {
 			context.Namespace = old.Namespace // what kubens and its like have set
+			context.Extensions = others(old.Extensions, context.Extensions)
 		}
 		unset := k.current() == ""
 		if same(config.Clusters[k.context], cluster) && same(config.AuthInfos[k.context], user) && same(old, context) && !unset {
 			return false
 		}
 		renamed := theirs.context && config.CurrentContext == k.context
-		kept = k.keep(config, theirs)
+		if theirs != (entries{}) {
+			kept = k.keep(config, theirs)
+		}
 		config.Clusters[k.context], config.AuthInfos[k.context], config.Contexts[k.context] = cluster, user, context
-		if unset || renamed && gone(config.Clusters[config.Contexts[config.CurrentContext].Cluster]) {
+		if unset || renamed && w.isGone(k.merged(config).Clusters[config.Contexts[config.CurrentContext].Cluster]) {
 			config.CurrentContext = k.context
 		}
 		return true
 	})
-	if theirs == (entries{}) || err != nil {
-		return changed, err
+	if kept == "" || err != nil {
+		return kept, changed, err
 	}
 	for _, path := range k.files { // whose contexts may use what has another name now
 		if _, err := load(path); path == k.path || err != nil {
 			continue
 		}
 		if _, err := edit(path, func(config *clientcmdapi.Config) bool { return k.refer(config, theirs, kept) }); err != nil {
-			return changed, err
+			return kept, changed, err
 		}
 	}
-	return changed, nil
+	return kept, changed, nil
 }
 
 // remove takes our entries out of all files; a current context that led to our cluster is unset, whichever file has it.
 func (k kubeconfig) remove(w written) (changed bool, err error) {
-	gone := false // our context, from one of the files
+	w = k.ask(w)
+	gone, goes := false, false // our context, from one of the files, and from the one that is edited
 	each := func(change func(*clientcmdapi.Config) bool) {
 		for _, path := range k.files {
 			if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
@@ -167,8 +187,9 @@ func (k kubeconfig) remove(w written) (changed bool, err error) {
 			if _, err := load(path); err != nil && path != k.path {
 				continue // nor has it ever had an entry of ours
 			}
+			goes = false
 			edited, editErr := edit(path, change)
-			changed, err = changed || edited, errors.Join(err, editErr)
+			changed, gone, err = changed || edited, gone || goes, errors.Join(err, editErr)
 		}
 	}
 	each(func(config *clientcmdapi.Config) bool {
@@ -177,9 +198,8 @@ func (k kubeconfig) remove(w written) (changed bool, err error) {
 		if dangling {
 			config.CurrentContext = ""
 		}
-		if ours.context {
+		if goes = ours.context; goes {
 			delete(config.Contexts, k.context)
-			gone = true
 		}
 		if ours.cluster {
 			delete(config.Clusters, k.context)
@@ -200,6 +220,17 @@ func (k kubeconfig) remove(w written) (changed bool, err error) {
 		return true
 	})
 	return changed, err
+}
+
+// ask is written.ask of all of the files.
+func (k kubeconfig) ask(w written) written {
+	var configs []*clientcmdapi.Config
+	for _, path := range k.files {
+		if config, err := load(path); err == nil {
+			configs = append(configs, config)
+		}
+	}
+	return w.ask(configs, k.context)
 }
 
 // currentIsOurs tells whether the current context, of whatever name, leads to our cluster.
@@ -234,9 +265,8 @@ func (k kubeconfig) ours(config *clientcmdapi.Config, w written) entries {
 	}
 }
 
-// theirs finds out which of the entries of our name are somebody else's: a cluster that is not ours, a context that leads to one, a user
-// who goes to one, whom a context of another name takes to another cluster, or who has no cluster and not our mark. What an entry refers to
-// may stand in another of the files.
+// theirs finds out which of the entries of our name are somebody else's: a cluster that is not ours, a context that leads to one, a user that
+// is not ours, or whom a context takes to another cluster. What an entry refers to may stand in another of the files.
 func (k kubeconfig) theirs(config *clientcmdapi.Config, w written) entries {
 	all := k.merged(config)
 	other := func(cluster string) bool {
@@ -245,8 +275,10 @@ func (k kubeconfig) theirs(config *clientcmdapi.Config, w written) entries {
 	}
 	user := config.AuthInfos[k.context]
 	theirs := entries{cluster: config.Clusters[k.context] != nil && other(k.context)}
-	marked := user != nil && w.owner != "" && markOf(user.Extensions) == w.owner
-	theirs.user = user != nil && !marked && (other(k.context) || all.Clusters[k.context] == nil)
+	if user != nil && !w.isUser(user, k.context) {
+		earlier := markOf(user.Extensions).context() == k.context // of a cluster of ours that was there before, as its entry was
+		theirs.user = !earlier || all.Clusters[k.context] == nil || other(k.context)
+	}
 	if context := config.Contexts[k.context]; context != nil {
 		theirs.context = other(context.Cluster)
 	}
@@ -335,41 +367,37 @@ func (k kubeconfig) setAside(cluster string) error {
 	return err
 }
 
-// edit changes a file's content under its lock; change returns false where nothing is to be written. The null device stays as it is.
+// edit changes a file's content under its lock, which not everybody heeds: where somebody has written the file meanwhile, change is called
+// again. It returns false where nothing is to be written. The null device stays as it is.
 func edit(path string, change func(*clientcmdapi.Config) bool) (changed bool, err error) {
 	if err := checkPath(path); err != nil {
 		return false, err
 	}
-	if atomicfile.IsNull(path) {
-		return false, nil
+	if _, err := load(path); err != nil || atomicfile.IsNull(path) {
+		return false, err
 	}
 	unlock, err := lock(path)
 	if err != nil {
 		return false, err
 	}
 	defer unlock()
-	config, err := load(path)
-	if err != nil || !change(config) {
-		return false, err
-	}
-	if err := checkWhole(path); err != nil {
-		return false, err
-	}
-	content, err := clientcmd.Write(*config)
-	if err != nil {
-		return false, err
-	}
-	return true, atomicfile.WritePrivate(path, content)
+	return atomicfile.EditPrivate(path, func(content []byte) ([]byte, error) {
+		config, err := parse(path, content)
+		if err != nil || !change(config) {
+			return content, err
+		}
+		if err := checkWhole(path, content); err != nil {
+			return nil, err
+		}
+		return clientcmd.Write(*config)
+	})
 }
 
 // checkWhole refuses a file with more in it than a kubeconfig's fields, as writing it would lose the rest: somebody's file of another kind,
 // a second document, a field of a later release.
-func checkWhole(path string) error {
-	content, err := atomicfile.ReadIfThere(path)
-	if err != nil {
-		return err
-	}
-	if content, err = kube.OneDocument(content, "it"); err == nil {
+func checkWhole(path string, content []byte) error {
+	content, err := kube.OneDocument(content, "it")
+	if err == nil {
 		err = yaml.UnmarshalStrict(content, &clientcmdv1.Config{})
 	}
 	if err != nil {

@@ -28,7 +28,7 @@ const here = "https://127.0.0.1:1234"
 const ourMark = mark("k/ours")
 
 // ours is a cluster k whose API server is here, with what kind gives for it.
-func ours() written { return written{ourMark, kinds()} }
+func ours() written { return written{owner: ourMark, entries: kinds()} }
 
 func kinds() *clientcmdapi.Config {
 	config := clientcmdapi.NewConfig()
@@ -60,7 +60,7 @@ func read(t *testing.T, k kubeconfig) *clientcmdapi.Config {
 
 func put(t *testing.T, k kubeconfig) {
 	t.Helper()
-	if changed, err := k.put(ours()); !changed || err != nil {
+	if _, changed, err := k.put(ours()); !changed || err != nil {
 		t.Fatal(changed, err)
 	}
 }
@@ -87,7 +87,7 @@ func TestAContextIsAddedAndTakenAwayAndTheUsersStay(t *testing.T) {
 	if info, _ := os.Stat(k.path); runtime.GOOS != "windows" && info.Mode().Perm() != 0o600 {
 		t.Errorf("others may read the administrator's key: mode %o", info.Mode().Perm())
 	}
-	if changed, err := k.put(ours()); changed || err != nil {
+	if _, changed, err := k.put(ours()); changed || err != nil {
 		t.Error("the second time", changed, err)
 	}
 	if changed, err := k.remove(ours()); !changed || err != nil {
@@ -125,7 +125,7 @@ func TestAFileThatCannotBeReadOrWrittenIsLeftAsItIs(t *testing.T) {
 		{theirs, 0o444, "permission"},
 	} {
 		k := file(t, test.content, test.mode)
-		if _, err := k.put(ours()); err == nil || !strings.Contains(err.Error(), test.want) {
+		if _, _, err := k.put(ours()); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Error(err)
 		}
 		if text, _ := os.ReadFile(k.path); string(text) != test.content {
@@ -175,7 +175,7 @@ func TestOurContextIsMendedWhateverItLacksAndKeepsItsNamespace(t *testing.T) {
 		if _, _, err := k.find(); err != nil {
 			t.Errorf("the cluster can never be observed again: %v", err)
 		}
-		if changed, err := k.put(ours()); !changed || err != nil {
+		if _, changed, err := k.put(ours()); !changed || err != nil {
 			t.Errorf("changed %v: %v", changed, err)
 		}
 		if client, _, err := k.find(); err != nil || client == nil || client.Host != here {
@@ -200,7 +200,7 @@ func TestWhatIsAsItShouldBeIsNotWritten(t *testing.T) {
 	if err := os.WriteFile(k.path, commented, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if changed, err := k.put(ours()); changed || err != nil {
+	if _, changed, err := k.put(ours()); changed || err != nil {
 		t.Error(changed, err)
 	}
 	other := newKubeconfig(k.path, "other")
@@ -349,7 +349,7 @@ func TestNoCredentialsAreWrittenWhereNobodyMeantThemToBe(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for path, want := range map[string]string{"~/.kube/config": "$HOME/.kube/config", "kubeconfig": "relative path", "../kubeconfig": "relative path"} {
 		k := newKubeconfig(path, "k")
-		_, err := k.put(ours())
+		_, _, err := k.put(ours())
 		_, _, findErr := k.find()
 		for _, err := range []error{err, findErr} {
 			if err == nil || !strings.Contains(err.Error(), want) {
@@ -361,7 +361,7 @@ func TestNoCredentialsAreWrittenWhereNobodyMeantThemToBe(t *testing.T) {
 		t.Errorf("%v was written", entries)
 	}
 	null := newKubeconfig(os.DevNull, "k")
-	if changed, err := null.put(ours()); changed || err != nil {
+	if _, changed, err := null.put(ours()); changed || err != nil {
 		t.Error(changed, err)
 	}
 	if client, owner, err := null.find(); client != nil || owner != "" || err != nil {
@@ -377,10 +377,10 @@ func TestNothingOfOursIsLeftWhateverTheAddress(t *testing.T) {
 	for _, server := range []string{here, "https://192.0.2.1:6443", "https://build.example.com:6443"} {
 		k := file(t, "", 0)
 		for _, owner := range []mark{"k/first", "k/second", "k/third"} {
-			w := written{owner, kinds()}
+			w := written{owner: owner, entries: kinds()}
 			w.entries.Clusters["kind-k"].Server = server
 			w.entries.Clusters["kind-k"].CertificateAuthorityData = []byte(owner)
-			if changed, err := k.put(w); !changed || err != nil {
+			if _, changed, err := k.put(w); !changed || err != nil {
 				t.Error(changed, err)
 			}
 			if config := read(t, k); len(config.Contexts) != 1 || config.CurrentContext != "kind-k" {
@@ -407,7 +407,7 @@ func TestAnEntryWithoutOurMarkIsNotOursWhateverItsAddress(t *testing.T) {
 		"on this machine":                    {clientcmdapi.Cluster{Server: "https://127.0.0.1:2"}, false},
 		"on another":                         {clientcmdapi.Cluster{Server: "https://build.example.com"}, false},
 		"of an earlier release, the same":    {clientcmdapi.Cluster{Server: "https://127.0.0.1:2", CertificateAuthorityData: []byte("ca")}, true},
-		"of our cluster's address":           {clientcmdapi.Cluster{Server: here, CertificateAuthorityData: []byte("other")}, true},
+		"of our cluster's address":           {clientcmdapi.Cluster{Server: here, CertificateAuthorityData: []byte("other")}, false},
 		"with our mark":                      {clientcmdapi.Cluster{Server: "https://build.example.com", Extensions: ourMark.extensions()}, true},
 		"of a cluster of ours that is gone":  {clientcmdapi.Cluster{Server: "https://127.0.0.1:2", Extensions: mark("k/old").extensions()}, true},
 		"of another machine's kindgate":      {clientcmdapi.Cluster{Server: "https://192.0.2.1:2", Extensions: mark("k/old").extensions()}, false},
@@ -416,6 +416,7 @@ func TestAnEntryWithoutOurMarkIsNotOursWhateverItsAddress(t *testing.T) {
 	} {
 		w := ours()
 		w.entries.Clusters["kind-k"].CertificateAuthorityData = []byte("ca")
+		w = w.ask([]*clientcmdapi.Config{{Clusters: map[string]*clientcmdapi.Cluster{"kind-k": &test.cluster}}}, "kind-k")
 		if got := w.leadsTo(&test.cluster, "kind-k"); got != test.ours {
 			t.Errorf("%s: ours is %v", name, got)
 		}
@@ -469,7 +470,7 @@ func makeAuthority() ([]byte, error) {
 }
 
 func TestEntriesThatKindDoesNotGiveAreAnError(t *testing.T) {
-	if _, err := file(t, "", 0).put(written{ourMark, clientcmdapi.NewConfig()}); err == nil || !strings.Contains(err.Error(), "kind-k") {
+	if _, _, err := file(t, "", 0).put(written{owner: ourMark, entries: clientcmdapi.NewConfig()}); err == nil || !strings.Contains(err.Error(), "kind-k") {
 		t.Error(err)
 	}
 }
@@ -497,9 +498,9 @@ func TestAnAPIServerOfThisMachineIsKnownByItsAddress(t *testing.T) {
 // somebody else's.
 func TestAnEntryOfOursThatStaysIsSetAsideBeforeAClusterIsMade(t *testing.T) {
 	k := file(t, "", 0)
-	w := written{mark("k/" + strings.Repeat("A", 26)), kinds()}
+	w := written{owner: mark("k/" + strings.Repeat("A", 26)), entries: kinds()}
 	w.entries.Clusters["kind-k"].Server = "https://192.0.2.1:6443"
-	if _, err := k.put(w); err != nil {
+	if _, _, err := k.put(w); err != nil {
 		t.Fatal(err)
 	}
 	if err := k.setAside("other"); err != nil || read(t, k).Contexts["kind-k"] == nil {
@@ -564,9 +565,57 @@ func TestAFileWithMoreInItThanAKubeconfigIsLeftAsItIs(t *testing.T) {
 		"an unknown field":    "apiVersion: v1\nkind: Config\nusers: [{name: b, user: {token: b, colour: red}}]\n",
 	} {
 		k := file(t, content, 0o600)
-		_, err := k.put(ours())
+		_, _, err := k.put(ours())
 		if now, _ := os.ReadFile(k.path); err == nil || !strings.Contains(err.Error(), "is left as it is") || string(now) != content {
 			t.Errorf("%s: %v, now\n%s", name, err, now)
 		}
+	}
+}
+
+// kubectl config set-cluster keeps the extensions of an entry.
+func TestAnEntryOfOursThatSomebodyHasLedToAnotherClusterIsKept(t *testing.T) {
+	for name, lead := range map[string]func(*clientcmdapi.Cluster){
+		"of another authority": func(c *clientcmdapi.Cluster) { c.CertificateAuthorityData = []byte("another") },
+		"by a file": func(c *clientcmdapi.Cluster) {
+			c.CertificateAuthorityData, c.CertificateAuthority = nil, "/etc/another.pem"
+		},
+		"whoever answers":     func(c *clientcmdapi.Cluster) { c.CertificateAuthorityData, c.InsecureSkipTLSVerify = nil, true },
+		"the same, elsewhere": nil, // as through a tunnel
+	} {
+		t.Run(name, func(t *testing.T) {
+			const elsewhere = "https://build.example.com:6443"
+			w := ours()
+			w.entries.Clusters["kind-k"].CertificateAuthorityData = []byte("ca")
+			led := func() kubeconfig {
+				k := file(t, "", 0)
+				if _, _, err := k.put(w); err != nil {
+					t.Fatal(err)
+				}
+				config := read(t, k)
+				config.Clusters["kind-k"].Server = elsewhere
+				if lead != nil {
+					lead(config.Clusters["kind-k"])
+				}
+				if err := clientcmd.WriteToFile(*config, k.path); err != nil {
+					t.Fatal(err)
+				}
+				return k
+			}
+			for _, known := range []written{w, {owner: ourMark}} { // the second of a node that does not run
+				k := led()
+				if changed, err := k.remove(known); err != nil || changed != (lead == nil) {
+					t.Error("removed:", changed, err)
+				}
+			}
+			k := led()
+			if _, _, err := k.put(w); err != nil {
+				t.Fatal(err)
+			}
+			config := read(t, k)
+			kept := config.Contexts["kind-k-kept"]
+			if (kept != nil) != (lead != nil) || kept != nil && config.Clusters[kept.Cluster].Server != elsewhere || config.Clusters["kind-k"].Server != here {
+				t.Errorf("%+v, kept %+v", config.Clusters["kind-k"], kept)
+			}
+		})
 	}
 }

@@ -236,12 +236,10 @@ func (m *making) remake(ctx context.Context, report func(string)) error {
 
 // putBack writes the context of a cluster that is ready into the user's kubeconfig.
 func (m *making) putBack(raw string) {
-	changed, err := m.putContext(raw)
-	switch {
-	case err != nil:
-		m.detail = err.Error()
-	case changed:
-		m.result, m.detail = result.Repaired, fmt.Sprintf("its context was not in %s: put back", m.kubeconfig.path)
+	said, changed := m.putContext(raw, fmt.Sprintf("its context was not in %s: put back", m.kubeconfig.path))
+	m.detail = said
+	if changed {
+		m.result = result.Repaired
 	}
 }
 
@@ -266,14 +264,7 @@ func (m *making) awaitRemoval(ctx context.Context, report func(string)) error {
 
 // complete does what is left when the API server answers: the user's context, the annotations that say so, and a node that is Ready.
 func (m *making) complete(ctx context.Context, client *rest.Config) error {
-	changed, err := m.putContext(m.administrator)
-	said := ""
-	switch {
-	case err != nil:
-		said = err.Error()
-	case changed:
-		said = fmt.Sprintf("context %s in %s", m.kubeconfig.context, m.kubeconfig.path)
-	}
+	said, _ := m.putContext(m.administrator, fmt.Sprintf("context %s in %s", m.kubeconfig.context, m.kubeconfig.path))
 	m.detail = strings.Trim(m.detail+"; "+said, "; ")
 	clientset, err := kubernetes.NewForConfig(client)
 	if err != nil {
@@ -297,16 +288,22 @@ func (m *making) complete(ctx context.Context, client *rest.Config) error {
 	return nil
 }
 
-// putContext writes the user's kubeconfig. A file that may not be written is no reason to stop: the run itself does not need it.
-func (m *making) putContext(raw string) (changed bool, err error) {
+// putContext writes the user's kubeconfig, and returns what there is to say of it: done where it has changed. A file that may not be written is
+// no reason to stop: the run itself does not need it.
+func (m *making) putContext(raw, done string) (said string, changed bool) {
 	entries, err := clientcmd.Load([]byte(raw))
 	if err != nil {
-		return false, err
+		return err.Error(), false
 	}
-	changed, err = m.kubeconfig.put(written{owner: m.owner, entries: entries})
-	if err != nil {
+	kept, changed, err := m.kubeconfig.put(written{owner: m.owner, entries: entries})
+	switch {
+	case err != nil:
 		m.unwritten = true
-		return false, fmt.Errorf("the context %s was not written (%w)", m.kubeconfig.context, err)
+		return fmt.Sprintf("the context %s was not written (%v)", m.kubeconfig.context, err), false
+	case !changed:
+		return "", false
+	case kept != "":
+		done += fmt.Sprintf("; somebody else's entries of that name are called %s now", kept)
 	}
-	return changed, nil
+	return done, true
 }

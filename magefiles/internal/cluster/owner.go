@@ -23,6 +23,15 @@ func newMark(cluster string) mark { return mark(cluster + "/" + rand.Text()) }
 // of tells whether the mark is that of a cluster of the given name.
 func (m mark) of(cluster string) bool { return strings.HasPrefix(string(m), cluster+"/") }
 
+// context is the name of the context of the cluster that has the mark, empty for none.
+func (m mark) context() string {
+	cluster, _, found := strings.Cut(string(m), "/")
+	if !found {
+		return ""
+	}
+	return Context(cluster)
+}
+
 // marksFolder is where a node's container has its mark.
 const marksFolder = "/kind/kindgate"
 

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -32,6 +33,30 @@ func before(live *unstructured.Unstructured, res result.Result) []string {
 	}
 	slices.Sort(managers)
 	return slices.Compact(managers)
+}
+
+// WrittenBy tells whether a field manager has written an object.
+func WrittenBy(live *unstructured.Unstructured, manager string) bool {
+	return slices.ContainsFunc(live.GetManagedFields(), func(entry metav1.ManagedFieldsEntry) bool { return entry.Manager == manager })
+}
+
+// Conflict returns a ConflictError, with the object's name, where others have set fields of an object to other values than its manifest.
+// Nothing is written.
+func Conflict(ctx context.Context, client *Client, object Object, live *unstructured.Unstructured) error {
+	want, _, err := wanted(object, live)
+	if err != nil {
+		return object.failed(err)
+	}
+	unstructured.RemoveNestedField(want.Object, "metadata", "annotations", manifestAnnotation)
+	resource, err := client.resource(ctx, object.GroupVersionKind(), object.GetNamespace())
+	if err != nil {
+		return object.failed(err)
+	}
+	_, err = resource.Apply(ctx, want.GetName(), want, metav1.ApplyOptions{FieldManager: Manager, DryRun: []string{metav1.DryRunAll}})
+	if apierrors.IsConflict(err) {
+		return object.failed(conflict(err))
+	}
+	return nil // what else is wrong, writing it tells
 }
 
 // A ConflictError is about an object that was there before kindgate applied it, in which others have set fields to other values than its

@@ -75,6 +75,8 @@ const (
 	PortDial = time.Second
 	// KubeconfigLock is how long another program, kubectl or kind, may hold the kubeconfig's lock.
 	KubeconfigLock = 5 * time.Second
+	// OpenWriter is how long another program may take to write a file that it had opened before it was replaced.
+	OpenWriter = time.Second
 	// WaitLines is how often, at the most, a plain line says what a step is waiting for.
 	WaitLines = 2 * time.Second
 )

@@ -129,12 +129,13 @@ func (n *hostNames) write(names, had []string) (result.Result, string, error) {
 		return result.Unchanged, "not written: no permission", nil
 	case err != nil:
 		return "", "", n.explain(err)
-	case len(names) == 0:
-		return result.Updated, "no name is needed any more in " + n.file.Path, nil
 	}
 	res, detail := result.Created, fmt.Sprintf("%s in %s", count(len(names), "name"), n.file.Path)
 	if len(had) > 0 {
 		res = result.Updated
+	}
+	if len(names) == 0 {
+		detail = "no name is needed any more in " + n.file.Path
 	}
 	if gone := without(had, names); len(gone) > 0 {
 		detail += ", no longer " + strings.Join(gone, ", ")

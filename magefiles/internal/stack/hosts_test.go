@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"kindgate/magefiles/internal/hosts"
+	"kindgate/magefiles/internal/result"
 )
 
 // A user who may not write the file is told a command: what it leaves must be what the target would have written.
@@ -45,6 +46,25 @@ func TestThePrintedHostsCommandLeavesWhatTheTargetWouldHaveWritten(t *testing.T)
 			if err != nil || strings.TrimSpace(string(rest)) != strings.TrimSpace(string(wanted)) {
 				t.Errorf("%q: %v, foreign lines %q after %s", before, err, rest, command)
 			}
+		}
+	}
+}
+
+// A line in our block that looks like ours may be somebody's: whatever is taken out is said, so that it can be put elsewhere.
+func TestEachNameThatIsTakenOutOfTheHostsFileIsSaid(t *testing.T) {
+	const before = "# BEGIN kindgate k\n127.0.0.1 shop.test\n127.0.0.1 theirs.test\n# END kindgate k\n"
+	for _, test := range []struct{ names, said string }{
+		{"shop.test new.test", "2 names in FILE, no longer theirs.test"},
+		{"", "no name is needed any more in FILE, no longer shop.test, theirs.test"},
+	} {
+		path := filepath.Join(t.TempDir(), "hosts")
+		if err := os.WriteFile(path, []byte(before), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		n := &hostNames{file: hosts.File{Path: path, Cluster: "k"}}
+		res, detail, err := n.write(strings.Fields(test.names), hosts.Block([]byte(before), "k"))
+		if want := strings.ReplaceAll(test.said, "FILE", path); err != nil || res != result.Updated || detail != want {
+			t.Errorf("%v: %s, %s, expected %s", err, res, detail, want)
 		}
 	}
 }

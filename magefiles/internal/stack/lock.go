@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"time"
@@ -63,24 +64,40 @@ func makeLockFile(path string) error {
 	return errors.Join(file.Chmod(0o666), file.Close()) // the umask may have taken others' rights
 }
 
-// signLock writes who holds the lock, only for the message. A link that somebody has put there instead of the file is not followed.
+// signature is what signLock writes.
+var signature = regexp.MustCompile("(?s)^process \\d+, `mage .*` in .*, since \\d\\d:\\d\\d:\\d\\d\n$")
+
+// signLock writes who holds the lock, only for the message, and only into a file that kindgate made: an empty one, or one that it has signed.
+// In a folder where everybody may write, what somebody else has put there, or a link to another file of theirs, stays as it is.
 func signLock(path, holder string) {
+	_, ours := signedBy(path)
 	file, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return
 	}
 	defer file.Close()
-	opened, err := file.Stat()
-	there, lookErr := os.Lstat(path)
-	if err == nil && lookErr == nil && there.Mode().IsRegular() && os.SameFile(opened, there) && file.Truncate(0) == nil {
+	if opened, err := file.Stat(); err == nil && os.SameFile(opened, ours) && file.Truncate(0) == nil {
 		_, _ = file.WriteString(holder)
 	}
 }
 
+// signedBy returns who has signed the lock file, nobody where it is empty. The file is nil where kindgate did not make it.
+func signedBy(path string) (holder string, file fs.FileInfo) {
+	info, err := os.Lstat(path)
+	if err != nil || !info.Mode().IsRegular() || atomicfile.Names(info) > 1 {
+		return "", nil
+	}
+	text, err := atomicfile.Read(path)
+	if err != nil || len(text) > 0 && !signature.Match(text) {
+		return "", nil
+	}
+	return string(text), info
+}
+
 // holder reads what signLock wrote, without what a terminal would obey.
 func holder(lock string) string {
-	text, err := atomicfile.Read(lock) // in a folder where everybody may put something else
-	if err != nil || len(text) == 0 {
+	text, _ := signedBy(lock)
+	if text == "" {
 		return "unknown"
 	}
 	return strings.Map(func(r rune) rune {
@@ -88,5 +105,5 @@ func holder(lock string) string {
 			return -1
 		}
 		return r
-	}, string(text))
+	}, text)
 }

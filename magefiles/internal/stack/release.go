@@ -113,10 +113,20 @@ func (r *helmRelease) checkUpgrade(ctx context.Context, client *kube.Client, sto
 }
 
 // sayTakenOver names the objects that Helm takes over, as they are there without a release and say that they are of one of this name: only its
-// record was lost. Helm refuses the rest.
+// record was lost. Helm refuses the rest. It is an error where no Helm has written such an object, and somebody has set a field to another
+// value than the chart.
 func (r *helmRelease) sayTakenOver(ctx context.Context, client *kube.Client, objects []kube.Object) error {
 	live, err := client.Live(ctx, objects)
 	if err != nil {
+		return err
+	}
+	var conflicts []error
+	for i, o := range objects {
+		if inRelease(live[i]) && !r.mayTakeOver() && !kube.WrittenBy(live[i], traefik.Manager) {
+			conflicts = append(conflicts, kube.Conflict(ctx, client, o, live[i]))
+		}
+	}
+	if err := errors.Join(conflicts...); err != nil {
 		return err
 	}
 	if names := takenOver(objects, live); len(names) > 0 {

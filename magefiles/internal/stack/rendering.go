@@ -209,11 +209,16 @@ func removed(stored, rendered []kube.Object) []kube.Object {
 func takenOver(objects []kube.Object, live []*unstructured.Unstructured) []string {
 	var names []string
 	for i, o := range objects {
-		if live[i] != nil && live[i].GetAnnotations()["meta.helm.sh/release-name"] == serving.Release {
+		if inRelease(live[i]) {
 			names = append(names, o.Name())
 		}
 	}
 	return names
+}
+
+// inRelease tells whether an object, nil for none, says that it is of a release of this name.
+func inRelease(live *unstructured.Unstructured) bool {
+	return live != nil && live.GetAnnotations()["meta.helm.sh/release-name"] == serving.Release
 }
 
 // judgeRemoval refuses to remove a GatewayClass that a Gateway of the manifests or the cluster names, unless the manifests have it.
