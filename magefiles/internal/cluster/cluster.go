@@ -43,7 +43,7 @@ const (
 	Stopped State = "stopped"
 	// Running: the nodes run, but the API server has not answered, or the cluster is not known to be complete.
 	Running State = "running"
-	// Ready: the API server answers, and the cluster's creation was completed.
+	// Ready: the API server answers, and the cluster's creation was completed. Other nodes than the one that answers may be down.
 	Ready State = "ready"
 	// Foreign: there are nodes, and nothing says that kindgate made them.
 	Foreign State = "not made by kindgate"
@@ -52,8 +52,11 @@ const (
 // An Observation is what a look at the cluster found, without changing anything.
 type Observation struct {
 	State State
-	// Node is the control plane's node, nil unless Ready.
-	Node *corev1.Node
+	// Node is the first control plane's, nil unless Ready, and Nodes are all.
+	Node  *corev1.Node
+	Nodes []corev1.Node
+	// Down are the nodes that do not run, beside others: of a cluster with one node, the state says it.
+	Down []Down
 	// REST leads to the API server, nil unless Ready.
 	REST *rest.Config
 	// Differences says in which settings the cluster is not as it would be made now.

@@ -19,12 +19,12 @@ import (
 // lastLines is how much of a log is looked through.
 const lastLines = 200
 
-// speaker returns a ready pod of the data plane, of those on the node if there is one; nil where none is ready.
-func (p *Proof) speaker(s *Snapshot) *corev1.Pod {
+// speaker returns a ready pod of the data plane, of those on the node of the request's port if there is one; nil where none is ready.
+func (t trial) speaker() *corev1.Pod {
 	var found *corev1.Pod
-	for i := range s.Pods {
-		pod := &s.Pods[i]
-		if p.Runs(pod) && pod.DeletionTimestamp == nil && kube.PodReady(pod) && (found == nil || pod.Spec.NodeName == p.Place.Node()) {
+	for i := range t.s.Pods {
+		pod := &t.s.Pods[i]
+		if t.Runs(pod) && pod.DeletionTimestamp == nil && kube.PodReady(pod) && (found == nil || pod.Spec.NodeName == t.Place.Node(t.request.Port)) {
 			found = pod
 		}
 	}
@@ -43,7 +43,7 @@ type said struct {
 // why that cannot be known.
 func (t trial) routers(ctx context.Context) (mine []implementation.Router, all int, err error) {
 	t.s.said.list.Do(func() {
-		pod := t.speaker(t.s)
+		pod := t.speaker()
 		if pod == nil {
 			t.s.said.err = errors.New("no pod of it is ready")
 			return
@@ -67,7 +67,7 @@ func (t trial) routers(ctx context.Context) (mine []implementation.Router, all i
 // logged says what the data plane's log has last of a request's route, as the end of a sentence; it is empty where that is nothing, or cannot be read.
 func (t trial) logged(ctx context.Context) string {
 	t.s.said.read.Do(func() {
-		pod := t.speaker(t.s)
+		pod := t.speaker()
 		if pod == nil {
 			return
 		}

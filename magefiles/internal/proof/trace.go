@@ -26,7 +26,7 @@ type way struct {
 func (w way) hops() []check.Check {
 	logs := w.Place.Kubectl(w.Logs())
 	hops := []check.Check{w.Place.Entry(w.request.Port)}
-	if w.Place.Node() != "" {
+	if w.Place.Node(w.request.Port) != "" {
 		hops = append(hops, check.Check{Title: w.Name + "'s pod", ID: w.Workload,
 			Expect: fmt.Sprintf("a ready pod of %s that takes the node's port %d", w.Workload, w.Through(w.request.Scheme).OnNode), Look: w.Place.Kubectl("describe pods -n " + w.Workload.Namespace),
 			Judge: func(ctx context.Context) check.Finding { return w.DataPlane(ctx, w.s, w.request.Scheme) }})
@@ -59,7 +59,7 @@ func (w way) hops() []check.Check {
 	}
 	for _, backend := range w.request.Backends {
 		hops = append(hops, check.Check{ID: backend.ID(), Expect: "at least one ready pod behind it", Look: w.Place.Kubectl("get endpointslices,pods -n " + backend.Namespace),
-			Judge: given(w.judgeBackend(backend))})
+			Judge: func(ctx context.Context) check.Finding { return w.judgeBackend(ctx, backend) }})
 	}
 	return append(hops, check.Check{Title: "the backend answers", ID: check.ID{Kind: "URL", Name: w.request.String()}, Expect: "an answer of " + w.s.reached(w.request),
 		Look: w.lookAtBackend(), Judge: w.quoting()})
@@ -130,9 +130,16 @@ func given(finding check.Finding) func(context.Context) check.Finding {
 }
 
 // judgeBackend looks for ready endpoints of a Service; what an endpoint does not say counts only where finding, of the request, has no answer.
-func (w way) judgeBackend(backend gateway.Backend) check.Finding {
+func (w way) judgeBackend(ctx context.Context, backend gateway.Backend) check.Finding {
 	behind := w.s.behind(backend)
 	ready := len(behind.ready) + behind.others
+	for _, pod := range behind.pods {
+		if pod.ready || ready == 0 {
+			if state := w.Place.Down(ctx, pod.node); state != "" {
+				return because(PodMissing, "%d ready endpoints, but Pod/%s is on the node %s, which is %s: up starts it again", ready, pod.name, pod.node, state)
+			}
+		}
+	}
 	switch {
 	case ready == 0 && !behind.listed:
 		return because(PodMissing, "it has no EndpointSlice: does it exist, and has it a selector?")
@@ -171,10 +178,12 @@ func (p *Proof) asWritten(s *Snapshot, id check.ID) check.Finding {
 // leads.
 func (p *Proof) DataPlane(ctx context.Context, s *Snapshot, scheme string) check.Finding {
 	onNode := p.Through(scheme).OnNode
-	problem := broken("no pod of it on the node %s", p.Place.Node())
+	here, _ := p.Place.Port(p.Through(scheme).EntryPoint)
+	node := p.Place.Node(here)
+	problem := broken("no pod of it on the node %s", node)
 	for i := range s.Pods {
 		pod := &s.Pods[i]
-		if !p.Runs(pod) || pod.Spec.NodeName != p.Place.Node() {
+		if !p.Runs(pod) || pod.Spec.NodeName != node {
 			continue
 		}
 		if pod.DeletionTimestamp != nil || !kube.PodReady(pod) {

@@ -36,12 +36,15 @@ type fakePlace struct {
 	ports      map[int32]int
 	leads      check.Finding
 	podAnswers bool
-	routers    string // what the data plane's API answers; empty for nothing
+	down       map[string]string // the states of nodes that do not run
+	routers    string            // what the data plane's API answers; empty for nothing
 	log        string
 	asked      int // how often it was asked for either
 }
 
-func (p *fakePlace) Node() string { return "node" }
+func (p *fakePlace) Node(int) string { return "node" }
+
+func (p *fakePlace) Down(_ context.Context, node string) string { return p.down[node] }
 
 func (p *fakePlace) Port(listener int32) (int, bool) { port, ok := p.ports[listener]; return port, ok }
 
