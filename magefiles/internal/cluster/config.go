@@ -28,6 +28,40 @@ const (
 // See https://kubernetes.io/docs/concepts/architecture/cgroups/.
 const failCgroupV1 = "kind: KubeletConfiguration\nfailCgroupV1: false\n"
 
+// untainted lets control planes take pods where there is no other node, as kind does where there is one node in all.
+var untainted = []string{
+	"kind: InitConfiguration\nnodeRegistration:\n  taints: []\n",
+	"kind: JoinConfiguration\nnodeRegistration:\n  taints: []\n",
+}
+
+// electing takes out of patches what switches leader election off: without it, the controllers and schedulers of several control planes
+// would all act at once. What cannot be read is for kind to refuse.
+func electing(patches []v1alpha4.PatchJSON6902) []v1alpha4.PatchJSON6902 {
+	kept := slices.Clone(patches)
+	for i := range kept {
+		var operations []map[string]any
+		if err := yaml.Unmarshal([]byte(kept[i].Patch), &operations); err != nil {
+			continue
+		}
+		operations = slices.DeleteFunc(operations, func(operation map[string]any) bool {
+			if list, ok := operation["value"].([]any); ok {
+				operation["value"] = slices.DeleteFunc(list, unelected)
+			}
+			return unelected(operation["value"])
+		})
+		if text, err := json.Marshal(operations); err == nil {
+			kept[i].Patch = string(text)
+		}
+	}
+	return kept
+}
+
+// unelected tells whether a value is the argument of a component that switches leader election off.
+func unelected(value any) bool {
+	argument, _ := value.(map[string]any)
+	return argument["name"] == "leader-elect" && fmt.Sprint(argument["value"]) == "false"
+}
+
 // ParseConfig decodes kind's configuration file strictly and sets the host ports that are mapped to the ports 80 and 443 of the first node
 // that maps them; a mapping that is not there is added to the first control plane, on 127.0.0.1. file names the data in the error, which joins all that is wrong, with lines.
 func ParseConfig(data []byte, file string, httpPort, httpsPort int) (*v1alpha4.Cluster, error) {
@@ -99,6 +133,16 @@ func mapPort(nodes []v1alpha4.Node, containerPort, hostPort int32) {
 
 // controls tells whether a node is a control plane, which is what kind makes of one without a role.
 func controls(n v1alpha4.Node) bool { return n.Role != v1alpha4.WorkerRole }
+
+func controlPlanes(config *v1alpha4.Cluster) int {
+	count := 0
+	for _, node := range config.Nodes {
+		if controls(node) {
+			count++
+		}
+	}
+	return count
+}
 
 // publisher returns the name that kind gives to the node that publishes a port of this machine, empty where none does: of each role the
 // first has no number.

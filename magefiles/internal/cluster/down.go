@@ -38,18 +38,18 @@ func (l *look) Down(ctx context.Context) ([]Down, error) {
 	return notRunning(found), err
 }
 
-// downBeside returns the nodes that do not run of a cluster whose API server answers. A node that is alone has answered itself. Where the
-// engine cannot be asked, nothing is known: the API server says in time which nodes are not Ready.
-func (l *look) downBeside(ctx context.Context, all []corev1.Node) []Down {
+// downBeside returns the nodes that do not run of a cluster whose API server answers, with the others that it knows. A node that is alone
+// has answered itself. Where the engine cannot be asked, nothing is known: the API server says in time which nodes are not Ready.
+func (l *look) downBeside(ctx context.Context, others []corev1.Node) []Down {
 	n, err := l.nodes()
-	if len(all) < 2 || err != nil {
+	if len(others) == 0 || err != nil {
 		return nil
 	}
 	found, err := n.list(ctx)
 	if err != nil {
 		return nil
 	}
-	return append(notRunning(found), without(n.cluster, all, found)...)
+	return append(notRunning(found), without(others, found)...)
 }
 
 func notRunning(found []container) []Down {
@@ -62,11 +62,11 @@ func notRunning(found []container) []Down {
 	return down
 }
 
-// without returns the Nodes that kind has made for the cluster, and that have no container any more. Others', as of a simulator, have none.
-func without(cluster string, all []corev1.Node, found []container) []Down {
+// without returns the nodes that have no container any more.
+func without(nodes []corev1.Node, found []container) []Down {
 	var down []Down
-	for _, node := range all {
-		if ofKind(cluster, &node) && !slices.ContainsFunc(found, func(c container) bool { return c.Name == node.Name }) {
+	for _, node := range nodes {
+		if !slices.ContainsFunc(found, func(c container) bool { return c.Name == node.Name }) {
 			down = append(down, Down{node.Name, Gone})
 		}
 	}
@@ -74,19 +74,35 @@ func without(cluster string, all []corev1.Node, found []container) []Down {
 }
 
 // ofKind tells whether a Node is one that kind has made for the cluster, by the provider ID that it gives the kubelet: kind://docker/CLUSTER/NODE.
+// A simulator's, for one, is not.
 func ofKind(cluster string, node *corev1.Node) bool {
 	return strings.HasPrefix(node.Spec.ProviderID, "kind://") && strings.HasSuffix(node.Spec.ProviderID, "/"+cluster+"/"+node.Name)
 }
 
-// notReady are the nodes that cannot take pods, by what the API server says, of those that kind has made.
-func notReady(cluster string, all []corev1.Node) []string {
-	var names []string
-	for _, node := range all {
-		if ready := ReadyCondition(&node); ofKind(cluster, &node) && (ready == nil || ready.Status != corev1.ConditionTrue) {
-			names = append(names, node.Name)
+// Nodes are all that kind has made; none unless Ready.
+func (o Observation) Nodes() []corev1.Node {
+	if o.Node == nil {
+		return nil
+	}
+	return append([]corev1.Node{*o.Node}, o.Others...)
+}
+
+// NotReady are the nodes that cannot take pods, by what the API server says.
+func (o Observation) NotReady() []corev1.Node {
+	return slices.DeleteFunc(o.Nodes(), func(node corev1.Node) bool {
+		ready := ReadyCondition(&node)
+		return ready == nil || ready.Status == corev1.ConditionTrue
+	})
+}
+
+// StateOf is the state of a node that is down; empty for one that runs.
+func (o Observation) StateOf(node string) string {
+	for _, d := range o.Down {
+		if d.Node == node {
+			return d.State
 		}
 	}
-	return names
+	return ""
 }
 
 // String says the state, and which nodes are down.

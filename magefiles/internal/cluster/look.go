@@ -131,7 +131,10 @@ func anyNot(found []container, state string) bool {
 // ready is the observation of a cluster that has the given Nodes, the first control plane's among them.
 func (l *look) ready(ctx context.Context, all []corev1.Node, client *rest.Config) Observation {
 	node := l.first(all)
-	observation := Observation{State: Ready, Node: node, Nodes: all, Down: l.downBeside(ctx, all), REST: l.connect(client),
+	others := slices.DeleteFunc(slices.Clone(all), func(other corev1.Node) bool {
+		return other.Name == node.Name || !ofKind(l.options.Name, &other)
+	})
+	observation := Observation{State: Ready, Node: node, Others: others, Down: l.downBeside(ctx, others), REST: l.connect(client),
 		owner: mark(node.Annotations[ownerAnnotation])}
 	made := node.Annotations[madeFromAnnotation]
 	l.made.Store(configOf(made))

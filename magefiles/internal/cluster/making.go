@@ -150,7 +150,7 @@ func (m *making) converge(ctx context.Context, report func(string)) error {
 	m.result, m.observation, m.owner = result.Unchanged, observation, observation.owner
 	switch observation.State {
 	case Ready:
-		if len(observation.Down) > 0 || len(notReady(m.options.Name, observation.Nodes)) > 0 {
+		if len(observation.Down) > 0 || len(observation.NotReady()) > 0 {
 			break
 		}
 		m.rest = observation.REST

@@ -31,12 +31,7 @@ func (k *Kind) Node(port int) string { return k.Cluster.Publisher(port) }
 // Down asks the engine whether a node runs; one of which nobody knows runs.
 func (k *Kind) Down(ctx context.Context, node string) string {
 	down, _ := k.Cluster.Down(ctx)
-	for _, d := range down {
-		if d.Node == node {
-			return d.State
-		}
-	}
-	return ""
+	return cluster.Observation{Down: down}.StateOf(node)
 }
 
 // Port returns the port of this machine that leads to a listener's.

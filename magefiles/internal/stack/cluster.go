@@ -60,7 +60,7 @@ func (s *clusterSteps) LoadImages(ctx context.Context) error {
 			return "", "", err
 		}
 		images := kube.Images(slices.Concat(rendered, s.inputs.apps))
-		missing := cluster.MissingImages(observation.Nodes, images)
+		missing := cluster.MissingImages(observation.Nodes(), images)
 		if len(missing) == 0 {
 			return result.Unchanged, count(len(images), "image"), nil
 		}

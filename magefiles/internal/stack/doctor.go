@@ -56,7 +56,6 @@ func (e *examiner) facts(ctx context.Context) doctor.Facts {
 	if watches, instances, ok := machine.Inotify(); ok {
 		f.Inotify = &doctor.Inotify{Watches: watches, Instances: instances}
 	}
-	f.Ports = e.portFacts(ctx, e.cluster.Published)
 	names, err := e.names.look(ctx)
 	if err != nil {
 		f.HostsError = e.names.explain(err)
@@ -73,6 +72,7 @@ func (e *examiner) facts(ctx context.Context) doctor.Facts {
 		wanted, f.GatewayAPI.Err = definitions(ctx)
 	}
 	f.Cluster = e.clusterFacts(ctx, wanted)
+	f.Ports = e.portFacts(ctx, e.cluster.Published) // after the cluster has said which node has them
 	return f
 }
 
@@ -150,7 +150,9 @@ func (e *examiner) clusterFacts(ctx context.Context, definitions []kube.Object) 
 	case facts.Observation.Foreign != nil:
 		facts.Remedy = remedy(facts.Observation.Foreign)
 	case facts.Observation.State == cluster.Ready:
-		facts.Look = e.proof.Place.Kubectl("describe node " + facts.Observation.Node.Name)
+		if notReady := facts.Observation.NotReady(); len(notReady) > 0 {
+			facts.Look = e.proof.Place.Kubectl("describe node " + notReady[0].Name)
+		}
 		facts.Err = e.checkDefinitions(ctx, definitions)
 	}
 	return facts
