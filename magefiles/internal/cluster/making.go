@@ -302,8 +302,7 @@ func (m *making) complete(ctx context.Context, n nodes, report func(string)) err
 	if err != nil {
 		return err
 	}
-	report("waiting for the nodes to be Ready")
-	if err := awaitReady(ctx, m.rest, names(found)); err != nil {
+	if err := awaitReady(ctx, m.rest, names(found), report); err != nil {
 		return err
 	}
 	close(m.done)

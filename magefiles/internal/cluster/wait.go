@@ -75,15 +75,20 @@ func awaitKubelets(ctx context.Context, cfg *rest.Config, nodes []string, since 
 	})
 }
 
-// awaitReady waits until nodes can take pods.
-func awaitReady(ctx context.Context, cfg *rest.Config, nodes []string) error {
+// awaitReady waits until nodes can take pods, and tells report which of them cannot.
+func awaitReady(ctx context.Context, cfg *rest.Config, nodes []string, report func(string)) error {
 	return await(ctx, cfg, nodeResource, "", nodes, func(u *unstructured.Unstructured) (string, bool) {
 		var node corev1.Node
 		_ = runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, &node)
+		waitingFor := "Node/" + node.Name + " to be Ready"
 		if condition := ReadyCondition(&node); condition != nil {
-			return "Node/" + node.Name + " to be Ready: " + condition.Message, condition.Status == corev1.ConditionTrue
+			if condition.Status == corev1.ConditionTrue {
+				return "", true
+			}
+			waitingFor += ": " + condition.Message
 		}
-		return "Node/" + node.Name + " to be Ready", false
+		report("waiting for " + waitingFor)
+		return waitingFor, false
 	})
 }
 

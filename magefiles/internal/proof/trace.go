@@ -3,6 +3,7 @@ package proof
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -129,14 +130,16 @@ func given(finding check.Finding) func(context.Context) check.Finding {
 	return func(context.Context) check.Finding { return finding }
 }
 
-// judgeBackend looks for ready endpoints of a Service; what an endpoint does not say counts only where finding, of the request, has no answer.
+// judgeBackend looks for ready endpoints of a Service, and whether their nodes run; what an endpoint does not say counts only where finding, of
+// the request, has no answer.
 func (w way) judgeBackend(ctx context.Context, backend gateway.Backend) check.Finding {
 	behind := w.s.behind(backend)
 	ready := len(behind.ready) + behind.others
+	silent := slices.Contains([]check.Cause{NoAnswer, ServerError, PodMissing}, w.finding.Cause)
 	for _, pod := range behind.pods {
-		if pod.ready || ready == 0 {
+		if silent && (pod.ready || ready == 0) {
 			if state := w.Place.Down(ctx, pod.node); state != "" {
-				return because(PodMissing, "%d ready endpoints, but Pod/%s is on the node %s, which is %s: up starts it again", ready, pod.name, pod.node, state)
+				return because(PodMissing, "Pod/%s is on the node %s, which is %s: up starts it again", pod.name, pod.node, state)
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package proof
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,13 +37,14 @@ type fakePlace struct {
 	ports      map[int32]int
 	leads      check.Finding
 	podAnswers bool
+	nodes      map[int]string    // those of ports of this machine; "node" for the others
 	down       map[string]string // the states of nodes that do not run
 	routers    string            // what the data plane's API answers; empty for nothing
 	log        string
 	asked      int // how often it was asked for either
 }
 
-func (p *fakePlace) Node(int) string { return "node" }
+func (p *fakePlace) Node(port int) string { return cmp.Or(p.nodes[port], "node") }
 
 func (p *fakePlace) Down(_ context.Context, node string) string { return p.down[node] }
 
