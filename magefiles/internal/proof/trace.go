@@ -59,7 +59,7 @@ func (w way) hops() []check.Check {
 			Judge: func(ctx context.Context) check.Finding { return w.unserved(ctx) }})
 	}
 	for _, backend := range w.request.Backends {
-		hops = append(hops, check.Check{ID: backend.ID(), Expect: "at least one ready pod behind it", Look: w.Place.Kubectl("get endpointslices,pods -n " + backend.Namespace),
+		hops = append(hops, check.Check{ID: backend.ID(), Expect: "at least one ready pod behind it, all of them on nodes that run", Look: w.Place.Kubectl("get endpointslices,pods -n " + backend.Namespace),
 			Judge: func(ctx context.Context) check.Finding { return w.judgeBackend(ctx, backend) }})
 	}
 	return append(hops, check.Check{Title: "the backend answers", ID: check.ID{Kind: "URL", Name: w.request.String()}, Expect: "an answer of " + w.s.reached(w.request),
