@@ -5,6 +5,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -43,7 +44,7 @@ const (
 	Stopped State = "stopped"
 	// Running: the nodes run, but the API server has not answered, or the cluster is not known to be complete.
 	Running State = "running"
-	// Ready: the API server answers, and the cluster's creation was completed.
+	// Ready: the API server answers, and the cluster's creation was completed. Other nodes than the one that answers may be down.
 	Ready State = "ready"
 	// Foreign: there are nodes, and nothing says that kindgate made them.
 	Foreign State = "not made by kindgate"
@@ -52,8 +53,11 @@ const (
 // An Observation is what a look at the cluster found, without changing anything.
 type Observation struct {
 	State State
-	// Node is the control plane's node, nil unless Ready.
-	Node *corev1.Node
+	// Node is the first control plane's, nil unless Ready, and Others are the other nodes that kind has made.
+	Node   *corev1.Node
+	Others []corev1.Node
+	// Down are the nodes that do not run, beside others: of a cluster with one node, the state says it.
+	Down []Down
 	// REST leads to the API server, nil unless Ready.
 	REST *rest.Config
 	// Differences says in which settings the cluster is not as it would be made now.
@@ -91,6 +95,12 @@ func (o Options) signature() signature { return signature{o.NodeImage, o.Config}
 // forHost is the configuration with what the host needs.
 func (o Options) forHost(info Info) *v1alpha4.Cluster {
 	config := o.Config.DeepCopy()
+	if controlPlanes(config) > 1 {
+		config.KubeadmConfigPatchesJSON6902 = electing(config.KubeadmConfigPatchesJSON6902)
+	}
+	if len(config.Nodes) > 1 && controlPlanes(config) == len(config.Nodes) {
+		config.KubeadmConfigPatches = append(slices.Clone(untainted), config.KubeadmConfigPatches...)
+	}
 	if info.CgroupVersion == "1" {
 		config.KubeadmConfigPatches = append(config.KubeadmConfigPatches, failCgroupV1)
 	}

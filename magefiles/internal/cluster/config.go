@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -27,8 +28,42 @@ const (
 // See https://kubernetes.io/docs/concepts/architecture/cgroups/.
 const failCgroupV1 = "kind: KubeletConfiguration\nfailCgroupV1: false\n"
 
-// ParseConfig decodes kind's configuration file strictly and sets the host ports that are mapped to the node's ports 80 and 443; a
-// mapping that is not there is added, on 127.0.0.1. file names the data in the error, which joins all that is wrong, with lines.
+// untainted lets control planes take pods where there is no other node, as kind does where there is one node in all.
+var untainted = []string{
+	"kind: InitConfiguration\nnodeRegistration:\n  taints: []\n",
+	"kind: JoinConfiguration\nnodeRegistration:\n  taints: []\n",
+}
+
+// electing takes out of patches what switches leader election off: without it, the controllers and schedulers of several control planes
+// would all act at once. What cannot be read is for kind to refuse.
+func electing(patches []v1alpha4.PatchJSON6902) []v1alpha4.PatchJSON6902 {
+	kept := slices.Clone(patches)
+	for i := range kept {
+		var operations []map[string]any
+		if err := yaml.Unmarshal([]byte(kept[i].Patch), &operations); err != nil {
+			continue
+		}
+		operations = slices.DeleteFunc(operations, func(operation map[string]any) bool {
+			if list, ok := operation["value"].([]any); ok {
+				operation["value"] = slices.DeleteFunc(list, unelected)
+			}
+			return unelected(operation["value"])
+		})
+		if text, err := json.Marshal(operations); err == nil {
+			kept[i].Patch = string(text)
+		}
+	}
+	return kept
+}
+
+// unelected tells whether a value is the argument of a component that switches leader election off.
+func unelected(value any) bool {
+	argument, _ := value.(map[string]any)
+	return argument["name"] == "leader-elect" && fmt.Sprint(argument["value"]) == "false"
+}
+
+// ParseConfig decodes kind's configuration file strictly and sets the host ports that are mapped to the ports 80 and 443 of the first node
+// that maps them; a mapping that is not there is added to the first control plane, on 127.0.0.1. file names the data in the error, which joins all that is wrong, with lines.
 func ParseConfig(data []byte, file string, httpPort, httpsPort int) (*v1alpha4.Cluster, error) {
 	config := &v1alpha4.Cluster{}
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
@@ -42,10 +77,8 @@ func ParseConfig(data []byte, file string, httpPort, httpsPort int) (*v1alpha4.C
 	if len(config.Nodes) == 0 {
 		config.Nodes = []v1alpha4.Node{{Role: v1alpha4.ControlPlaneRole}}
 	}
-	// The control plane's node is the one that is looked at; without one, kind refuses the file.
-	node := &config.Nodes[max(0, slices.IndexFunc(config.Nodes, func(n v1alpha4.Node) bool { return n.Role != v1alpha4.WorkerRole }))]
-	mapPort(node, nodeHTTPPort, int32(httpPort))
-	mapPort(node, nodeHTTPSPort, int32(httpsPort))
+	mapPort(config.Nodes, nodeHTTPPort, int32(httpPort))
+	mapPort(config.Nodes, nodeHTTPSPort, int32(httpsPort))
 	if err := checkPorts(config.Nodes); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
@@ -83,16 +116,54 @@ func collide(a, b v1alpha4.PortMapping) bool {
 	return a.HostPort == b.HostPort && a.HostPort > 0 && protocol(a) == protocol(b) && (all(a) || all(b) || a.ListenAddress == b.ListenAddress)
 }
 
-func mapPort(node *v1alpha4.Node, containerPort, hostPort int32) {
-	for i := range node.ExtraPortMappings {
-		if m := node.ExtraPortMappings[i]; m.ContainerPort == containerPort && (m.Protocol == "" || m.Protocol == v1alpha4.PortMappingProtocolTCP) {
-			node.ExtraPortMappings[i].HostPort = hostPort
-			return
+func mapPort(nodes []v1alpha4.Node, containerPort, hostPort int32) {
+	for _, node := range nodes {
+		for i := range node.ExtraPortMappings {
+			if m := &node.ExtraPortMappings[i]; m.ContainerPort == containerPort && (m.Protocol == "" || m.Protocol == v1alpha4.PortMappingProtocolTCP) {
+				m.HostPort = hostPort
+				return
+			}
 		}
 	}
+	node := &nodes[max(0, slices.IndexFunc(nodes, controls))] // without a control plane, kind refuses the file
 	node.ExtraPortMappings = append(node.ExtraPortMappings, v1alpha4.PortMapping{
 		ContainerPort: containerPort, HostPort: hostPort, ListenAddress: "127.0.0.1", Protocol: v1alpha4.PortMappingProtocolTCP,
 	})
+}
+
+// controls tells whether a node is a control plane, which is what kind makes of one without a role.
+func controls(n v1alpha4.Node) bool { return n.Role != v1alpha4.WorkerRole }
+
+func controlPlanes(config *v1alpha4.Cluster) int {
+	count := 0
+	for _, node := range config.Nodes {
+		if controls(node) {
+			count++
+		}
+	}
+	return count
+}
+
+// publisher returns the name that kind gives to the node that publishes a port of this machine, empty where none does: of each role the
+// first has no number.
+func publisher(config *v1alpha4.Cluster, cluster string, port int) string {
+	if config == nil {
+		return ""
+	}
+	count := map[bool]int{}
+	for _, node := range config.Nodes {
+		name := cluster + "-" + string(v1alpha4.WorkerRole)
+		if controls(node) {
+			name = cluster + "-" + string(v1alpha4.ControlPlaneRole)
+		}
+		if count[controls(node)]++; count[controls(node)] > 1 {
+			name += strconv.Itoa(count[controls(node)])
+		}
+		if slices.ContainsFunc(node.ExtraPortMappings, func(m v1alpha4.PortMapping) bool { return int(m.HostPort) == port }) {
+			return name
+		}
+	}
+	return ""
 }
 
 // atFile turns the decoder's complaints, "line 3: …", into one line each with the file in front.
@@ -125,6 +196,13 @@ func (s signature) String() string {
 		panic(err) // plain data: a bug, not a user's mistake
 	}
 	return string(text)
+}
+
+// configOf returns the configuration of a signature's text, nil where it has none.
+func configOf(made string) *v1alpha4.Cluster {
+	var was signature
+	_ = json.Unmarshal([]byte(made), &was)
+	return was.Config
 }
 
 // differences says in which settings a cluster that was made from the given signature is not what is wanted now.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"sigs.k8s.io/kind/pkg/apis/config/v1alpha4"
 )
 
 const head = "kind: Cluster\napiVersion: kind.x-k8s.io/v1alpha4\n"
@@ -22,6 +24,107 @@ func TestParseConfigMapsThePortsThatTheUserHasSet(t *testing.T) {
 	got := ports(config.Nodes[0].ExtraPortMappings)
 	if got != ":443→443 127.0.0.1:8080→80 127.0.0.1:8443→443" {
 		t.Error(got)
+	}
+}
+
+func TestThePortsAreThoseOfTheFirstNodeThatMapsThem(t *testing.T) {
+	const mapping = ", extraPortMappings: [{containerPort: 80, hostPort: 80}, {containerPort: 443, hostPort: 443}]"
+	for name, test := range map[string]struct{ nodes, http, https string }{
+		"one node":              {"", "k-control-plane", "k-control-plane"},
+		"nobody":                {"[{role: worker}, {role: control-plane}]", "k-control-plane", "k-control-plane"},
+		"a worker":              {"[{role: control-plane}, {role: worker}, {role: worker" + mapping + "}]", "k-worker2", "k-worker2"},
+		"another control plane": {"[{role: control-plane}, {role: worker}, {role: control-plane}, {role: control-plane" + mapping + "}]", "k-control-plane3", "k-control-plane3"},
+		"without a role":        {"[{role: worker}, {}, {role: control-plane" + mapping + "}]", "k-control-plane2", "k-control-plane2"},
+		"one of the two":        {"[{role: control-plane}, {role: worker, extraPortMappings: [{containerPort: 443}]}]", "k-control-plane", "k-worker"},
+		"two, with other ports": {"[{role: worker" + mapping + "}, {role: control-plane, extraPortMappings: [{containerPort: 80, hostPort: 81}]}]", "k-worker", "k-worker"},
+	} {
+		config, err := ParseConfig([]byte(head+"nodes: "+test.nodes+"\n"), "f", 8080, 8443)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		l := &look{options: Options{Name: "k", Config: config}}
+		if http, https := l.Publisher(8080), l.Publisher(8443); http != test.http || https != test.https {
+			t.Errorf("%s: %s and %s", name, http, https)
+		}
+	}
+}
+
+func TestThePortsNodeIsWhereTheClusterHasItNotWhereTheFileHasItNow(t *testing.T) {
+	config := func(nodes string) *v1alpha4.Cluster {
+		parsed, err := ParseConfig([]byte(head+"nodes: "+nodes+"\n"), "f", 8080, 8443)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return parsed
+	}
+	now := config("[{role: control-plane}, {role: worker}]")
+	was := config("[{role: control-plane}, {role: worker, extraPortMappings: [{containerPort: 80}, {containerPort: 443}]}]")
+	l := &look{options: Options{Name: "k", Config: now}}
+	l.made.Store(configOf(signature{"", was}.String()))
+	if got := l.Publisher(8080); got != "k-worker" {
+		t.Errorf("%s", got)
+	}
+	l.made.Store(configOf("made by somebody else"))
+	if got := l.Publisher(8080); got != "k-control-plane" {
+		t.Errorf("a cluster of which nothing is known: %s", got)
+	}
+	if got := l.Publisher(9); got != "k-control-plane" {
+		t.Errorf("a port that no node has: %s", got)
+	}
+	if got := (&look{options: Options{Name: "k"}}).Publisher(80); got != "k-control-plane" {
+		t.Errorf("without a file: %s", got)
+	}
+}
+
+func TestSeveralControlPlanesElectTheirLeaders(t *testing.T) {
+	const patch = `- {op: add, path: /controllerManager/extraArgs/-, value: {name: leader-elect, value: "false"}}
+- {op: add, path: /controllerManager/extraArgs/-, value: {name: kube-api-qps, value: "200"}}
+- {op: add, path: /scheduler/extraArgs, value: [{name: leader-elect, value: "false"}, {name: v, value: "2"}]}
+- {op: add, path: /scheduler/extraArgs/-, value: {name: leader-elect, value: "true"}}
+- {op: remove, path: /dns}
+`
+	made := func(nodes string, patches ...string) []string {
+		config, err := ParseConfig([]byte(head+"nodes: "+nodes+"\n"), "f", 8080, 8443)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range patches {
+			config.KubeadmConfigPatchesJSON6902 = append(config.KubeadmConfigPatchesJSON6902, v1alpha4.PatchJSON6902{Kind: "ClusterConfiguration", Patch: p})
+		}
+		var texts []string
+		for _, p := range (Options{Config: config}).forHost(Info{}).KubeadmConfigPatchesJSON6902 {
+			texts = append(texts, p.Patch)
+		}
+		if len(patches) > 0 && config.KubeadmConfigPatchesJSON6902[0].Patch != patches[0] {
+			t.Error("the user's configuration was changed")
+		}
+		return texts
+	}
+	const elected = `[{"op":"add","path":"/controllerManager/extraArgs/-","value":{"name":"kube-api-qps","value":"200"}},` +
+		`{"op":"add","path":"/scheduler/extraArgs","value":[{"name":"v","value":"2"}]},` +
+		`{"op":"add","path":"/scheduler/extraArgs/-","value":{"name":"leader-elect","value":"true"}},{"op":"remove","path":"/dns"}]`
+	three := "[{role: control-plane}, {role: control-plane}, {role: control-plane}, {role: worker}]"
+	if got := made(three, patch, "no list"); got[0] != elected || got[1] != "no list" {
+		t.Errorf("%s", got)
+	}
+	if got := made("[{role: control-plane}, {role: worker}]", patch); got[0] != patch {
+		t.Errorf("one control plane: %s", got)
+	}
+}
+
+// kind takes the taint from a node that is alone: https://kind.sigs.k8s.io/docs/user/configuration/#nodes.
+func TestControlPlanesTakePodsWhereThereIsNoWorker(t *testing.T) {
+	for nodes, want := range map[string]int{
+		"[{role: control-plane}]": 0, "[{role: control-plane}, {role: control-plane}]": 2, "[{role: control-plane}, {role: control-plane}, {role: worker}]": 0,
+	} {
+		config, err := ParseConfig([]byte(head+"nodes: "+nodes+"\n"), "f", 8080, 8443)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := (Options{Config: config}).forHost(Info{}).KubeadmConfigPatches; len(got) != want {
+			t.Errorf("%s: %q", nodes, got)
+		}
 	}
 }
 

@@ -77,7 +77,7 @@ func (m *making) create(ctx context.Context, report func(string)) error {
 	if err := n.writeMadeFrom(ctx, m.madeFrom); err != nil {
 		return err
 	}
-	return m.complete(ctx, m.rest)
+	return m.complete(ctx, n, report)
 }
 
 // deleteFailed removes what a failed creation has left, but not what has made it fail: nodes of the same name that are somebody else's.

@@ -1,17 +1,20 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	"sigs.k8s.io/kind/pkg/apis/config/v1alpha4"
 
 	"kindgate/magefiles/internal/limits"
 )
@@ -22,11 +25,22 @@ type look struct {
 	kubeconfig kubeconfig
 	nodes      func() (nodes, error) // the error is that there is no engine
 	asking     sync.Mutex
-	info       *Info // what the engine said, nil until it has been asked
+	info       *Info                            // what the engine said, nil until it has been asked
+	made       atomic.Pointer[v1alpha4.Cluster] // what the cluster says that it was made from, nil until it has been asked
 }
 
-// NodeName returns the name of the control plane's node, which is also its container's.
-func (l *look) NodeName() string { return nodes{cluster: l.options.Name}.controlPlane() }
+// nodeName is the name of the first control plane's node, which is also its container's.
+func (l *look) nodeName() string { return nodes{cluster: l.options.Name}.controlPlane() }
+
+// Publisher returns the name of the node whose container publishes a port of this machine: by what the cluster was made from, where a look
+// has found that out, else by how it would be made. It is the first control plane's where none has the port.
+func (l *look) Publisher(port int) string {
+	config := l.made.Load()
+	if config == nil {
+		config = l.options.Config
+	}
+	return cmp.Or(publisher(config, l.options.Name, port), l.nodeName())
+}
 
 // Info asks the engine about itself. It fails where there is none, or none that answers, and says what to do.
 func (l *look) Info(ctx context.Context) (Info, error) {
@@ -46,13 +60,14 @@ func (l *look) Info(ctx context.Context) (Info, error) {
 	return *l.info, nil
 }
 
-// Published returns the ports of this machine that the control plane's container publishes.
-func (l *look) Published(ctx context.Context) (map[int]bool, error) {
+// Published tells whether the container that is to publish a port of this machine does.
+func (l *look) Published(ctx context.Context, port int) (bool, error) {
 	n, err := l.nodes()
 	if err != nil {
-		return nil, err
+		return false, err
 	}
-	return n.published(ctx, n.controlPlane())
+	ports, err := n.published(ctx, l.Publisher(port))
+	return ports[port], err
 }
 
 // PortHolder names who listens on a port of this machine, the container that publishes it or else the process; false for a free port.
@@ -69,8 +84,8 @@ func (l *look) Observe(ctx context.Context) (Observation, error) {
 		return Observation{}, err
 	}
 	if client != nil {
-		if node := l.ask(ctx, client); madeBy(entry, node) {
-			return l.ready(node, client), nil
+		if all := l.ask(ctx, client); madeBy(entry, l.first(all)) {
+			return l.ready(ctx, all, client), nil
 		}
 	}
 	n, err := l.nodes()
@@ -90,10 +105,14 @@ func (l *look) Observe(ctx context.Context) (Observation, error) {
 		return Observation{State: Foreign, Foreign: another}, nil
 	}
 	if anyNot(found, "running") {
-		return Observation{State: Stopped, owner: owner}, nil
+		observation := Observation{State: Stopped, owner: owner}
+		if len(found) > 1 {
+			observation.Down = notRunning(found)
+		}
+		return observation, nil
 	}
-	if raw, client, node := l.askNode(ctx, n); madeBy(owner, node) {
-		observation := l.ready(node, client)
+	if raw, client, all := l.askNode(ctx, n); madeBy(owner, l.first(all)) {
+		observation := l.ready(ctx, all, client)
 		observation.kubeconfig = raw
 		return observation, nil
 	}
@@ -109,12 +128,30 @@ func anyNot(found []container, state string) bool {
 	return false
 }
 
-func (l *look) ready(node *corev1.Node, client *rest.Config) Observation {
-	observation := Observation{State: Ready, Node: node, REST: l.connect(client), owner: mark(node.Annotations[ownerAnnotation])}
+// ready is the observation of a cluster that has the given Nodes, the first control plane's among them.
+func (l *look) ready(ctx context.Context, all []corev1.Node, client *rest.Config) Observation {
+	node := l.first(all)
+	others := slices.DeleteFunc(slices.Clone(all), func(other corev1.Node) bool {
+		return other.Name == node.Name || !ofKind(l.options.Name, &other)
+	})
+	observation := Observation{State: Ready, Node: node, Others: others, Down: l.downBeside(ctx, others), REST: l.connect(client),
+		owner: mark(node.Annotations[ownerAnnotation])}
+	made := node.Annotations[madeFromAnnotation]
+	l.made.Store(configOf(made))
 	if l.options.Config != nil {
-		observation.Differences = l.options.signature().differences(node.Annotations[madeFromAnnotation])
+		observation.Differences = l.options.signature().differences(made)
 	}
 	return observation
+}
+
+// first returns the first control plane's Node, nil where it is not there.
+func (l *look) first(all []corev1.Node) *corev1.Node {
+	for i := range all {
+		if all[i].Name == l.nodeName() {
+			return &all[i]
+		}
+	}
+	return nil
 }
 
 func (l *look) connect(client *rest.Config) *rest.Config {
@@ -187,13 +224,13 @@ func (l *look) foreign(ctx context.Context, n nodes, containers []container) (Ob
 		found.Stopped, found.Found = true, "its nodes have no mark of kindgate's, and are not all running, so that it cannot be asked"
 		return Observation{State: Foreign, Foreign: found}, nil
 	}
-	raw, client, node := l.askNode(ctx, n)
+	raw, client, all := l.askNode(ctx, n)
 	switch {
-	case madeBy("", node):
-		observation := l.ready(node, client)
+	case madeBy("", l.first(all)):
+		observation := l.ready(ctx, all, client)
 		observation.kubeconfig = raw
 		return observation, nil
-	case node != nil:
+	case l.first(all) != nil:
 		found.Found = "neither its nodes' containers nor its Node has a mark of kindgate's"
 	default:
 		traces, err := n.exec(ctx, n.controlPlane(), tracesOfKubernetes)
@@ -212,9 +249,9 @@ func (l *look) foreign(ctx context.Context, n nodes, containers []container) (Ob
 // tracesOfKubernetes prints what kubeadm and Kubernetes have left in a node: nothing where kubeadm has not begun.
 const tracesOfKubernetes = `ls -d /etc/kubernetes/*.conf /etc/kubernetes/pki /etc/kubernetes/manifests/* /var/lib/etcd/* /var/lib/kubelet/config.yaml 2>/dev/null || true`
 
-// askNode looks at the control plane's Node with the credentials that its container has. It returns no Node where the API server does
+// askNode looks at the Nodes with the credentials that the first control plane's container has. It returns none where the API server does
 // not answer soon.
-func (l *look) askNode(ctx context.Context, n nodes) (raw string, client *rest.Config, node *corev1.Node) {
+func (l *look) askNode(ctx context.Context, n nodes) (raw string, client *rest.Config, all []corev1.Node) {
 	raw, err := n.administrator()
 	if err != nil {
 		return "", nil, nil
@@ -226,8 +263,8 @@ func (l *look) askNode(ctx context.Context, n nodes) (raw string, client *rest.C
 	return raw, client, l.ask(ctx, client)
 }
 
-// ask looks at the control plane's Node, nil where the API server does not answer soon.
-func (l *look) ask(ctx context.Context, client *rest.Config) *corev1.Node {
+// ask looks at the Nodes, none where the API server does not answer soon.
+func (l *look) ask(ctx context.Context, client *rest.Config) []corev1.Node {
 	soon, cancel := context.WithTimeout(ctx, limits.FirstAnswer)
 	defer cancel()
 	plain := rest.CopyConfig(client)
@@ -236,11 +273,11 @@ func (l *look) ask(ctx context.Context, client *rest.Config) *corev1.Node {
 	if err != nil {
 		return nil
 	}
-	node, err := clientset.CoreV1().Nodes().Get(soon, l.NodeName(), metav1.GetOptions{})
+	list, err := clientset.CoreV1().Nodes().List(soon, metav1.ListOptions{})
 	if err != nil {
 		return nil
 	}
-	return node
+	return list.Items
 }
 
 // madeOf returns what a marked cluster says that it was made from, empty for one that was never completed. Any of the records that
@@ -250,7 +287,8 @@ func (l *look) madeOf(ctx context.Context, n nodes, owner mark) (string, error) 
 	if err != nil || strings.TrimSpace(out) != "" {
 		return strings.TrimSpace(out), err
 	}
-	if _, _, node := l.askNode(ctx, n); madeBy(owner, node) {
+	_, _, all := l.askNode(ctx, n)
+	if node := l.first(all); madeBy(owner, node) {
 		return node.Annotations[madeFromAnnotation], nil
 	}
 	_, entry, err := l.kubeconfig.find()

@@ -54,7 +54,7 @@ func (c *Cluster) Attach(ctx context.Context) {
 		case m.observation.State == Foreign:
 			m.err = m.observation.Foreign
 		case m.observation.State != Ready:
-			m.err = fmt.Errorf("cluster %s is %s: run up first", c.options.Name, m.observation.State)
+			m.err = fmt.Errorf("cluster %s is %s: run up first", c.options.Name, m.observation)
 		}
 		if m.err != nil {
 			close(m.failed)
@@ -67,7 +67,7 @@ func (c *Cluster) Attach(ctx context.Context) {
 	})
 }
 
-// Node waits until the control plane's container runs.
+// Node waits until the nodes' containers run.
 func (c *Cluster) Node(ctx context.Context) error { return c.making.wait(ctx, c.making.node) }
 
 // Observation returns what there was when Begin looked, or when the nodes had been started again. Node must have returned.
@@ -101,7 +101,7 @@ func (c *Cluster) Services(ctx context.Context, report func(string)) error {
 		case <-ctx.Done():
 		}
 	}()
-	err = await(ctx, cfg, daemonSetResource, metav1.NamespaceSystem, "kube-proxy", func(set *unstructured.Unstructured) (string, bool) {
+	err = await(ctx, cfg, daemonSetResource, metav1.NamespaceSystem, []string{"kube-proxy"}, func(set *unstructured.Unstructured) (string, bool) {
 		ready, _, _ := unstructured.NestedInt64(set.Object, "status", "numberReady")
 		return "kube-proxy", ready > 0
 	})
@@ -150,6 +150,9 @@ func (m *making) converge(ctx context.Context, report func(string)) error {
 	m.result, m.observation, m.owner = result.Unchanged, observation, observation.owner
 	switch observation.State {
 	case Ready:
+		if len(observation.Down) > 0 || len(observation.NotReady()) > 0 {
+			break
+		}
 		m.rest = observation.REST
 		if observation.kubeconfig != "" {
 			m.restore(ctx, observation)
@@ -171,16 +174,19 @@ func (m *making) converge(ctx context.Context, report func(string)) error {
 	if err != nil {
 		return err
 	}
-	if observation.State == Stopped {
-		report("starting the node again")
-		m.result, m.detail = result.Repaired, "was stopped, started again"
-		left, err := n.start(ctx)
-		if err != nil {
+	var started []string
+	if observation.State == Stopped || len(observation.Down) > 0 {
+		report("starting what does not run")
+		left := false
+		if started, left, err = n.start(ctx); err != nil {
 			return err
 		}
 		if !left {
-			m.result, m.detail = result.Created, ""
+			m.result = result.Created
 			return m.create(ctx, report)
+		}
+		if len(started) > 0 {
+			m.result, m.detail = result.Repaired, strings.Join(started, ", ")+" did not run: started again"
 		}
 	}
 	if whole, err := n.hasControlPlane(ctx); err != nil {
@@ -195,13 +201,15 @@ func (m *making) converge(ctx context.Context, report func(string)) error {
 	if m.madeFrom == "" {
 		return m.remake(ctx, report)
 	}
-	if err := n.writeMadeFrom(ctx, m.madeFrom); err != nil {
+	if m.owner != "" { // an earlier release left no mark, and no folder for the file
+		if err := n.writeMadeFrom(ctx, m.madeFrom); err != nil {
+			return err
+		}
+	}
+	if err := m.resume(ctx, n, started, report); err != nil {
 		return err
 	}
-	if err := m.resume(ctx, n, report); err != nil {
-		return err
-	}
-	return m.complete(ctx, m.rest)
+	return m.complete(ctx, n, report)
 }
 
 // restore puts back the records of a cluster that is ready: the user's context, and the file that says that it is complete. One that cannot
@@ -262,11 +270,11 @@ func (m *making) awaitRemoval(ctx context.Context, report func(string)) error {
 	})
 }
 
-// complete does what is left when the API server answers: the user's context, the annotations that say so, and a node that is Ready.
-func (m *making) complete(ctx context.Context, client *rest.Config) error {
+// complete does what is left when the API server answers: the user's context, the annotations that say so, and nodes that are Ready.
+func (m *making) complete(ctx context.Context, n nodes, report func(string)) error {
 	said, _ := m.putContext(m.administrator, fmt.Sprintf("context %s in %s", m.kubeconfig.context, m.kubeconfig.path))
 	m.detail = strings.Trim(m.detail+"; "+said, "; ")
-	clientset, err := kubernetes.NewForConfig(client)
+	clientset, err := kubernetes.NewForConfig(m.rest)
 	if err != nil {
 		return err
 	}
@@ -277,11 +285,15 @@ func (m *making) complete(ctx context.Context, client *rest.Config) error {
 		if err != nil {
 			return err
 		}
-		if _, err := clientset.CoreV1().Nodes().Patch(ctx, m.NodeName(), types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
-			return fmt.Errorf("Node/%s: %w", m.NodeName(), err)
+		if _, err := clientset.CoreV1().Nodes().Patch(ctx, m.nodeName(), types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
+			return fmt.Errorf("Node/%s: %w", m.nodeName(), err)
 		}
 	}
-	if err := awaitReady(ctx, client, m.NodeName()); err != nil {
+	found, err := n.list(ctx)
+	if err != nil {
+		return err
+	}
+	if err := awaitReady(ctx, m.rest, names(found), report); err != nil {
 		return err
 	}
 	close(m.done)

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/kind/pkg/cluster"
@@ -56,6 +57,17 @@ func (n nodes) list(ctx context.Context) ([]container, error) {
 		}
 	}
 	return found, nil
+}
+
+// names are those of the containers that are nodes of Kubernetes'.
+func names(containers []container) []string {
+	var all []string
+	for _, node := range containers {
+		if !node.loadBalancer {
+			all = append(all, node.Name)
+		}
+	}
+	return all
 }
 
 // owned returns the containers of the cluster's nodes, and the mark that all of them have: none where one of them has none, or
@@ -110,9 +122,9 @@ func (n nodes) hasControlPlane(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
-// start starts what does not run. It returns false where no node is left: an engine lists a container while it makes it, but cannot
-// start it yet, and takes it back when the run that wanted it was killed.
-func (n nodes) start(ctx context.Context) (left bool, err error) {
+// start starts what does not run, and returns the names of what it has started. left is false where no node is left: an engine lists a
+// container while it makes it, but cannot start it yet, and takes it back when the run that wanted it was killed.
+func (n nodes) start(ctx context.Context) (started []string, left bool, err error) {
 	err = poll(ctx, fmt.Sprintf("the nodes of cluster %s to be there as a whole", n.cluster), func() (bool, error) {
 		found, err := n.list(ctx)
 		left = len(found) > 0
@@ -131,10 +143,11 @@ func (n nodes) start(ctx context.Context) (left bool, err error) {
 			if err != nil {
 				return false, n.explainStart(ctx, err)
 			}
+			started = append(started, node.Name)
 		}
 		return true, nil
 	})
-	return left, err
+	return started, left, err
 }
 
 // explainStart says who has the port of a node that is there and cannot be started.
@@ -169,12 +182,16 @@ func (n nodes) delete(ctx context.Context, owner mark) error {
 		return err
 	}
 	defer os.RemoveAll(scratch)
+	var calming sync.WaitGroup
 	for _, node := range found {
-		_, _ = n.exec(ctx, node.Name, quiesce) // a node that does not run has nothing to calm
-		if n.engine == "podman" {
-			_, _ = n.run(ctx, "kill", node.Name) // its rm would first ask the node to stop, for 10 s; docker's kills
-		}
+		calming.Go(func() {
+			_, _ = n.exec(ctx, node.Name, quiesce) // a node that does not run has nothing to calm
+			if n.engine == "podman" {
+				_, _ = n.run(ctx, "kill", node.Name) // its rm would first ask the node to stop, for 10 s; docker's kills
+			}
+		})
 	}
+	calming.Wait()
 	deleted := make(chan error, 1)
 	go func() { deleted <- n.kind(nil).Delete(n.cluster, filepath.Join(scratch, "kubeconfig")) }()
 	select {

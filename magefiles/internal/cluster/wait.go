@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -33,21 +34,24 @@ func poll(ctx context.Context, waitingFor string, ask func() (done bool, err err
 	return err
 }
 
-// await waits until check is done with the named object of a resource.
-func await(ctx context.Context, cfg *rest.Config, resource schema.GroupVersionResource, namespace, name string,
+// await waits until check is done with each of the named objects of a resource.
+func await(ctx context.Context, cfg *rest.Config, resource schema.GroupVersionResource, namespace string, names []string,
 	check func(*unstructured.Unstructured) (waitingFor string, done bool)) error {
 	client, err := dynamic.NewForConfig(cfg)
 	if err != nil {
 		return err
 	}
 	return kube.Watch(ctx, client.Resource(resource).Namespace(namespace), func(objects []*unstructured.Unstructured) (string, bool, error) {
-		for _, object := range objects {
-			if object.GetName() == name {
-				waitingFor, done := check(object)
-				return waitingFor, done, nil
+		for _, name := range names {
+			at := slices.IndexFunc(objects, func(object *unstructured.Unstructured) bool { return object.GetName() == name })
+			if at < 0 {
+				return fmt.Sprintf("%s/%s to appear", resource.Resource, name), false, nil
+			}
+			if waitingFor, done := check(objects[at]); !done {
+				return waitingFor, false, nil
 			}
 		}
-		return fmt.Sprintf("%s/%s to appear", resource.Resource, name), false, nil
+		return "", true, nil
 	})
 }
 
@@ -57,29 +61,34 @@ var (
 	leaseResource     = coordinationv1.SchemeGroupVersion.WithResource("leases")
 )
 
-// awaitRegistered waits until the control plane's node is registered.
-func awaitRegistered(ctx context.Context, cfg *rest.Config, name string) error {
-	return await(ctx, cfg, nodeResource, "", name, func(*unstructured.Unstructured) (string, bool) { return "", true })
+// awaitRegistered waits until nodes are registered.
+func awaitRegistered(ctx context.Context, cfg *rest.Config, nodes []string) error {
+	return await(ctx, cfg, nodeResource, "", nodes, func(*unstructured.Unstructured) (string, bool) { return "", true })
 }
 
-// awaitKubelet waits until the node's kubelet has renewed its lease, which it does every 10 s, and at its start.
-func awaitKubelet(ctx context.Context, cfg *rest.Config, name string, since time.Time) error {
-	return await(ctx, cfg, leaseResource, corev1.NamespaceNodeLease, name, func(lease *unstructured.Unstructured) (string, bool) {
+// awaitKubelets waits until the nodes' kubelets have renewed their leases, which they do every 10 s, and at their start.
+func awaitKubelets(ctx context.Context, cfg *rest.Config, nodes []string, since time.Time) error {
+	return await(ctx, cfg, leaseResource, corev1.NamespaceNodeLease, nodes, func(lease *unstructured.Unstructured) (string, bool) {
 		text, _, _ := unstructured.NestedString(lease.Object, "spec", "renewTime")
 		renewed, err := time.Parse(time.RFC3339, text)
-		return "the kubelet of " + name + " to report", err == nil && renewed.After(since.Add(-time.Second))
+		return "the kubelet of " + lease.GetName() + " to report", err == nil && renewed.After(since.Add(-time.Second))
 	})
 }
 
-// awaitReady waits until the control plane's node can take pods.
-func awaitReady(ctx context.Context, cfg *rest.Config, name string) error {
-	return await(ctx, cfg, nodeResource, "", name, func(u *unstructured.Unstructured) (string, bool) {
+// awaitReady waits until nodes can take pods, and tells report which of them cannot.
+func awaitReady(ctx context.Context, cfg *rest.Config, nodes []string, report func(string)) error {
+	return await(ctx, cfg, nodeResource, "", nodes, func(u *unstructured.Unstructured) (string, bool) {
 		var node corev1.Node
 		_ = runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, &node)
+		waitingFor := "Node/" + node.Name + " to be Ready"
 		if condition := ReadyCondition(&node); condition != nil {
-			return "Node/" + node.Name + " to be Ready: " + condition.Message, condition.Status == corev1.ConditionTrue
+			if condition.Status == corev1.ConditionTrue {
+				return "", true
+			}
+			waitingFor += ": " + condition.Message
 		}
-		return "Node/" + node.Name + " to be Ready", false
+		report("waiting for " + waitingFor)
+		return waitingFor, false
 	})
 }
 

@@ -7,8 +7,6 @@ import (
 	"strings"
 
 	"golang.org/x/mod/semver"
-	corev1 "k8s.io/api/core/v1"
-
 	"kindgate/magefiles/internal/check"
 	"kindgate/magefiles/internal/cluster"
 )
@@ -253,22 +251,35 @@ func (r *results) cluster(c Cluster) {
 	case c.Err != nil:
 		r.add("cluster", check.Broken, c.Name, c.Err.Error())
 	case observation.State != cluster.Ready:
-		r.add("cluster", check.Holds, c.Name+" is "+string(observation.State), "")
+		r.add("cluster", check.Holds, c.Name+" is "+observation.String(), "")
 	default:
 		r.ready(c, observation)
 	}
 }
 
 func (r *results) ready(c Cluster, observation cluster.Observation) {
-	node := observation.Node
-	found := c.Name + " is ready, Kubernetes " + node.Status.NodeInfo.KubeletVersion
-	ready := cluster.ReadyCondition(node)
+	found := c.Name + " is ready, Kubernetes " + observation.Node.Status.NodeInfo.KubeletVersion
+	notReady := observation.NotReady()
 	switch {
-	case ready != nil && ready.Status != corev1.ConditionTrue:
-		r.add("cluster", check.Broken, fmt.Sprintf("%s: Node/%s is not Ready: %s", c.Name, node.Name, ready.Message), "look at: "+c.Look)
+	case len(observation.Down) > 0:
+		r.down(c.Name, observation.Down)
+	case len(notReady) > 0:
+		ready := cluster.ReadyCondition(&notReady[0])
+		r.add("cluster", check.Broken, fmt.Sprintf("%s: Node/%s is not Ready: %s", c.Name, notReady[0].Name, ready.Message), "look at: "+c.Look)
 	case len(observation.Differences) > 0:
 		r.add("cluster", check.Warns, found, strings.Join(observation.Differences, "\n")+"\nteardown and then up would make it anew")
 	default:
 		r.add("cluster", check.Holds, found, "")
 	}
+}
+
+// down adds what is to be said of a cluster that answers, but of which some nodes do not run.
+func (r *results) down(name string, down []cluster.Down) {
+	verdict, remedy := check.Warns, "up starts again what is stopped"
+	for _, d := range down {
+		if d.State == cluster.Gone {
+			verdict, remedy = check.Broken, "kind cannot make a node anew: teardown and then up make a new cluster; to go on without it: kubectl delete node "+d.Node
+		}
+	}
+	r.add("cluster", verdict, name+": "+cluster.Downs(down), remedy)
 }

@@ -93,6 +93,20 @@ func TestWhatIsWrongIsJudgedByHowMuchItMattersAndHasARemedy(t *testing.T) {
 		{"a node that is not Ready", func(f *Facts) {
 			f.Cluster.Observation.Node.Status.Conditions[0] = corev1.NodeCondition{Type: corev1.NodeReady, Status: corev1.ConditionUnknown, Message: "stopped"}
 		}, "cluster", check.Broken, "Node/n is not Ready: stopped", "kubectl describe node n"},
+		{"another node that is not Ready", func(f *Facts) {
+			other := corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n-worker"}}
+			other.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionFalse, Message: "no network"}}
+			f.Cluster.Observation.Others = []corev1.Node{other}
+		}, "cluster", check.Broken, "Node/n-worker is not Ready: no network", "kubectl describe node n"},
+		{"a node that is stopped", func(f *Facts) {
+			f.Cluster.Observation.Down = []cluster.Down{{Node: "n-worker", State: "stopped"}, {Node: "n-worker2", State: "paused"}}
+		}, "cluster", check.Warns, "kindgate: n-worker is stopped, n-worker2 is paused", "up starts"},
+		{"a node that was removed", func(f *Facts) {
+			f.Cluster.Observation.Down = []cluster.Down{{Node: "n-worker", State: cluster.Gone}, {Node: "n-worker2", State: "stopped"}}
+		}, "cluster", check.Broken, "n-worker is gone", "kubectl delete node n-worker"},
+		{"a cluster of which a node does not run, and does not answer", func(f *Facts) {
+			f.Cluster.Observation = cluster.Observation{State: cluster.Stopped, Down: []cluster.Down{{Node: "n", State: "stopped"}}}
+		}, "cluster", check.Holds, "kindgate is stopped: n is stopped", ""},
 		{"other settings", func(f *Facts) { f.Cluster.Observation.Differences = []string{"a port"} }, "cluster", check.Warns, "ready", "a port\nteardown and then up"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

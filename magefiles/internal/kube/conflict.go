@@ -45,16 +45,16 @@ func WrittenBy(live *unstructured.Unstructured, manager string) bool {
 func Conflict(ctx context.Context, client *Client, object Object, live *unstructured.Unstructured) error {
 	want, _, err := wanted(object, live)
 	if err != nil {
-		return object.failed(err)
+		return object.Failed(err)
 	}
 	unstructured.RemoveNestedField(want.Object, "metadata", "annotations", manifestAnnotation)
-	resource, err := client.resource(ctx, object.GroupVersionKind(), object.GetNamespace())
+	resource, err := client.Resource(ctx, object.GroupVersionKind(), object.GetNamespace())
 	if err != nil {
-		return object.failed(err)
+		return object.Failed(err)
 	}
 	_, err = resource.Apply(ctx, want.GetName(), want, metav1.ApplyOptions{FieldManager: Manager, DryRun: []string{metav1.DryRunAll}})
 	if apierrors.IsConflict(err) {
-		return object.failed(conflict(err))
+		return object.Failed(conflict(err))
 	}
 	return nil // what else is wrong, writing it tells
 }

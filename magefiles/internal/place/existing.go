@@ -39,7 +39,10 @@ type door struct {
 }
 
 // Node is none: no port of a node is in between.
-func (e *Existing) Node() string { return "" }
+func (e *Existing) Node(int) string { return "" }
+
+// Down is empty: of nodes, only the API server is asked.
+func (e *Existing) Down(context.Context, string) string { return "" }
 
 // Port returns the port that the listener has in URLs.
 func (e *Existing) Port(listener int32) (int, bool) {

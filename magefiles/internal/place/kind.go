@@ -15,7 +15,7 @@ import (
 	"kindgate/magefiles/internal/kube"
 )
 
-// A Kind is a kind cluster on this machine: the control plane's container publishes ports here.
+// A Kind is a kind cluster on this machine: its nodes' containers publish ports here.
 type Kind struct {
 	Cluster *cluster.Cluster
 	// Name is the cluster's, and Kubeconfig the file that has its context where that is not kubectl's own.
@@ -26,8 +26,14 @@ type Kind struct {
 	Client func() (*kube.Client, error)
 }
 
-// Node is the control plane's.
-func (k *Kind) Node() string { return k.Cluster.NodeName() }
+// Node is the one whose container publishes the port.
+func (k *Kind) Node(port int) string { return k.Cluster.Publisher(port) }
+
+// Down asks the engine whether a node runs; one of which nobody knows runs.
+func (k *Kind) Down(ctx context.Context, node string) string {
+	down, _ := k.Cluster.Down(ctx)
+	return cluster.Observation{Down: down}.StateOf(node)
+}
 
 // Port returns the port of this machine that leads to a listener's.
 func (k *Kind) Port(listener int32) (int, bool) {
@@ -38,18 +44,22 @@ func (k *Kind) Port(listener int32) (int, bool) {
 // Entry is that a port of this machine is published by the node.
 func (k *Kind) Entry(port int) check.Check {
 	return check.Check{Title: "the port on this machine", ID: check.ID{Kind: "Port", Name: fmt.Sprint(port)},
-		Expect: fmt.Sprintf("127.0.0.1:%d is published by the node %s", port, k.Node()), Look: k.Cluster.EngineName() + " port " + k.Node(),
+		Expect: fmt.Sprintf("127.0.0.1:%d is published by the node %s", port, k.Node(port)), Look: k.Cluster.EngineName() + " port " + k.Node(port),
 		Judge: func(ctx context.Context) check.Finding { return k.leads(ctx, port) }}
 }
 
 // leads asks the engine whether the node publishes the port, and if not, who has it. Where the engine does not answer, nobody knows.
 func (k *Kind) leads(ctx context.Context, port int) check.Finding {
-	published, err := k.Cluster.Published(ctx)
+	published, err := k.Cluster.Published(ctx, port)
 	if err != nil {
 		return check.Finding{Verdict: check.Unknown, Found: err.Error()}
 	}
-	if published[port] {
-		return check.Finding{Verdict: check.Holds, Found: "published by the cluster's node"}
+	node := k.Node(port)
+	if published {
+		return check.Finding{Verdict: check.Holds, Found: "published by the node " + node}
+	}
+	if state := k.Down(ctx, node); state != "" {
+		return check.Finding{Verdict: check.Broken, Found: fmt.Sprintf("the node %s is %s: up starts it again", node, state)}
 	}
 	if holder, taken := k.Cluster.PortHolder(ctx, port); taken {
 		return check.Finding{Verdict: check.Broken, Found: fmt.Sprintf("%s listens there, not the node", holder)}

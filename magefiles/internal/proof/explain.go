@@ -171,7 +171,7 @@ func (p *Proof) Asked(rawURL, method string, headers []string) (gateway.Request,
 		reached = append(reached, fmt.Sprintf("%s at %d", port.scheme, port.here))
 	}
 	where := ""
-	if p.Place.Node() != "" {
+	if p.Place.Node(r.Port) != "" {
 		where = " of this machine"
 	}
 	return r, fmt.Errorf("no listener is reached at port %s%s: %s",

@@ -30,8 +30,10 @@ type Manifests struct {
 
 // A Place is where the cluster is, and how it is reached from this machine.
 type Place interface {
-	// Node is the name of the node to which this machine's ports lead; empty where requests reach the data plane without one.
-	Node() string
+	// Node is the name of the node to which the requests whose URL has a port are to come; empty where they reach the data plane without one.
+	Node(port int) string
+	// Down says what keeps a node from running, as stopped; it is empty for one that runs, and for one of which nobody knows.
+	Down(ctx context.Context, node string) string
 	// Port returns the port that a URL has which leads to a listener's, and false where none does.
 	Port(listener int32) (int, bool)
 	// Entry is the first hop of the requests whose URL has a port: what leads from this machine into the cluster.

@@ -19,12 +19,12 @@ import (
 // lastLines is how much of a log is looked through.
 const lastLines = 200
 
-// speaker returns a ready pod of the data plane, of those on the node if there is one; nil where none is ready.
-func (p *Proof) speaker(s *Snapshot) *corev1.Pod {
+// speaker returns a ready pod of the data plane, of those on the node of the request's port if there is one; nil where none is ready.
+func (t trial) speaker() *corev1.Pod {
 	var found *corev1.Pod
-	for i := range s.Pods {
-		pod := &s.Pods[i]
-		if p.Runs(pod) && pod.DeletionTimestamp == nil && readiness.PodReady(pod) && (found == nil || pod.Spec.NodeName == p.Place.Node()) {
+	for i := range t.s.Pods {
+		pod := &t.s.Pods[i]
+		if t.Runs(pod) && pod.DeletionTimestamp == nil && readiness.PodReady(pod) && (found == nil || pod.Spec.NodeName == t.Place.Node(t.request.Port)) {
 			found = pod
 		}
 	}
@@ -44,7 +44,7 @@ type said struct {
 func (t trial) routers(ctx context.Context) (mine []implementation.Router, all int, err error) {
 	said := &t.s.view(t.Proof).said
 	said.list.Do(func() {
-		pod := t.speaker(t.s)
+		pod := t.speaker()
 		switch {
 		case t.Lists.Read == nil:
 			said.err = errors.New("where it has one is not known")
@@ -73,7 +73,7 @@ func (t trial) routers(ctx context.Context) (mine []implementation.Router, all i
 func (t trial) logged(ctx context.Context) string {
 	said := &t.s.view(t.Proof).said
 	said.read.Do(func() {
-		pod := t.speaker(t.s)
+		pod := t.speaker()
 		if pod == nil {
 			return
 		}

@@ -170,8 +170,15 @@ type service struct {
 	at       []string // where it sends requests to, as far as its slices have one port
 	unsaid   int      // its endpoints of which nothing says whether they are ready
 	starting *startup // the youngest of them that may not listen yet
+	pods     []placed // its endpoints that are pods on a node, ready or not
 	listed   bool     // it has an EndpointSlice, be it an empty one
 	unread   bool     // its EndpointSlices or their pods could not be read
+}
+
+// placed is a pod, namespace/name, and the node that it is on.
+type placed struct {
+	name, node string
+	ready      bool
 }
 
 // A startup is a pod that counts as ready from its start on, as it has no readiness probe.
@@ -215,7 +222,11 @@ func (s *Snapshot) readServices() {
 		}
 		for _, endpoint := range slice.Endpoints {
 			target := endpoint.TargetRef
-			if endpoint.Conditions.Ready != nil && !*endpoint.Conditions.Ready {
+			ready := ptr.Deref(endpoint.Conditions.Ready, true)
+			if target != nil && target.Kind == "Pod" && endpoint.NodeName != nil {
+				found.pods = append(found.pods, placed{target.Namespace + "/" + target.Name, *endpoint.NodeName, ready})
+			}
+			if !ready {
 				continue
 			}
 			if endpoint.Conditions.Ready == nil {

@@ -3,6 +3,7 @@ package proof
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -27,7 +28,7 @@ type way struct {
 func (w way) hops() []check.Check {
 	logs := w.Place.Kubectl(w.Logs())
 	hops := []check.Check{w.Place.Entry(w.request.Port)}
-	if w.Place.Node() != "" {
+	if w.Place.Node(w.request.Port) != "" {
 		hops = append(hops, check.Check{Title: w.Name + "'s pod", ID: w.Workload,
 			Expect: fmt.Sprintf("a ready pod of %s that takes the node's port %d", w.Workload, w.Through(w.request.Scheme).OnNode), Look: w.Place.Kubectl("describe pods -n " + w.Workload.Namespace),
 			Judge: func(ctx context.Context) check.Finding { return w.DataPlane(ctx, w.s, w.request.Scheme) }})
@@ -60,8 +61,8 @@ func (w way) hops() []check.Check {
 			Judge: func(ctx context.Context) check.Finding { return w.unserved(ctx) }})
 	}
 	for _, backend := range w.request.Backends {
-		hops = append(hops, check.Check{ID: backend.ID(), Expect: "at least one ready pod behind it", Look: w.Place.Kubectl("get endpointslices,pods -n " + backend.Namespace),
-			Judge: given(w.judgeBackend(backend))})
+		hops = append(hops, check.Check{ID: backend.ID(), Expect: "at least one ready pod behind it, all of them on nodes that run", Look: w.Place.Kubectl("get endpointslices,pods -n " + backend.Namespace),
+			Judge: func(ctx context.Context) check.Finding { return w.judgeBackend(ctx, backend) }})
 	}
 	return append(hops, check.Check{Title: "the backend answers", ID: check.ID{Kind: "URL", Name: w.request.String()}, Expect: "an answer of " + w.s.reached(w.request),
 		Look: w.lookAtBackend(), Judge: w.quoting()})
@@ -131,10 +132,19 @@ func given(finding check.Finding) func(context.Context) check.Finding {
 	return func(context.Context) check.Finding { return finding }
 }
 
-// judgeBackend looks for ready endpoints of a Service; what an endpoint does not say counts only where finding, of the request, has no answer.
-func (w way) judgeBackend(backend gateway.Backend) check.Finding {
+// judgeBackend looks for ready endpoints of a Service, and whether their nodes run; what an endpoint does not say counts only where finding, of
+// the request, has no answer.
+func (w way) judgeBackend(ctx context.Context, backend gateway.Backend) check.Finding {
 	behind := w.s.behind(backend)
 	ready := len(behind.ready) + behind.others
+	silent := slices.Contains([]check.Cause{NoAnswer, ServerError, PodMissing}, w.finding.Cause)
+	for _, pod := range behind.pods {
+		if silent && (pod.ready || ready == 0) {
+			if state := w.Place.Down(ctx, pod.node); state != "" {
+				return because(PodMissing, "Pod/%s is on the node %s, which is %s: up starts it again", pod.name, pod.node, state)
+			}
+		}
+	}
 	switch {
 	case behind.unread:
 		return unread(sliceKind.Kind, backend.Namespace)
@@ -175,10 +185,12 @@ func (p *Proof) asWritten(s *Snapshot, id check.ID) check.Finding {
 // leads.
 func (p *Proof) DataPlane(ctx context.Context, s *Snapshot, scheme string) check.Finding {
 	onNode := p.Through(scheme).OnNode
-	problem := broken("no pod of it on the node %s", p.Place.Node())
+	here, _ := p.Place.Port(p.Through(scheme).EntryPoint)
+	node := p.Place.Node(here)
+	problem := broken("no pod of it on the node %s", node)
 	for i := range s.Pods {
 		pod := &s.Pods[i]
-		if !p.Runs(pod) || pod.Spec.NodeName != p.Place.Node() {
+		if !p.Runs(pod) || pod.Spec.NodeName != node {
 			continue
 		}
 		if pod.DeletionTimestamp != nil || !readiness.PodReady(pod) {

@@ -62,6 +62,12 @@ func (w *world) silent() {
 	}
 }
 
+// onNode puts an endpoint on another node, which does not run.
+func (w *world) onNode(slice, endpoint int, node, state string) {
+	w.snapshot.Slices[slice].Endpoints[endpoint].NodeName = &node
+	w.place.down = map[string]string{node: state}
+}
+
 func TestTheFirstHopThatIsBrokenIsNamed(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -77,6 +83,26 @@ func TestTheFirstHopThatIsBrokenIsNamed(t *testing.T) {
 			w.patchedPod("traefik-x", func(p *corev1.Pod) { p.Spec.NodeName = "other" })
 		},
 			shop, "Traefik's pod", "no pod of it on the node node"},
+		{"no pod on the worker that has the port", func(w *world) { w.silent(); w.place.nodes = map[int]string{8080: "worker"} },
+			shop, "Traefik's pod", "no pod of it on the node worker"},
+		{"the node of a pod is stopped", func(w *world) {
+			w.gateway.answers["shop.localhost"] = []*probe.Answer{whoami("shop-1"), nil}
+			w.onNode(0, 1, "worker", "stopped")
+		}, shop, "Service/demo/shop", "Pod/demo/shop-2 is on the node worker, which is stopped: up starts it again"},
+		{"the node of the only pod is stopped, and its endpoint is not ready", func(w *world) {
+			w.gateway.answers["cart.localhost"] = []*probe.Answer{status(503)}
+			w.onNode(1, 0, "worker", "paused")
+			w.snapshot.Slices[1].Endpoints[0].Conditions.Ready = ptr.To(false)
+		}, cart, "Service/demo/cart", "Pod/demo/cart-1 is on the node worker, which is paused: up starts it again"},
+		{"a pod of which the Service knows that its node is stopped", func(w *world) {
+			w.gateway.answers["shop.localhost"] = []*probe.Answer{status(502)}
+			w.onNode(0, 1, "worker", "stopped")
+			w.snapshot.Slices[0].Endpoints[1].Conditions.Ready = ptr.To(false)
+		}, shop, "the backend answers", "502 Bad Gateway"},
+		{"an error of the application's own, beside a node that is stopped", func(w *world) {
+			w.gateway.answers["shop.localhost"] = []*probe.Answer{passedOn(status(500))}
+			w.onNode(0, 1, "worker", "stopped")
+		}, shop, "the backend answers", "500 Internal Server Error"},
 		{"a pod that is not ready", func(w *world) {
 			w.silent()
 			w.patchedPod("traefik-x", func(p *corev1.Pod) { p.Status.Conditions = nil })

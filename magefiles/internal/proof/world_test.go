@@ -1,6 +1,7 @@
 package proof
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,12 +38,21 @@ type fakePlace struct {
 	ports      map[int32]int
 	leads      check.Finding
 	podAnswers bool
-	routers    string // what the data plane's API answers; empty for nothing
+	nodes      map[int]string    // those of ports of this machine; "node" for the others
+	down       map[string]string // the states of nodes that do not run
+	routers    string            // what the data plane's API answers; empty for nothing
 	log        string
 	asked      int // how often it was asked for either
 }
 
-func (p *fakePlace) Node() string { return p.node }
+func (p *fakePlace) Node(port int) string {
+	if p.node == "" {
+		return ""
+	}
+	return cmp.Or(p.nodes[port], p.node)
+}
+
+func (p *fakePlace) Down(_ context.Context, node string) string { return p.down[node] }
 
 func (p *fakePlace) Port(listener int32) (int, bool) { port, ok := p.ports[listener]; return port, ok }
 

@@ -11,13 +11,13 @@ import (
 	"kindgate/magefiles/internal/ui"
 )
 
-// clusterSteps bring up the cluster, and what its node needs before any pod.
+// clusterSteps bring up the cluster, and what its nodes need before any pod.
 type clusterSteps struct {
 	*session
 	release *helmRelease
 }
 
-// Begin starts to bring up the cluster, when it is this run's turn, and returns when its node runs. What follows waits for Await.
+// Begin starts to bring up the cluster, when it is this run's turn, and returns when its nodes run. What follows waits for Await.
 func (s *clusterSteps) Begin(ctx context.Context) error {
 	return s.run.Part("cluster", func(step *ui.Step) (result.Result, string, error) {
 		if err := s.helm().Missing(); err != nil {
@@ -51,7 +51,7 @@ func (s *clusterSteps) Await(ctx context.Context) error {
 	})
 }
 
-// LoadImages copies the images of the chart and the manifests from the engine into the node.
+// LoadImages copies the images of the chart and the manifests from the engine into the nodes.
 func (s *clusterSteps) LoadImages(ctx context.Context) error {
 	return s.run.Step("images", func(step *ui.Step) (result.Result, string, error) {
 		observation := s.cluster.Observation()
@@ -60,11 +60,11 @@ func (s *clusterSteps) LoadImages(ctx context.Context) error {
 			return "", "", err
 		}
 		images := kube.Images(slices.Concat(rendered, s.inputs.apps))
-		missing := cluster.MissingImages(observation.Node, images)
+		missing := cluster.MissingImages(observation.Nodes(), images)
 		if len(missing) == 0 {
 			return result.Unchanged, count(len(images), "image"), nil
 		}
-		step.Report("copying images into the node")
+		step.Report("copying images into the nodes")
 		loaded, left, err := s.cluster.LoadImages(ctx, missing, step.Bytes)
 		if err != nil {
 			return "", "", err

@@ -57,8 +57,6 @@ func (e *examiner) facts(ctx context.Context) doctor.Facts {
 	if watches, instances, ok := machine.Inotify(); ok {
 		f.Inotify = &doctor.Inotify{Watches: watches, Instances: instances}
 	}
-	published, _ := e.cluster.Published(ctx) // an engine that does not answer publishes nothing
-	f.Ports = e.portFacts(ctx, published)
 	names, err := e.names.look(ctx)
 	if err != nil {
 		f.HostsError = e.names.explain(err)
@@ -75,6 +73,7 @@ func (e *examiner) facts(ctx context.Context) doctor.Facts {
 		wanted, f.GatewayAPI.Err = definitions(ctx)
 	}
 	f.Cluster = e.clusterFacts(ctx, wanted)
+	f.Ports = e.portFacts(ctx, e.cluster.Published) // after the cluster has said which node has them
 	return f
 }
 
@@ -86,14 +85,16 @@ func freeDisk(ctx context.Context, engine cluster.Info) (uint64, error) {
 	return machine.Disk(ctx, ".")
 }
 
-// portFacts looks at the ports that the cluster takes on this machine, each with the variable that moves it. published are the node's.
-func (e *examiner) portFacts(ctx context.Context, published map[int]bool) []doctor.Port {
+// portFacts looks at the ports that the cluster takes on this machine, each with the variable that moves it. published tells of those that
+// are taken by the cluster itself.
+func (e *examiner) portFacts(ctx context.Context, published func(context.Context, int) (bool, error)) []doctor.Port {
 	var facts []doctor.Port
 	for _, port := range []struct {
 		variable string
 		number   int
 	}{{"KINDGATE_HTTP_PORT", e.config.HTTPPort}, {"KINDGATE_HTTPS_PORT", e.config.HTTPSPort}} {
-		fact := doctor.Port{Number: port.number, Published: published[port.number]}
+		fact := doctor.Port{Number: port.number}
+		fact.Published, _ = published(ctx, port.number) // an engine that does not answer publishes nothing
 		if !fact.Published {
 			fact.Holder, _ = e.cluster.PortHolder(ctx, port.number)
 		}
@@ -118,7 +119,8 @@ func (e *examiner) freePort(ctx context.Context, port int) int {
 // checkFree is the cheap part of doctor, before a cluster is made: what would make its making fail late, and with a message of Docker's.
 func (e *examiner) checkFree(ctx context.Context, engine cluster.Info) error {
 	var problems []error
-	for _, port := range e.portFacts(ctx, nil) { // there is no node yet
+	noNode := func(context.Context, int) (bool, error) { return false, nil }
+	for _, port := range e.portFacts(ctx, noNode) {
 		if port.Holder != "" {
 			problems = append(problems, fmt.Errorf("port %d is taken by %s: end it, or move the port: %s", port.Number, port.Holder, port.Free))
 		}
@@ -149,7 +151,9 @@ func (e *examiner) clusterFacts(ctx context.Context, definitions []kube.Object) 
 	case facts.Observation.Foreign != nil:
 		facts.Remedy = remedy(facts.Observation.Foreign)
 	case facts.Observation.State == cluster.Ready:
-		facts.Look = e.proof.Place.Kubectl("describe node " + facts.Observation.Node.Name)
+		if notReady := facts.Observation.NotReady(); len(notReady) > 0 {
+			facts.Look = e.proof.Place.Kubectl("describe node " + notReady[0].Name)
+		}
 		facts.Err = e.checkDefinitions(ctx, definitions)
 	}
 	return facts

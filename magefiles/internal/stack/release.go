@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -86,7 +87,7 @@ func (r *helmRelease) checkUpgrade(ctx context.Context, client *kube.Client, sto
 	if err != nil {
 		return err
 	}
-	if err := judgePlaces(objects, nodes); err != nil {
+	if err := cmp.Or(judgePlaces(objects, nodes), judgeDoor(objects, nodes, r.door())); err != nil {
 		return err
 	}
 	before, err := objectsOf(stored)
@@ -262,6 +263,13 @@ func (r *helmRelease) await(ctx context.Context, report func(string)) (result.Re
 	if problem.Verdict == check.Pending { // a pod that is under way would only be in the way of a new one
 		return "", "", fmt.Errorf("%s; look at: %s", problem.Found, r.proof.Place.Kubectl("describe pods -n "+serving.Namespace))
 	}
+	nodes, err := client.List(ctx, nodeKind, "")
+	if err != nil {
+		return "", "", err
+	}
+	if err := judgeDoor(objects, nodes, r.door()); err != nil {
+		return "", "", err
+	}
 	report("making Traefik's DaemonSet anew")
 	if err := r.remake(ctx, objects, report); err != nil {
 		return "", "", err
@@ -308,6 +316,9 @@ func stays(finding check.Finding, waited time.Duration) bool {
 	}
 	return true
 }
+
+// door is the node whose ports are this machine's.
+func (r *helmRelease) door() string { return r.proof.Place.Node(r.config.HTTPPort) }
 
 func (r *helmRelease) remake(ctx context.Context, objects []kube.Object, report func(string)) error {
 	client, err := r.kube()

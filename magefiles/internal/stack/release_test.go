@@ -85,6 +85,38 @@ func TestAWorkloadThatFitsNoNodeIsRefused(t *testing.T) {
 var errNoAnswer = errors.New("no answer")
 
 func hasNoAnswer(kube.Object) (bool, error) { return false, errNoAnswer }
+func TestADaemonSetMustRunOnTheNodeThatHasThePorts(t *testing.T) {
+	nodes := func(taint string) []unstructured.Unstructured {
+		return []unstructured.Unstructured{
+			*decoded(t, "{apiVersion: v1, kind: Node, metadata: {name: door, labels: {disk: ssd}}, spec: {taints: ["+taint+"]}}")[0].Unstructured,
+			*decoded(t, "{apiVersion: v1, kind: Node, metadata: {name: worker}}")[0].Unstructured,
+		}
+	}
+	const controlPlane = "{key: node-role.kubernetes.io/control-plane, effect: NoSchedule}"
+	for name, test := range map[string]struct{ pod, taint, want string }{
+		"nothing in the way":        {"", "", ""},
+		"a taint":                   {"", controlPlane, "DaemonSet/traefik/traefik has no pod on the node door, whose ports are this machine's: its tolerations do not have the node's taint node-role.kubernetes.io/control-plane:NoSchedule"},
+		"a taint that is endured":   {"tolerations: [{key: node-role.kubernetes.io/control-plane, operator: Exists, effect: NoSchedule}]", controlPlane, ""},
+		"all taints are endured":    {"tolerations: [{operator: Exists}]", "{key: a, value: b, effect: NoExecute}", ""},
+		"a taint that only advises": {"", "{key: a, effect: PreferNoSchedule}", ""},
+		"a node in trouble":         {"", "{key: node.kubernetes.io/unreachable, effect: NoExecute}", ""},
+		"a selector":                {"nodeSelector: {disk: none}", "", "it does not meet its nodeSelector (disk=none)"},
+		"a selector that is met":    {"nodeSelector: {disk: ssd}", "", ""},
+	} {
+		set := decoded(t, "{apiVersion: apps/v1, kind: DaemonSet, metadata: {name: traefik, namespace: traefik}, spec: {selector: {}, template: {spec: {containers: [], "+test.pod+"}}}}", service)
+		err := judgeDoor(set, nodes(test.taint), "door")
+		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := judgeDoor(set, nodes(test.taint), "a node that is not known"); err != nil {
+			t.Errorf("%s, of a node of which nothing is known: %v", name, err)
+		}
+	}
+	deployment := decoded(t, "{apiVersion: apps/v1, kind: Deployment, metadata: {name: traefik}, spec: {selector: {}, template: {spec: {containers: []}}}}")
+	if err := judgeDoor(deployment, nodes(controlPlane), "door"); err != nil {
+		t.Errorf("a Deployment, which may run anywhere: %v", err)
+	}
+}
 
 func TestAKindThatNothingDefinesIsRefusedWithTheValueThatAsksForIt(t *testing.T) {
 	absent := func(kube.Object) (bool, error) { return false, nil }

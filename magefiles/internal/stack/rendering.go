@@ -8,11 +8,13 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	scheduling "k8s.io/component-helpers/scheduling/corev1"
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
 
 	"kindgate/magefiles/internal/crds"
@@ -75,20 +77,64 @@ func judgePlaces(objects []kube.Object, live []unstructured.Unstructured) error 
 		if !runsPods(o) {
 			continue
 		}
-		template, _, _ := unstructured.NestedMap(o.Object, "spec", "template")
-		var pod corev1.Pod
-		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(template, &pod); err != nil {
-			return fmt.Errorf("%s: with these values %s has a pod template that cannot be read: %w", valuesPath, o.Name(), err)
+		pod, err := podOf(o)
+		if err != nil {
+			return err
 		}
-		required := nodeaffinity.GetRequiredNodeAffinity(&pod)
+		required := nodeaffinity.GetRequiredNodeAffinity(pod)
 		if !slices.ContainsFunc(nodes, func(node corev1.Node) bool {
 			fits, err := required.Match(&node)
 			return fits || err != nil // what cannot be read is for the API server to refuse
 		}) {
-			return fmt.Errorf("%s: with these values %s would run nowhere: no node meets its %s", valuesPath, o.Name(), placing(&pod))
+			return fmt.Errorf("%s: with these values %s would run nowhere: no node meets its %s", valuesPath, o.Name(), placing(pod))
 		}
 	}
 	return nil
+}
+
+// judgeDoor refuses DaemonSets that leave out the node whose ports are this machine's: their pods elsewhere would serve nobody. What the
+// control plane taints while a node is in trouble does not count, as every DaemonSet tolerates that. See
+// https://kubernetes.io/docs/concepts/workloads/controllers/daemonset/#taints-and-tolerations.
+func judgeDoor(objects []kube.Object, live []unstructured.Unstructured, door string) error {
+	nodes, err := kube.As[corev1.Node](live)
+	at := slices.IndexFunc(nodes, func(node corev1.Node) bool { return node.Name == door })
+	if err != nil || at < 0 {
+		return err
+	}
+	for _, o := range objects {
+		if o.GetKind() != "DaemonSet" || !runsPods(o) {
+			continue
+		}
+		pod, err := podOf(o)
+		if err != nil {
+			return err
+		}
+		why := ""
+		keepsOut := func(taint *corev1.Taint) bool {
+			return taint.Effect != corev1.TaintEffectPreferNoSchedule && !strings.HasPrefix(taint.Key, "node.kubernetes.io/")
+		}
+		taint, tainted := scheduling.FindMatchingUntoleratedTaint(logr.Discard(), nodes[at].Spec.Taints, pod.Spec.Tolerations, keepsOut, true)
+		if fits, err := nodeaffinity.GetRequiredNodeAffinity(pod).Match(&nodes[at]); err == nil && !fits {
+			why = "it does not meet its " + placing(pod)
+		} else if tainted {
+			why = "its tolerations do not have the node's taint " + taint.ToString()
+		} else {
+			continue
+		}
+		return fmt.Errorf("%s: with these values %s has no pod on the node %s, whose ports are this machine's: %s. Mend that, or map the ports to another node in %s (extraPortMappings).",
+			valuesPath, o.Name(), door, why, clusterFile)
+	}
+	return nil
+}
+
+// podOf is a pod as a workload makes it.
+func podOf(workload kube.Object) (*corev1.Pod, error) {
+	template, _, _ := unstructured.NestedMap(workload.Object, "spec", "template")
+	var pod corev1.Pod
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(template, &pod); err != nil {
+		return nil, fmt.Errorf("%s: with these values %s has a pod template that cannot be read: %w", valuesPath, workload.Name(), err)
+	}
+	return &pod, nil
 }
 
 // placing says what a pod requires of its node.

@@ -132,7 +132,7 @@ func (v view) rows() [][]string {
 	if v.context != "" {
 		return append([][]string{{"context", v.context, "not made by kindgate"}}, v.promised()...)
 	}
-	state := string(v.observation.State)
+	state := v.observation.String()
 	switch {
 	case v.observation.Foreign != nil:
 		state += ": " + v.observation.Foreign.Found
@@ -143,8 +143,18 @@ func (v view) rows() [][]string {
 	if v.observation.State != cluster.Ready {
 		return rows
 	}
-	info := v.observation.Node.Status.NodeInfo
-	rows = append(rows, []string{"node", v.observation.Node.Name, fmt.Sprintf("Kubernetes %s, %s", info.KubeletVersion, info.ContainerRuntimeVersion)})
+	for _, node := range v.observation.Nodes() {
+		info := node.Status.NodeInfo
+		state := fmt.Sprintf("Kubernetes %s, %s", info.KubeletVersion, info.ContainerRuntimeVersion)
+		ready := cluster.ReadyCondition(&node)
+		switch down := v.observation.StateOf(node.Name); {
+		case down != "":
+			state = down
+		case ready != nil && ready.Status != corev1.ConditionTrue:
+			state += ", not Ready: " + ready.Message
+		}
+		rows = append(rows, []string{"node", node.Name, state})
+	}
 	release := "not installed"
 	if v.release != nil {
 		release = v.release.Status + ": " + describe(v.release)

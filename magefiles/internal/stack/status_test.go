@@ -26,11 +26,18 @@ func TestStatusShowsWhatThereIsAndWhatIsNot(t *testing.T) {
 		release:  &traefik.Release{Status: "deployed", Revision: 2, ChartVersion: "39.0.7", AppVersion: "v3.6.12"},
 		promises: []proof.Promise{{Check: check.Check{ID: check.ID{Kind: "Gateway", Namespace: "traefik", Name: "gw"}}}, {Check: check.Check{ID: check.ID{Kind: "URL", Name: "http://a/"}}}},
 		findings: []check.Finding{{Found: "Accepted"}, {Found: "200"}}, pods: []corev1.Pod{pod}}
+	silent := *node.DeepCopy()
+	silent.Name, silent.Status.Conditions = "n-worker2", []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionUnknown, Message: "silent"}}
+	several := cluster.Observation{State: cluster.Ready, Node: node, Others: []corev1.Node{{ObjectMeta: metav1.ObjectMeta{Name: "n-worker"}}, silent},
+		Down: []cluster.Down{{Node: "n-worker", State: "stopped"}}}
 	for _, test := range []struct {
 		name string
 		view view
 		want []string
 	}{
+		{"several nodes", view{name: "k", observation: several}, []string{"cluster k ready, but n-worker is stopped", "node n Kubernetes v1.37.2, containerd://2",
+			"node n-worker stopped", "node n-worker2 Kubernetes v1.37.2, containerd://2, not Ready: silent", "release traefik/traefik not installed",
+			"crds Gateway API not installed"}},
 		{"absent", view{name: "k", observation: cluster.Observation{State: cluster.Absent}}, []string{"cluster k absent"}},
 		{"somebody else's", view{name: "k", observation: cluster.Observation{State: cluster.Foreign, Foreign: &cluster.ForeignError{Found: "no mark"}}},
 			[]string{"cluster k not made by kindgate: no mark"}},
