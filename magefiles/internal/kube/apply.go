@@ -20,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
 
 	"kindgate/magefiles/internal/result"
 )
@@ -44,6 +45,10 @@ type Change struct {
 	Altered string
 	// OnDelete: the object's pods are as it was before, and stay so until somebody deletes them: its update strategy is OnDelete.
 	OnDelete bool
+	// Fields are what a dry run would change in an object that is there, and Unsure is why it could not ask the API server about one that would be
+	// created.
+	Fields []FieldChange
+	Unsure string
 }
 
 // Apply makes the live objects what objects ask for, by server-side apply, definitions first and workloads last, and returns what
@@ -65,13 +70,16 @@ func (c *Client) ApplyTo(ctx context.Context, objects []Object, live []*unstruct
 	for i, object := range objects {
 		changes[i].Object = object // also of those whose turn does not come
 	}
+	if err := c.record(ctx, objects, live); err != nil {
+		return changes, err
+	}
 	for tier := Definitions; tier <= Workloads; tier++ {
 		each(objects, func(i int, object Object) {
 			if object.Tier() == tier {
-				changes[i] = c.apply(ctx, object, live[i])
+				changes[i] = application{c, object, live[i]}.run(ctx)
 			}
 		})
-		if tier == Definitions && slices.ContainsFunc(changes, func(c Change) bool { return c.Result == result.Created }) {
+		if tier == Definitions && !c.Options.DryRun && slices.ContainsFunc(changes, func(c Change) bool { return c.Result == result.Created }) {
 			// What a namespace had went with it, perhaps after the first look.
 			again, err := c.Live(ctx, objects)
 			if err != nil {
@@ -122,65 +130,104 @@ func (o Object) Tier() int {
 	return Needs
 }
 
-func (c *Client) apply(ctx context.Context, object Object, live *unstructured.Unstructured) Change {
-	change := Change{Object: object}
-	if err := c.checkOwners(ctx, object); err != nil {
-		change.Err = object.Failed(err)
-		return change
+// An application is that of one object, nil where it is not there yet.
+type application struct {
+	*Client
+	object Object
+	live   *unstructured.Unstructured
+}
+
+func (a application) run(ctx context.Context) Change {
+	change := Change{Object: a.object}
+	err := a.checkOwners(ctx, a.object)
+	if err == nil && a.Options.DryRun {
+		err = a.try(ctx, &change)
+	} else if err == nil {
+		err = a.apply(ctx, &change)
 	}
-	if err := c.applyOnce(ctx, &change, live); err != nil {
-		change.Err = object.Failed(replacing(object, err, c.Options.Kubectl))
-		return change
+	if err != nil {
+		return Change{Object: a.object, Err: a.object.Failed(replacing(a.object, err, a.Options.Kubectl))}
 	}
-	change.Before = before(live, change.Result)
-	change.OnDelete = live != nil && change.Result != result.Unchanged && UpdatesOnDelete(object.Unstructured)
+	change.Before = before(a.live, change.Result)
+	change.OnDelete = a.live != nil && change.Result != result.Unchanged && UpdatesOnDelete(a.object.Unstructured)
 	return change
 }
 
-func (c *Client) applyOnce(ctx context.Context, change *Change, live *unstructured.Unstructured) error {
-	object := change.Object
-	client, err := c.Resource(ctx, object.GroupVersionKind(), object.GetNamespace())
+func (a application) apply(ctx context.Context, change *Change) error {
+	client, err := a.Resource(ctx, a.object.GroupVersionKind(), a.object.GetNamespace())
 	if err != nil {
 		return err
 	}
-	if live != nil && live.GetDeletionTimestamp() != nil {
-		if err := waitGone(ctx, client, live); err != nil {
+	if a.live != nil && a.live.GetDeletionTimestamp() != nil {
+		if err := waitGone(ctx, client, a.live); err != nil {
 			return err
 		}
-		live = nil
+		a.live = nil
 	}
-	want, hash, err := wanted(object, live)
+	want, hash, err := wanted(a.object, a.live)
 	if err != nil {
 		return err
 	}
-	if isAsWanted(live, want, hash) {
+	if isAsWanted(a.live, want, hash) {
 		change.Result = result.Unchanged
 		return nil
 	}
-	data, err := want.MarshalJSON()
+	applied, err := a.patch(ctx, client, want)
 	if err != nil {
 		return err
 	}
-	force := c.Options.TakeOver || live == nil || isOurs(live)
-	applied, err := client.Patch(ctx, want.GetName(), types.ApplyPatchType, data, metav1.PatchOptions{
-		FieldManager: Manager, Force: &force, FieldValidation: metav1.FieldValidationStrict,
-	})
-	switch {
-	case !force && apierrors.IsConflict(err):
-		return conflict(err)
-	case err != nil:
-		return err
-	case live == nil:
-		change.Result = result.Created
-	case applied.GetResourceVersion() == live.GetResourceVersion():
-		change.Result = result.Unchanged
-	case live.GetAnnotations()[manifestAnnotation] == hash:
-		change.Result = result.Repaired
-	default:
-		change.Result = result.Updated
-	}
-	change.Altered = altered(normalized(want), applied.Object, "")
+	same := a.live != nil && applied.GetResourceVersion() == a.live.GetResourceVersion()
+	change.Result, change.Altered = a.result(hash, same), altered(normalized(want), applied.Object, "")
 	return nil
+}
+
+// result is what applying came to: hash is that of the manifest, and same tells that nothing has changed.
+func (a application) result(hash string, same bool) result.Result {
+	switch {
+	case a.live == nil:
+		return result.Created
+	case same:
+		return result.Unchanged
+	case a.live.GetAnnotations()[manifestAnnotation] == hash:
+		return result.Repaired
+	}
+	return result.Updated
+}
+
+// patch sends what wanted returned for an object, and returns it as the cluster has it then, or would have it after a dry run. Fields that others
+// have set to another value are a ConflictError where the object was there before kindgate applied it, unless the client may take over.
+func (a application) patch(ctx context.Context, client dynamic.ResourceInterface, want *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	data, err := want.MarshalJSON()
+	if err != nil {
+		return nil, err
+	}
+	force := a.Options.TakeOver || a.live == nil || IsOurs(a.live)
+	options := metav1.PatchOptions{FieldManager: Manager, Force: &force, FieldValidation: metav1.FieldValidationStrict}
+	if a.Options.DryRun {
+		options.DryRun = []string{metav1.DryRunAll}
+	}
+	applied, err := client.Patch(ctx, want.GetName(), types.ApplyPatchType, data, options)
+	if !force && apierrors.IsConflict(err) {
+		return nil, conflict(err)
+	}
+	return applied, err
+}
+
+// record tells Record which of objects have not been applied before.
+func (c *Client) record(ctx context.Context, objects []Object, live []*unstructured.Unstructured) error {
+	if c.Options.Record == nil || c.Options.DryRun {
+		return nil
+	}
+	var first []First
+	for i, object := range objects {
+		if live[i] == nil || !IsOurs(live[i]) {
+			first = append(first, First{object, live[i] != nil})
+		}
+	}
+	if len(first) == 0 {
+		return nil
+	}
+	return c.Options.Record(ctx, first)
 }
 
 // isAsWanted tells whether applying what wanted returned would change nothing: the object was applied from this manifest, we own the

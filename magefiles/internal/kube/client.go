@@ -26,9 +26,10 @@ type Client struct {
 	// Options are those that New was given.
 	Options Options
 
-	dynamic dynamic.Interface
-	core    corev1client.CoreV1Interface
-	mapper  meta.ResettableRESTMapper
+	dynamic   dynamic.Interface
+	core      corev1client.CoreV1Interface
+	discovery discovery.DiscoveryInterface
+	mapper    meta.ResettableRESTMapper
 }
 
 // Options say how a Client works.
@@ -37,6 +38,18 @@ type Options struct {
 	TakeOver bool
 	// Kubectl is how messages call kubectl for the cluster, with a context.
 	Kubectl string
+	// DryRun has the API server say what applying objects would come to, and write nothing.
+	DryRun bool
+	// Record, where it is set, is told which objects are about to be applied for the first time, before any of them is. Its error keeps all of
+	// them from being applied.
+	Record func(context.Context, []First) error
+}
+
+// A First is an object that is about to be applied for the first time.
+type First struct {
+	Object Object
+	// Before: it was in the cluster already.
+	Before bool
 }
 
 // New returns a client for the cluster of cfg. It connects when it is first used.
@@ -58,7 +71,14 @@ func New(cfg *rest.Config, options Options) (*Client, error) {
 		return nil, err
 	}
 	mapper := restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(disco))
-	return &Client{dynamic: dyn, core: core, mapper: mapper, Options: options}, nil
+	return &Client{dynamic: dyn, core: core, discovery: disco, mapper: mapper, Options: options}, nil
+}
+
+// With returns a client of the same cluster that works otherwise.
+func (c *Client) With(options Options) *Client {
+	other := *c
+	other.Options = options
+	return &other
 }
 
 // unknownKind is the error of a kind that the cluster does not have.
@@ -81,7 +101,7 @@ func (c *Client) Resource(ctx context.Context, kind schema.GroupVersionKind, nam
 		if !meta.IsNoMatchError(err) {
 			return nil, err
 		}
-		if time.Now().After(deadline) {
+		if c.Options.DryRun || time.Now().After(deadline) { // a dry run defines none that could still appear
 			return nil, unknownKind{kind}
 		}
 		if err := sleep(ctx, 100*time.Millisecond); err != nil {
@@ -160,6 +180,7 @@ func (p patient) RoundTrip(req *http.Request) (*http.Response, error) {
 	stop := context.AfterFunc(p.run, func() { cancel(context.Cause(p.run)) })
 	release := func() { stop(); cancel(nil) }
 	started := time.Now()
+	var last error // why the server could not be reached, which the run's end is not
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		attempt := req.WithContext(ctx)
 		if req.GetBody != nil {
@@ -175,10 +196,14 @@ func (p patient) RoundTrip(req *http.Request) (*http.Response, error) {
 			resp.Body = &releasing{resp.Body, release}
 			return resp, nil
 		}
+		cause := context.Cause(p.run)
+		if last == nil || cause == nil {
+			last = err
+		}
 		if !repeatable(req, err) || sleep(ctx, pause) != nil {
 			release()
-			if cause := context.Cause(p.run); cause != nil && !errors.Is(err, context.Canceled) {
-				return nil, &unreachable{cause, err}
+			if cause = context.Cause(p.run); cause != nil && !errors.Is(last, context.Canceled) {
+				return nil, &unreachable{cause, last}
 			}
 			return nil, err
 		}

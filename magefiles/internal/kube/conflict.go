@@ -14,9 +14,9 @@ import (
 	"kindgate/magefiles/internal/result"
 )
 
-// isOurs tells whether kindgate has applied an object before. Whatever else it has then is repaired. The annotation proves nothing: a copy
+// IsOurs tells whether kindgate has applied an object before. Whatever else it has then is repaired. The annotation proves nothing: a copy
 // of one of our objects has it too.
-func isOurs(live *unstructured.Unstructured) bool {
+func IsOurs(live *unstructured.Unstructured) bool {
 	return slices.ContainsFunc(live.GetManagedFields(), func(entry metav1.ManagedFieldsEntry) bool {
 		return entry.Manager == Manager && entry.Operation == metav1.ManagedFieldsOperationApply
 	})
@@ -24,7 +24,7 @@ func isOurs(live *unstructured.Unstructured) bool {
 
 // before returns who has written an object that was there before kindgate applied it.
 func before(live *unstructured.Unstructured, res result.Result) []string {
-	if live == nil || res == "" || res == result.Unchanged || isOurs(live) {
+	if live == nil || res == "" || res == result.Unchanged || IsOurs(live) {
 		return nil
 	}
 	managers := []string{}

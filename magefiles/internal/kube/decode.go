@@ -43,7 +43,7 @@ func ReadDir(fsys fs.FS, dir string, skip func(path string) bool) ([]Object, err
 				return fmt.Errorf("%s/%s is a link to a folder, whose files would be passed over: put them here, or take the link away", dir, path)
 			}
 		}
-		if err == nil && !entry.IsDir() && !skip(path) && slices.Contains([]string{".yaml", ".yml", ".json"}, strings.ToLower(filepath.Ext(path))) {
+		if err == nil && !entry.IsDir() && slices.Contains([]string{".yaml", ".yml", ".json"}, strings.ToLower(filepath.Ext(path))) && !skip(path) {
 			paths = append(paths, path)
 		}
 		return err
