@@ -25,6 +25,7 @@ import (
 //	    │          └─ apps ───── deploy, cluster
 //	    └─ hosts ─── check
 //	crds ── define, cluster
+//	plan ── check
 //
 // begin starts the cluster's creation, api is reached while kind is still at work on it; define installs the Gateway API's definitions;
 // install, deploy and attach hand objects over, and the targets they belong to wait for what becomes of them; what starts pods waits for
@@ -37,7 +38,10 @@ var Default = Up
 // Up brings up everything, and proves every route with real requests.
 func Up(ctx context.Context) error {
 	return after(ctx, func(ctx context.Context) error {
-		if err := kindgate().Routes.Verify(ctx); err != nil {
+		if err := kindgate().Objects.Prune(ctx); err != nil {
+			return err
+		}
+		if err := kindgate().Routes.VerifyManifests(ctx); err != nil {
 			return err
 		}
 		kindgate().Routes.Summary()
@@ -88,6 +92,17 @@ func Status(ctx context.Context) error { return anyway(ctx, kindgate().Examiner.
 // Doctor looks at all that a run depends on before it runs, and changes nothing.
 func Doctor(ctx context.Context) error { return anyway(ctx, kindgate().Examiner.Doctor) }
 
+// Plan says, object by object, what up would do, and changes nothing: exit status 2 when something would change.
+func Plan(ctx context.Context) error {
+	return after(ctx, func(ctx context.Context) error {
+		pending, err := kindgate().Planner.Plan(ctx)
+		if err == nil && pending > 0 {
+			return mg.Fatalf(2, "%d changes are pending", pending)
+		}
+		return err
+	}, Check)
+}
+
 // Teardown deletes the cluster, its context in the kubeconfig, and the names in the hosts file.
 func Teardown(ctx context.Context) error { return anyway(ctx, kindgate().Teardown) }
 
@@ -120,13 +135,8 @@ func after(ctx context.Context, step func(context.Context) error, dependencies .
 	if err := s.Configured(); err != nil {
 		return err
 	}
-	if len(dependencies) > 0 {
-		if err := s.Own(); err != nil {
-			return err
-		}
-	}
 	ctx = s.Context(ctx)
-	if !s.Ready() {
+	if !s.Ready(len(dependencies) == 0) {
 		return s.Examiner.Check(ctx) // which says all that is wrong
 	}
 	defer func() {

@@ -44,6 +44,8 @@ const (
 	PodSlow, PodUnhealthy = 2 * time.Second, 5 * time.Second
 	// ChartHook bounds the chart's hooks; Traefik's has none, and Helm waits for nothing else.
 	ChartHook = time.Minute
+	// Uninstall bounds the wait until a release's objects are gone: Traefik's pods may take their 60 s to end.
+	Uninstall = 2 * time.Minute
 )
 
 // The API server.

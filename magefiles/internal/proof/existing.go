@@ -137,15 +137,39 @@ func (s *Snapshot) Existing(namespaces []string) Manifests {
 			}
 		}
 	}
+	m.keep(s, func(gw *gatewayv1.Gateway) bool { return within(gw.Namespace) || named[idOf(gw)] })
+	return m
+}
+
+// Live are some manifests' Gateways and routes as the cluster has them, with the Gateways that these routes name.
+func (s *Snapshot) Live(m Manifests) Manifests {
+	live := Manifests{Objects: m.Objects}
+	ours, named := m.ours(), map[check.ID]bool{}
+	for i := range m.Gateways {
+		named[idOf(&m.Gateways[i])] = true
+	}
+	for _, route := range s.routes() {
+		if ours[route.ID] {
+			live.Routes = append(live.Routes, route)
+			for _, id := range route.Gateways() {
+				named[id] = true
+			}
+		}
+	}
+	live.keep(s, func(gw *gatewayv1.Gateway) bool { return named[idOf(gw)] })
+	return live
+}
+
+// keep adds the snapshot's Gateways of which keep holds, and their classes.
+func (m *Manifests) keep(s *Snapshot, keep func(*gatewayv1.Gateway) bool) {
 	for i := range s.Gateways {
-		if gw := s.Gateways[i]; within(gw.Namespace) || named[idOf(&gw)] {
+		if gw := s.Gateways[i]; keep(&gw) {
 			m.Gateways = append(m.Gateways, gw)
 			m.Classes = append(m.Classes, string(gw.Spec.GatewayClassName))
 		}
 	}
 	slices.Sort(m.Classes)
 	m.Classes = slices.Compact(m.Classes)
-	return m
 }
 
 func idOf(gw *gatewayv1.Gateway) check.ID {

@@ -22,6 +22,9 @@ import (
 // Check prints all that is wrong with the files, or may be, as far as that is known without a cluster. What is wrong is an error.
 func (e *examiner) Check(context.Context) error {
 	return e.run.Step("check", func(*ui.Step) (result.Result, string, error) {
+		if left := e.inputs.leftOut; len(left) > 0 {
+			e.run.Note("Left out, as by their names they are for other clusters than this: " + strings.Join(left, ", ") + ".")
+		}
 		for _, f := range e.faults() {
 			e.ui.Check(level(f.Finding), f.at, f.Found, f.Remedy)
 		}
@@ -73,7 +76,7 @@ func (e *examiner) rendered() ([]kube.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	return objects, judgeRendering(objects)
+	return objects, judgeRendering(e.config.valuesPath(), objects)
 }
 
 // aboutValues are faults of the chart's values.

@@ -5,20 +5,40 @@ import (
 	"slices"
 	"strings"
 
+	"k8s.io/client-go/rest"
+
 	"kindgate/magefiles/internal/cluster"
 	"kindgate/magefiles/internal/kube"
 	"kindgate/magefiles/internal/result"
 	"kindgate/magefiles/internal/ui"
 )
 
-// clusterSteps bring up the cluster, and what its nodes need before any pod.
-type clusterSteps struct {
+// A ground is the cluster that steps bring something up on.
+type ground interface {
+	// API returns how the API server is reached, when it answers and may be written to.
+	API(ctx context.Context) (*rest.Config, error)
+	// Services returns when pods reach Services.
+	Services(ctx context.Context, report func(string)) error
+	// Earlier tells whether an earlier release of kindgate made it, which left no word of what it had installed.
+	Earlier() bool
+}
+
+// clusterSteps are the steps until there is a cluster on which the others can bring something up.
+type clusterSteps interface {
+	Begin(ctx context.Context) error
+	API(ctx context.Context) error
+	Await(ctx context.Context) error
+	LoadImages(ctx context.Context) error
+}
+
+// kindSteps bring up kindgate's own cluster, and what its nodes need before any pod.
+type kindSteps struct {
 	*session
 	release *helmRelease
 }
 
 // Begin starts to bring up the cluster, when it is this run's turn, and returns when its nodes run. What follows waits for Await.
-func (s *clusterSteps) Begin(ctx context.Context) error {
+func (s *kindSteps) Begin(ctx context.Context) error {
 	return s.run.Part("cluster", func(step *ui.Step) (result.Result, string, error) {
 		if err := s.helm().Missing(); err != nil {
 			return "", "", err
@@ -32,13 +52,13 @@ func (s *clusterSteps) Begin(ctx context.Context) error {
 }
 
 // API returns when the API server answers: all that only needs that may begin.
-func (s *clusterSteps) API(context.Context) error {
+func (s *kindSteps) API(context.Context) error {
 	_, err := s.kube()
 	return err // told by Await, whose part this is
 }
 
 // Await returns when the cluster is complete.
-func (s *clusterSteps) Await(ctx context.Context) error {
+func (s *kindSteps) Await(ctx context.Context) error {
 	return s.run.Step("cluster", func(step *ui.Step) (result.Result, string, error) {
 		res, detail, differences, err := s.cluster.Done(ctx)
 		if len(differences) > 0 {
@@ -52,7 +72,7 @@ func (s *clusterSteps) Await(ctx context.Context) error {
 }
 
 // LoadImages copies the images of the chart and the manifests from the engine into the nodes.
-func (s *clusterSteps) LoadImages(ctx context.Context) error {
+func (s *kindSteps) LoadImages(ctx context.Context) error {
 	return s.run.Step("images", func(step *ui.Step) (result.Result, string, error) {
 		observation := s.cluster.Observation()
 		rendered, err := s.release.objects(observation)

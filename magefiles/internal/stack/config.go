@@ -22,8 +22,6 @@ import (
 // The names of what kindgate makes; what users may choose is in Config.
 const (
 	manifestsDir = "manifests"
-	valuesFile   = "traefik-values.yaml"
-	valuesPath   = manifestsDir + "/" + valuesFile
 	clusterFile  = "kind/cluster.yaml"
 )
 
@@ -49,6 +47,8 @@ type Config struct {
 	HostsFile      string
 	Kubeconfig     string
 	Adopt          bool
+	Approve        bool
+	Prune          bool
 	Timeout        time.Duration
 	Output         string
 	BenchFormat    string
@@ -86,6 +86,27 @@ func (c Config) namespaces() []string {
 	return slices.DeleteFunc(strings.Split(c.Namespaces, ","), func(name string) bool { return name == "" })
 }
 
+// The files with the chart's values, for kindgate's own cluster and for one of a context.
+const kindValues, contextValues = "traefik-values.yaml", "traefik-values.cluster.yaml"
+
+// valuesPath is the file with the chart's values.
+func (c Config) valuesPath() string {
+	if c.Context != "" {
+		return manifestsDir + "/" + contextValues
+	}
+	return manifestsDir + "/" + kindValues
+}
+
+// forOthers tells whether a file of the manifests is for other clusters than the run's: its name ends in .kind.yaml, .yml or .json where it is
+// only for kindgate's own kind cluster, and in .cluster.yaml, .yml or .json where it is only for the cluster of a context.
+func (c Config) forOthers(path string) bool {
+	suffix := ".cluster"
+	if c.Context != "" {
+		suffix = ".kind"
+	}
+	return filepath.Ext(strings.TrimSuffix(path, filepath.Ext(path))) == suffix
+}
+
 const prefix = "KINDGATE_"
 
 // setting is one variable: its name after the prefix, its default, what is allowed, and how a value is taken.
@@ -118,6 +139,8 @@ func (c *Config) settings() []setting {
 		{"KUBECONFIG", "", "a file's path, or empty for the one kubectl uses" + noTilde,
 			matching(&c.Kubeconfig, `^($|[^~])`)},
 		{"ADOPT", "", "yes or empty", yes(&c.Adopt)},
+		{"APPROVE", "", "yes or empty", yes(&c.Approve)},
+		{"PRUNE", "", "yes or empty", yes(&c.Prune)},
 		{"TIMEOUT", "5m", "a duration of at least 1s, as 90s or 10m", duration(&c.Timeout)},
 		{"OUTPUT", "text", "text or json", matching(&c.Output, `^(text|json)$`)},
 		{"BENCH_FORMAT", "text", "text or markdown", matching(&c.BenchFormat, `^(text|markdown)$`)},

@@ -134,7 +134,7 @@ func (e *examiner) checkFree(ctx context.Context, engine cluster.Info) error {
 // chartFacts renders the chart where it is at hand: doctor fetches nothing.
 func (e *examiner) chartFacts() doctor.Chart {
 	facts := doctor.Chart{Own: e.config.TraefikChart != "", Version: e.config.TraefikVersion, Tried: serving.TriedChart, Implementation: serving.Name,
-		BuiltAgainst: serving.GatewayAPI, ValuesFile: valuesPath, Unjudged: e.wrong != nil, Here: e.helm().AtHand()}
+		BuiltAgainst: serving.GatewayAPI, ValuesFile: e.config.valuesPath(), Unjudged: e.wrong != nil, Here: e.helm().AtHand()}
 	if !facts.Unjudged && facts.Here {
 		facts.Err = advised(e.release.check())
 	}

@@ -2,7 +2,6 @@ package stack
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -33,18 +32,6 @@ type survey struct {
 	close      func()
 }
 
-// errOwnOnly is the error of a target that writes to the cluster, where a context names one that kindgate did not make.
-var errOwnOnly = errors.New("KINDGATE_CONTEXT names a cluster that kindgate did not make: verify, explain, status and check work on it, and change nothing. " +
-	"What brings up or deletes a cluster works on kindgate's own: unset KINDGATE_CONTEXT")
-
-// Own returns an error unless the run is about kindgate's own cluster.
-func (s *Stack) Own() error {
-	if s.config.Context != "" {
-		return errOwnOnly
-	}
-	return nil
-}
-
 // An unknownContextError is one of a context that the kubeconfig does not have.
 type unknownContextError struct {
 	context string
@@ -63,7 +50,17 @@ func (e *unknownContextError) Error() string {
 	return text + "\nIt has: " + strings.Join(e.have, ", ")
 }
 
-// contextOf returns the configuration of a context's cluster, of which no client writes.
+// readContext returns the configuration of a context's cluster, of which no client writes.
+func readContext(config Config) (*rest.Config, error) {
+	cfg, err := contextOf(config)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Timeout = limits.Reading
+	return kube.ReadOnly(cfg), nil
+}
+
+// contextOf returns the configuration of a context's cluster.
 func contextOf(config Config) (*rest.Config, error) {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = config.Kubeconfig
@@ -83,18 +80,19 @@ func contextOf(config Config) (*rest.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("context %s: %w", config.Context, err)
 	}
-	cfg.QPS, cfg.Timeout = -1, limits.Reading
-	return kube.ReadOnly(cfg), nil
+	cfg.QPS = -1
+	return cfg, nil
 }
 
-// survey returns what is proven: the manifests on kindgate's own cluster, or what the cluster of a context has.
-func (v *verification) survey(ctx context.Context) (survey, error) {
+// survey returns what is proven: the manifests on kindgate's own cluster, or what the cluster of a context has, where own only what the manifests
+// have of it.
+func (v *verification) survey(ctx context.Context, own bool) (survey, error) {
 	if v.config.Context == "" {
 		v.cluster.Attach(ctx)
 		_, err := v.kube()
 		return survey{v.proof, []*proof.Proof{v.proof}, v.snapshot, func() {}}, err
 	}
-	cfg, err := contextOf(v.config)
+	cfg, err := readContext(v.config)
 	if err != nil {
 		return survey{}, err
 	}
@@ -113,18 +111,20 @@ func (v *verification) survey(ctx context.Context) (survey, error) {
 	if err != nil {
 		return survey{}, err
 	}
-	return v.existing(ctx, s, place.Existing{Context: v.config.Context, Kubeconfig: v.config.Kubeconfig, REST: cfg, Client: client}, take), nil
+	manifests := s.Existing(v.config.namespaces())
+	if own {
+		manifests = s.Live(v.proof.Manifests)
+	}
+	all := v.existing(ctx, s, manifests, place.Existing{Context: v.config.Context, Kubeconfig: v.config.Kubeconfig, REST: cfg, Client: client})
+	all.take = take
+	return all, nil
 }
 
-// existing is what a snapshot has of a cluster that is somebody's. Each of its sites is reached, and said how.
-func (v *verification) existing(ctx context.Context, s *proof.Snapshot, at place.Existing, take func(context.Context) (*proof.Snapshot, error)) survey {
-	manifests := s.Existing(v.config.namespaces())
-	for _, unread := range s.Unread {
-		v.ui.Check(ui.Warning, "rights", unread, "What depends on it is not known. KINDGATE_NAMESPACES=NAME,… reads some namespaces only.")
-	}
+// existing is what a snapshot has of some manifests on a cluster that is somebody's. Each of its sites is reached.
+func (v *verification) existing(ctx context.Context, s *proof.Snapshot, manifests proof.Manifests, at place.Existing) survey {
 	sites, wait := s.Sites(manifests), probe.AtMost(v.config.Rate)
 	all := survey{conditions: &proof.Proof{Manifests: manifests, Implementation: implementation.Of(""), Place: &at, Careful: true},
-		requests: make([]*proof.Proof, len(sites)), take: take}
+		requests: make([]*proof.Proof, len(sites))}
 	var places []*place.Existing
 	var reaching errgroup.Group
 	for i, site := range sites {
@@ -132,6 +132,7 @@ func (v *verification) existing(ctx context.Context, s *proof.Snapshot, at place
 		here := &place.Existing{Context: at.Context, Kubeconfig: at.Kubeconfig, REST: at.REST, Client: at.Client, Targets: targets(site.Gateways, facts)}
 		places = append(places, here)
 		all.requests[i] = siteProof(s, site, here, wait)
+		all.requests[i].Objects = manifests.Objects
 		reaching.Go(func() error { here.Reach(ctx); return nil })
 	}
 	_ = reaching.Wait()
@@ -140,13 +141,28 @@ func (v *verification) existing(ctx context.Context, s *proof.Snapshot, at place
 			p.Via = gatewaysOf(p)
 		}
 	}
-	v.sayPlan(s, all.requests)
 	all.close = func() {
 		for _, p := range places {
 			p.Close()
 		}
 	}
 	return all
+}
+
+// sayExisting says what may not be read of a cluster that is somebody's, how each site is reached, and of many requests how many there will be.
+func (v *verification) sayExisting(ctx context.Context, of survey) error {
+	if v.config.Context == "" {
+		return nil
+	}
+	s, err := of.take(ctx)
+	if err != nil {
+		return err
+	}
+	for _, unread := range s.Unread {
+		v.ui.Check(ui.Warning, "rights", unread, "What depends on it is not known. KINDGATE_NAMESPACES=NAME,… reads some namespaces only.")
+	}
+	v.sayPlan(s, of.requests)
+	return nil
 }
 
 // mostUnplanned is how many requests are sent without their plan having been said.

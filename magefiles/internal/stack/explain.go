@@ -41,7 +41,7 @@ func (v *verification) Explain(ctx context.Context, url, method, header string) 
 // explainExisting explains a request by the routes of an existing cluster: at each site that has a listener for it, or only at those where a
 // match takes it.
 func (v *verification) explainExisting(ctx context.Context, url, method string, headers []string) error {
-	of, err := v.survey(ctx)
+	of, err := v.survey(ctx, false)
 	if err != nil {
 		return err
 	}

@@ -47,6 +47,9 @@ func (n *hostNames) look(ctx context.Context) ([]hosts.Name, error) {
 
 // converge makes the file's block have the names that need it.
 func (n *hostNames) converge(ctx context.Context) (result.Result, string, error) {
+	if n.config.Context != "" {
+		return result.Unchanged, "not written: the cluster of a context is not on this machine", nil
+	}
 	if atomicfile.IsNull(n.file.Path) {
 		return result.Unchanged, "not written: the hosts file is " + os.DevNull, nil
 	}

@@ -28,6 +28,7 @@ type inputs struct {
 	gateways []gatewayv1.Gateway
 	served   []gateway.Route
 	classes  []string // the GatewayClasses that the Gateways name
+	leftOut  []string // the files of manifests that are for other clusters
 }
 
 func readInputs(config Config) (inputs, error) {
@@ -41,7 +42,7 @@ func readInputs(config Config) (inputs, error) {
 		in.kind, err = cluster.ParseConfig(data, clusterFile, config.HTTPPort, config.HTTPSPort)
 	}
 	problems = append(problems, err)
-	objects, err := kube.ReadDir(atomicfile.DirFS(manifestsDir), manifestsDir, func(path string) bool { return path == valuesFile })
+	objects, err := kube.ReadDir(atomicfile.DirFS(manifestsDir), manifestsDir, in.skip(config))
 	problems = append(problems, err)
 	in.objects = objects
 	for _, object := range objects {
@@ -54,12 +55,12 @@ func readInputs(config Config) (inputs, error) {
 			in.apps = append(in.apps, object)
 		}
 	}
-	data, err = atomicfile.Read(filepath.FromSlash(valuesPath))
+	data, err = atomicfile.Read(filepath.FromSlash(config.valuesPath()))
 	problems = append(problems, err)
-	data, err = kube.OneDocument(data, valuesPath)
+	data, err = kube.OneDocument(data, config.valuesPath())
 	problems = append(problems, err)
 	if err := yaml.Unmarshal(data, &in.values); err != nil {
-		problems = append(problems, fmt.Errorf("%s: %w", valuesPath, err))
+		problems = append(problems, fmt.Errorf("%s: %w", config.valuesPath(), err))
 	}
 	in.gateways, err = ofKind[gatewayv1.Gateway](in.routes, "Gateway")
 	problems = append(problems, err)
@@ -78,6 +79,20 @@ func readInputs(config Config) (inputs, error) {
 	slices.Sort(in.classes)
 	in.classes = slices.Compact(in.classes)
 	return in, errors.Join(problems...)
+}
+
+// skip tells which files of the manifests have no objects for the run's cluster, and remembers those that have some for others.
+func (in *inputs) skip(config Config) func(path string) bool {
+	return func(path string) bool {
+		if path == kindValues || path == contextValues {
+			return true
+		}
+		others := config.forOthers(path)
+		if others {
+			in.leftOut = append(in.leftOut, manifestsDir+"/"+path)
+		}
+		return others
+	}
 }
 
 func ofKind[T any](objects []kube.Object, kind string) ([]T, error) {

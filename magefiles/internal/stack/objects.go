@@ -25,35 +25,70 @@ type objectSteps struct {
 // Define installs the Gateway API's definitions, unless the cluster has some that must not be replaced.
 func (s *objectSteps) Define(ctx context.Context) error {
 	return s.run.Step("crds", func(step *ui.Step) (result.Result, string, error) {
-		wanted, err := definitions(ctx)
-		if err != nil {
-			return "", "", err
-		}
 		client, err := s.kube()
 		if err != nil {
 			return "", "", err
 		}
-		live, err := client.Live(ctx, wanted)
+		defined, err := s.lookAtDefinitions(ctx, client)
 		if err != nil {
 			return "", "", err
 		}
-		if err := crds.CheckReplace(unstructureds(wanted), live); err != nil {
-			return "", "", err
-		}
-		changes, err := client.ApplyTo(ctx, wanted, live)
+		changes, err := client.ApplyTo(ctx, defined.wanted, defined.live)
 		sayChanges(s.ui.Note, changes)
 		if err != nil {
 			return "", "", err
 		}
 		res, detail := summarize(changes)
 		if res != result.Unchanged {
-			err = rollout.Wait(ctx, client, wanted, step.Report)
+			err = rollout.Wait(ctx, client, defined.wanted, step.Report)
 		}
-		if bundle, ok := crds.BundleOf(wanted[0].Unstructured); ok && (res == result.Created || res == result.Unchanged) {
-			detail = "Gateway API " + bundle.String()
+		if res == result.Created || res == result.Unchanged {
+			detail = "Gateway API " + defined.bundle.String()
 		}
 		return res, detail, err
 	})
+}
+
+// A defined is what is to be done about the Gateway API's definitions: those that are applied, and they as the cluster has them, nil for those
+// that it has not. bundle is the release that the cluster has then.
+type defined struct {
+	wanted []kube.Object
+	live   []*unstructured.Unstructured
+	bundle crds.Bundle
+}
+
+// lookAtDefinitions decides which definitions are applied. On kindgate's own cluster all are, unless what is there must not be replaced; on
+// somebody's, those of others are used as they are.
+func (s *objectSteps) lookAtDefinitions(ctx context.Context, client *kube.Client) (defined, error) {
+	wanted, err := definitions(ctx)
+	if err != nil {
+		return defined{}, err
+	}
+	live, err := client.Live(ctx, wanted)
+	if err != nil {
+		return defined{}, err
+	}
+	bundle, _ := crds.BundleOf(wanted[0].Unstructured)
+	all := defined{wanted, live, bundle}
+	if s.config.Context == "" {
+		return all, crds.CheckReplace(unstructureds(wanted), live)
+	}
+	indices, err := crds.Share(unstructureds(wanted), live, func(crd *unstructured.Unstructured) bool { return s.config.Adopt || kube.IsOurs(crd) })
+	if err != nil {
+		return defined{}, err
+	}
+	if len(indices) < len(wanted) {
+		for _, crd := range live {
+			if crd != nil {
+				all.bundle, _ = crds.BundleOf(crd)
+			}
+		}
+	}
+	all.wanted, all.live = nil, nil
+	for _, i := range indices {
+		all.wanted, all.live = append(all.wanted, wanted[i]), append(all.live, live[i])
+	}
+	return all, nil
 }
 
 // definitions returns the Gateway API's, as they are installed.
@@ -76,18 +111,27 @@ func unstructureds(objects []kube.Object) []*unstructured.Unstructured {
 // awaitRollout waits for the workloads among objects. Those of a chart have the release's namespace where they name none.
 func awaitRollout(ctx context.Context, client *kube.Client, objects []kube.Object, inNamespace string, report func(string)) error {
 	for i := range objects {
-		if objects[i].GetNamespace() == "" && !kube.ClusterScoped(objects[i].GroupVersionKind().GroupKind()) {
-			objects[i].Unstructured = objects[i].DeepCopy()
-			objects[i].SetNamespace(inNamespace)
-		}
+		objects[i] = within(inNamespace, objects[i])
 	}
 	return rollout.Wait(ctx, client, objects, report)
 }
 
+// within is an object as the cluster has it: one that names no namespace is in the given one, unless its kind has none.
+func within(namespace string, o kube.Object) kube.Object {
+	if o.GetNamespace() == "" && !kube.ClusterScoped(o.GroupVersionKind().GroupKind()) {
+		o.Unstructured = o.DeepCopy()
+		o.SetNamespace(namespace)
+	}
+	return o
+}
+
+// inRelease is an object as the chart's release has it.
+func inRelease(o kube.Object) kube.Object { return within(serving.Namespace, o) }
+
 // ApplyApps applies every object of the manifests that is not the Gateway API's. AwaitApps waits for what they run.
 func (s *objectSteps) ApplyApps(ctx context.Context) error {
 	return s.run.Part("apps", func(step *ui.Step) (result.Result, string, error) {
-		if err := s.cluster.Services(ctx, step.Report); err != nil {
+		if err := s.ground.Services(ctx, step.Report); err != nil {
 			return "", "", err
 		}
 		changes, err := s.apply(ctx, s.inputs.apps, nil, step)

@@ -10,9 +10,12 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/rest"
 
 	"kindgate/magefiles/internal/check"
 	"kindgate/magefiles/internal/cluster"
+	"kindgate/magefiles/internal/inventory"
 	"kindgate/magefiles/internal/kube"
 	"kindgate/magefiles/internal/limits"
 	"kindgate/magefiles/internal/proof"
@@ -40,7 +43,7 @@ func (r *helmRelease) Await(ctx context.Context) error {
 
 // mayTakeOver tells whether a release that kindgate has not installed may be changed. In the cluster of an earlier kindgate, one without an
 // owner is ours.
-func (r *helmRelease) mayTakeOver() bool { return r.config.Adopt || r.cluster.Earlier() }
+func (r *helmRelease) mayTakeOver() bool { return r.config.Adopt || r.ground.Earlier() }
 
 func (r *helmRelease) render() ([]kube.Object, error) {
 	manifest, err := r.helm().Rendered(cluster.KubernetesVersion(r.config.NodeImage))
@@ -56,7 +59,7 @@ func (r *helmRelease) check() error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(judgeRendering(objects), r.missing(objects, hasNothing))
+	return errors.Join(judgeRendering(r.config.valuesPath(), objects), r.missing(objects, hasNothing))
 }
 
 // missing returns what the chart's objects need that neither the manifests nor the cluster have; has tells whether the cluster has an object's
@@ -76,18 +79,18 @@ func (r *helmRelease) checkUpgrade(ctx context.Context, client *kube.Client, sto
 		return err
 	}
 	has := func(o kube.Object) (bool, error) { return client.Has(ctx, o.GroupVersionKind()) }
-	err = errors.Join(judgeRendering(objects), r.missing(objects, has))
+	err = errors.Join(judgeRendering(r.config.valuesPath(), objects), r.missing(objects, has))
 	if err != nil {
 		return err
 	}
 	if stored == nil {
-		return r.sayTakenOver(ctx, client, objects) // nothing runs that could be lost, and the nodes may still be joining
+		return r.sayTakenOver(ctx, client, slices.Clone(objects)) // nothing runs that could be lost, and the nodes may still be joining
 	}
 	nodes, err := client.List(ctx, nodeKind, "")
 	if err != nil {
 		return err
 	}
-	if err := cmp.Or(judgePlaces(objects, nodes), judgeDoor(objects, nodes, r.door())); err != nil {
+	if err := cmp.Or(judgePlaces(r.config.valuesPath(), objects, nodes), judgeDoor(r.config.valuesPath(), objects, nodes, r.door())); err != nil {
 		return err
 	}
 	before, err := objectsOf(stored)
@@ -109,7 +112,7 @@ func (r *helmRelease) checkUpgrade(ctx context.Context, client *kube.Client, sto
 	for _, o := range gone {
 		names = append(names, o.Name())
 	}
-	r.ui.Note("The upgrade of Helm release " + serving.Namespace + "/" + serving.Release + " removes " + strings.Join(names, ", ") + ".")
+	r.run.Note("The upgrade of Helm release " + serving.Namespace + "/" + serving.Release + " removes " + strings.Join(names, ", ") + ".")
 	return nil
 }
 
@@ -117,13 +120,19 @@ func (r *helmRelease) checkUpgrade(ctx context.Context, client *kube.Client, sto
 // record was lost. Helm refuses the rest. It is an error where no Helm has written such an object, and somebody has set a field to another
 // value than the chart.
 func (r *helmRelease) sayTakenOver(ctx context.Context, client *kube.Client, objects []kube.Object) error {
+	for i := range objects {
+		objects[i] = inRelease(objects[i])
+	}
 	live, err := client.Live(ctx, objects)
 	if err != nil {
 		return err
 	}
 	var conflicts []error
 	for i, o := range objects {
-		if inRelease(live[i]) && !r.mayTakeOver() && !kube.WrittenBy(live[i], traefik.Manager) {
+		if live[i] != nil && !ofRelease(live[i]) {
+			conflicts = append(conflicts, fmt.Errorf("%s is there, and is not of Helm release %s/%s: Helm would refuse to install over it. Name it otherwise in %s, or take it out of the cluster",
+				o.Name(), serving.Namespace, serving.Release, r.config.valuesPath()))
+		} else if ofRelease(live[i]) && !r.mayTakeOver() && !kube.WrittenBy(live[i], traefik.Manager) {
 			conflicts = append(conflicts, kube.Conflict(ctx, client, o, live[i]))
 		}
 	}
@@ -131,7 +140,7 @@ func (r *helmRelease) sayTakenOver(ctx context.Context, client *kube.Client, obj
 		return err
 	}
 	if names := takenOver(objects, live); len(names) > 0 {
-		r.ui.Note("There before Helm release " + serving.Namespace + "/" + serving.Release + ", and a part of it from now on: " + strings.Join(names, ", ") + ".")
+		r.run.Note("There before Helm release " + serving.Namespace + "/" + serving.Release + ", and a part of it from now on: " + strings.Join(names, ", ") + ".")
 	}
 	return nil
 }
@@ -173,7 +182,7 @@ func (r *helmRelease) install(ctx context.Context, report func(string)) (result.
 	if err != nil {
 		return "", "", err
 	}
-	cfg, err := r.cluster.API(ctx)
+	cfg, err := r.ground.API(ctx)
 	if err != nil {
 		return "", "", err
 	}
@@ -182,35 +191,21 @@ func (r *helmRelease) install(ctx context.Context, report func(string)) (result.
 	if err != nil {
 		return "", "", err
 	}
-	stored, err := r.helm().Stored(cfg)
+	stored, plan, err := r.decide(ctx, client, cfg)
 	if err != nil {
 		return "", "", err
 	}
-	ok, reason, err := r.helm().UpToDate(stored)
-	if err != nil {
-		return "", "", err
-	}
-	var drifted []kube.Object
-	if ok {
-		drifted, err = r.drifted(ctx, client, stored)
-	} else {
-		err = r.checkUpgrade(ctx, client, stored)
-	}
-	if err != nil {
-		return "", "", err
-	}
-	plan := planRelease(stored, ok, reason, drifted)
 	if plan.result == result.Unchanged {
 		r.stored = stored
 		return result.Unchanged, describe(stored), nil
 	}
-	if err := r.helm().MayChange(stored, r.mayTakeOver()); err != nil {
+	if err := r.record(ctx, stored); err != nil {
 		return "", "", err
 	}
 	if err := client.Delete(ctx, plan.remake); err != nil {
 		return "", "", err
 	}
-	if err := r.cluster.Services(ctx, report); err != nil {
+	if err := r.ground.Services(ctx, report); err != nil {
 		return "", "", err
 	}
 	report("installing the chart")
@@ -220,13 +215,55 @@ func (r *helmRelease) install(ctx context.Context, report func(string)) (result.
 	return plan.result, strings.TrimSuffix(describe(r.stored)+": "+plan.reason, ": "), nil
 }
 
+// decide finds out what is to be done about the release, and changes nothing. It returns the stored one, nil for none. The error is that it may
+// not be done.
+func (r *helmRelease) decide(ctx context.Context, client *kube.Client, cfg *rest.Config) (*traefik.Release, releasePlan, error) {
+	stored, err := r.helm().Stored(cfg)
+	if err != nil {
+		return nil, releasePlan{}, err
+	}
+	ok, reason, err := r.helm().UpToDate(stored)
+	if err != nil {
+		return nil, releasePlan{}, err
+	}
+	var drifted []kube.Object
+	if ok {
+		drifted, err = r.drifted(ctx, client, stored)
+	} else {
+		err = r.checkUpgrade(ctx, client, stored)
+	}
+	if err != nil {
+		return nil, releasePlan{}, err
+	}
+	plan := planRelease(stored, ok, reason, drifted)
+	if plan.result != result.Unchanged {
+		err = r.helm().MayChange(stored, r.mayTakeOver())
+	}
+	return stored, plan, err
+}
+
+// record puts the release into the inventory before it is installed, or taken over.
+func (r *helmRelease) record(ctx context.Context, stored *traefik.Release) error {
+	if stored != nil && stored.Ours {
+		return nil
+	}
+	store, err := r.inventory()
+	if err != nil {
+		return err
+	}
+	return store.Record(ctx, []kube.First{{Object: releaseEntry.Object(), Before: stored != nil}})
+}
+
+// releaseEntry is the Helm release in the inventory. What it consists of, Helm records.
+var releaseEntry = inventory.Entry{Kind: schema.GroupVersionKind{Group: "helm.sh", Version: "v3", Kind: "Release"}, Namespace: serving.Namespace, Name: serving.Release}
+
 // drifted returns the release's objects that are not in the cluster as the chart has them.
 func (r *helmRelease) drifted(ctx context.Context, client *kube.Client, stored *traefik.Release) ([]kube.Object, error) {
 	objects, err := objectsOf(stored)
 	if err != nil {
 		return nil, err
 	}
-	if err := judgeRendering(objects); err != nil {
+	if err := judgeRendering(r.config.valuesPath(), objects); err != nil {
 		return nil, err
 	}
 	return client.Drifted(ctx, objects, traefik.Manager)
@@ -256,6 +293,9 @@ func (r *helmRelease) await(ctx context.Context, report func(string)) (result.Re
 	if err := awaitRollout(ctx, client, objects, serving.Namespace, report); err != nil {
 		return "", "", err
 	}
+	if r.door() == "" { // no port of a node leads to it
+		return "", "", r.sayPending(ctx, client, objects)
+	}
 	problem, err := r.dataPlane(ctx, report)
 	if err != nil || !problem.Fails() {
 		return "", "", err
@@ -267,7 +307,7 @@ func (r *helmRelease) await(ctx context.Context, report func(string)) (result.Re
 	if err != nil {
 		return "", "", err
 	}
-	if err := judgeDoor(objects, nodes, r.door()); err != nil {
+	if err := judgeDoor(r.config.valuesPath(), objects, nodes, r.door()); err != nil {
 		return "", "", err
 	}
 	report("making Traefik's DaemonSet anew")
@@ -282,6 +322,25 @@ func (r *helmRelease) await(ctx context.Context, report func(string)) (result.Re
 		return "", "", fmt.Errorf("%s; look at: %s", still.Found, r.proof.Place.Kubectl("describe daemonset,pods -n "+serving.Namespace))
 	}
 	return result.Repaired, problem.Found + ": made anew", nil
+}
+
+// sayPending names the Services of the release whose load balancer has no address.
+func (r *helmRelease) sayPending(ctx context.Context, client *kube.Client, objects []kube.Object) error {
+	services := slices.DeleteFunc(slices.Clone(objects), func(o kube.Object) bool { return o.GetKind() != "Service" })
+	for i := range services {
+		services[i] = inRelease(services[i])
+	}
+	live, err := client.Live(ctx, services)
+	if err != nil {
+		return err
+	}
+	for i, o := range services {
+		if pendingBalancer(live[i]) {
+			r.run.Note(o.Name() + " is of type LoadBalancer, and its address is pending: the cluster may have no controller that gives one. Its node ports lead to Traefik; " +
+				"service.type: NodePort in " + r.config.valuesPath() + " asks for no more.")
+		}
+	}
+	return nil
 }
 
 // dataPlane finds out whether Traefik's pod is ready and the node's port leads to it.
@@ -325,7 +384,7 @@ func (r *helmRelease) remake(ctx context.Context, objects []kube.Object, report 
 	if err != nil {
 		return err
 	}
-	cfg, err := r.cluster.API(ctx)
+	cfg, err := r.ground.API(ctx)
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,9 @@ import (
 	"kindgate/magefiles/internal/proof"
 )
 
+// valuesOfKind is the file with the values for kindgate's own cluster.
+const valuesOfKind = "manifests/traefik-values.yaml"
+
 func decoded(t *testing.T, documents ...string) []kube.Object {
 	t.Helper()
 	objects, err := kube.Decode([]byte(strings.Join(documents, "\n---\n")), "")
@@ -44,7 +47,7 @@ func TestAReleaseWithoutAWorkloadIsRefused(t *testing.T) {
 		daemonSet: true, deployment(""): true, deployment(", replicas: 2"): true, deployment(", replicas: 0"): false, service: false, "": false,
 		"{apiVersion: other.io/v1, kind: Deployment, metadata: {name: traefik}}": false,
 	} {
-		err := judgeRendering(decoded(t, document, class))
+		err := judgeRendering(valuesOfKind, decoded(t, document, class))
 		if (err == nil) != runs || err != nil && !strings.Contains(err.Error(), "manifests/traefik-values.yaml: ") {
 			t.Errorf("%s: %v", document, err)
 		}
@@ -58,12 +61,12 @@ func TestAWorkloadThatFitsNoNodeIsRefused(t *testing.T) {
 			"spec: {selector: {}, template: {spec: {containers: [], nodeSelector: "+selector+"}}}}", service)
 	}
 	for selector, fits := range map[string]bool{"{}": true, "{disk: ssd}": true, "{disk: none}": false, "{disk: ssd, other: x}": false} {
-		if err := judgePlaces(selecting(selector), nodes); (err == nil) != fits || err != nil && !strings.Contains(err.Error(), "nodeSelector") {
+		if err := judgePlaces(valuesOfKind, selecting(selector), nodes); (err == nil) != fits || err != nil && !strings.Contains(err.Error(), "nodeSelector") {
 			t.Errorf("%s: %v", selector, err)
 		}
 	}
 	for value, fits := range map[string]bool{"ssd": true, "none": false} {
-		err := judgePlaces(decoded(t, "{apiVersion: apps/v1, kind: DaemonSet, metadata: {name: traefik, namespace: traefik}, "+
+		err := judgePlaces(valuesOfKind, decoded(t, "{apiVersion: apps/v1, kind: DaemonSet, metadata: {name: traefik, namespace: traefik}, "+
 			"spec: {selector: {}, template: {spec: {containers: [], affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: "+
 			"{nodeSelectorTerms: [{matchExpressions: [{key: disk, operator: In, values: ["+value+"]}]}]}}}}}}}", service), nodes)
 		if (err == nil) != fits || err != nil && !strings.Contains(err.Error(), "no node meets its required nodeAffinity") {
@@ -74,10 +77,10 @@ func TestAWorkloadThatFitsNoNodeIsRefused(t *testing.T) {
 	if err := unstructured.SetNestedField(unreadable[0].Object, "wrong", "spec", "template", "spec", "containers"); err != nil {
 		t.Fatal(err)
 	}
-	if err := judgePlaces(unreadable, nodes); err == nil || !strings.Contains(err.Error(), "DaemonSet/traefik/traefik has a pod template that cannot be read") {
+	if err := judgePlaces(valuesOfKind, unreadable, nodes); err == nil || !strings.Contains(err.Error(), "DaemonSet/traefik/traefik has a pod template that cannot be read") {
 		t.Error(err)
 	}
-	if err := judgePlaces(selecting("{disk: none}"), nil); err != nil {
+	if err := judgePlaces(valuesOfKind, selecting("{disk: none}"), nil); err != nil {
 		t.Errorf("before any node has joined: %v", err)
 	}
 }
@@ -104,16 +107,16 @@ func TestADaemonSetMustRunOnTheNodeThatHasThePorts(t *testing.T) {
 		"a selector that is met":    {"nodeSelector: {disk: ssd}", "", ""},
 	} {
 		set := decoded(t, "{apiVersion: apps/v1, kind: DaemonSet, metadata: {name: traefik, namespace: traefik}, spec: {selector: {}, template: {spec: {containers: [], "+test.pod+"}}}}", service)
-		err := judgeDoor(set, nodes(test.taint), "door")
+		err := judgeDoor(valuesOfKind, set, nodes(test.taint), "door")
 		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v", name, err)
 		}
-		if err := judgeDoor(set, nodes(test.taint), "a node that is not known"); err != nil {
+		if err := judgeDoor(valuesOfKind, set, nodes(test.taint), "a node that is not known"); err != nil {
 			t.Errorf("%s, of a node of which nothing is known: %v", name, err)
 		}
 	}
 	deployment := decoded(t, "{apiVersion: apps/v1, kind: Deployment, metadata: {name: traefik}, spec: {selector: {}, template: {spec: {containers: []}}}}")
-	if err := judgeDoor(deployment, nodes(controlPlane), "door"); err != nil {
+	if err := judgeDoor(valuesOfKind, deployment, nodes(controlPlane), "door"); err != nil {
 		t.Errorf("a Deployment, which may run anywhere: %v", err)
 	}
 }

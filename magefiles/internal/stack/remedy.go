@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"kindgate/magefiles/internal/cluster"
+	"kindgate/magefiles/internal/crds"
 	"kindgate/magefiles/internal/kube"
 	"kindgate/magefiles/internal/traefik"
 )
@@ -22,6 +23,7 @@ func remedy(err error) string {
 		kubeconfig *cluster.KubeconfigError
 		image      *cluster.NodeImageError
 		port       *cluster.PortError
+		shared     *crds.SharedError
 	)
 	switch {
 	case errors.As(err, &conflict):
@@ -36,6 +38,8 @@ func remedy(err error) string {
 		return "Mend it, or name another file, by an absolute path, in KINDGATE_KUBECONFIG."
 	case errors.As(err, &image):
 		return fmt.Sprintf("kindest/node images that are here: %s. KINDGATE_NODE_IMAGE=IMAGE uses one of them.", cmp.Or(strings.Join(image.Have, ", "), "none"))
+	case errors.As(err, &shared):
+		return "They were left as they are, as kindgate did not install them. Upgrade them, all from one release; KINDGATE_ADOPT=yes has kindgate do it."
 	case errors.As(err, &port):
 		return "KINDGATE_HTTP_PORT and KINDGATE_HTTPS_PORT move the ports."
 	}

@@ -29,6 +29,8 @@ type releasePlan struct {
 	result result.Result
 	reason string        // of an update or a repair
 	remake []kube.Object // to be deleted first
+
+	drifted []kube.Object // that are not in the cluster as the chart has them
 }
 
 // planRelease decides what is to be done about the stored release, nil for none. reason says why it is not up to date, and drifted are the
@@ -46,16 +48,16 @@ func planRelease(stored *traefik.Release, upToDate bool, reason string, drifted 
 	}
 	// Helm compares a custom resource with what it rendered last, never with the live one: it only makes what is missing.
 	custom := slices.DeleteFunc(slices.Clone(drifted), func(o kube.Object) bool { return !o.Custom() })
-	return releasePlan{result: result.Repaired, reason: drifted[0].Name() + " was not as the chart has it", remake: custom}
+	return releasePlan{result: result.Repaired, reason: drifted[0].Name() + " was not as the chart has it", remake: custom, drifted: drifted}
 }
 
-// judgeRendering refuses a release without a workload: nothing would serve.
-func judgeRendering(objects []kube.Object) error {
+// judgeRendering refuses a release without a workload: nothing would serve. values is the file that it is rendered with.
+func judgeRendering(values string, objects []kube.Object) error {
 	if slices.ContainsFunc(objects, runsPods) {
 		return nil
 	}
 	return fmt.Errorf("%s: with these values the chart renders no workload, so that nothing would serve: there is no Deployment, "+
-		"DaemonSet or StatefulSet with a pod. Is deployment.kind misspelt, deployment.enabled false, or deployment.replicas 0?", valuesPath)
+		"DaemonSet or StatefulSet with a pod. Is deployment.kind misspelt, deployment.enabled false, or deployment.replicas 0?", values)
 }
 
 func runsPods(o kube.Object) bool {
@@ -68,7 +70,7 @@ func runsPods(o kube.Object) bool {
 
 // judgePlaces refuses workloads whose pods fit no node: the upgrade would take the running ones away. Of a cluster whose nodes have not
 // joined yet, nothing is known.
-func judgePlaces(objects []kube.Object, live []unstructured.Unstructured) error {
+func judgePlaces(values string, objects []kube.Object, live []unstructured.Unstructured) error {
 	nodes, err := kube.As[corev1.Node](live)
 	if err != nil || len(nodes) == 0 {
 		return err
@@ -77,7 +79,7 @@ func judgePlaces(objects []kube.Object, live []unstructured.Unstructured) error 
 		if !runsPods(o) {
 			continue
 		}
-		pod, err := podOf(o)
+		pod, err := podOf(values, o)
 		if err != nil {
 			return err
 		}
@@ -86,7 +88,7 @@ func judgePlaces(objects []kube.Object, live []unstructured.Unstructured) error 
 			fits, err := required.Match(&node)
 			return fits || err != nil // what cannot be read is for the API server to refuse
 		}) {
-			return fmt.Errorf("%s: with these values %s would run nowhere: no node meets its %s", valuesPath, o.Name(), placing(pod))
+			return fmt.Errorf("%s: with these values %s would run nowhere: no node meets its %s", values, o.Name(), placing(pod))
 		}
 	}
 	return nil
@@ -95,7 +97,7 @@ func judgePlaces(objects []kube.Object, live []unstructured.Unstructured) error 
 // judgeDoor refuses DaemonSets that leave out the node whose ports are this machine's: their pods elsewhere would serve nobody. What the
 // control plane taints while a node is in trouble does not count, as every DaemonSet tolerates that. See
 // https://kubernetes.io/docs/concepts/workloads/controllers/daemonset/#taints-and-tolerations.
-func judgeDoor(objects []kube.Object, live []unstructured.Unstructured, door string) error {
+func judgeDoor(values string, objects []kube.Object, live []unstructured.Unstructured, door string) error {
 	nodes, err := kube.As[corev1.Node](live)
 	at := slices.IndexFunc(nodes, func(node corev1.Node) bool { return node.Name == door })
 	if err != nil || at < 0 {
@@ -105,7 +107,7 @@ func judgeDoor(objects []kube.Object, live []unstructured.Unstructured, door str
 		if o.GetKind() != "DaemonSet" || !runsPods(o) {
 			continue
 		}
-		pod, err := podOf(o)
+		pod, err := podOf(values, o)
 		if err != nil {
 			return err
 		}
@@ -122,17 +124,17 @@ func judgeDoor(objects []kube.Object, live []unstructured.Unstructured, door str
 			continue
 		}
 		return fmt.Errorf("%s: with these values %s has no pod on the node %s, whose ports are this machine's: %s. Mend that, or map the ports to another node in %s (extraPortMappings).",
-			valuesPath, o.Name(), door, why, clusterFile)
+			values, o.Name(), door, why, clusterFile)
 	}
 	return nil
 }
 
 // podOf is a pod as a workload makes it.
-func podOf(workload kube.Object) (*corev1.Pod, error) {
+func podOf(values string, workload kube.Object) (*corev1.Pod, error) {
 	template, _, _ := unstructured.NestedMap(workload.Object, "spec", "template")
 	var pod corev1.Pod
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(template, &pod); err != nil {
-		return nil, fmt.Errorf("%s: with these values %s has a pod template that cannot be read: %w", valuesPath, workload.Name(), err)
+		return nil, fmt.Errorf("%s: with these values %s has a pod template that cannot be read: %w", values, workload.Name(), err)
 	}
 	return &pod, nil
 }
@@ -165,7 +167,7 @@ func (r *helmRelease) missingProviders(objects []kube.Object, has func(kube.Obje
 		}
 		if !there {
 			problems = append(problems, fmt.Errorf("%s: with these values %s runs with %s, and serves nothing, as the cluster does not define %s of %s: "+
-				"take that value out, or put the definitions into %s/", valuesPath, serving.Name, argument, kind.Kind, kind.GroupVersion(), manifestsDir))
+				"take that value out, or put the definitions into %s/", r.config.valuesPath(), serving.Name, argument, kind.Kind, kind.GroupVersion(), manifestsDir))
 		}
 	}
 	return errors.Join(problems...)
@@ -200,7 +202,7 @@ func (r *helmRelease) missingKinds(objects []kube.Object, has func(kube.Object) 
 		if !ok {
 			problems = append(problems, fmt.Errorf("%s: %s cannot be applied, as nothing defines its kind (%s): kindgate installs no "+
 				"CustomResourceDefinitions of the chart. Take out %s, or put the definition into %s/",
-				valuesPath, o.Name(), kind.GroupVersion(), asking(r.inputs.values, kind.Kind), manifestsDir))
+				r.config.valuesPath(), o.Name(), kind.GroupVersion(), asking(r.inputs.values, kind.Kind), manifestsDir))
 		}
 	}
 	return errors.Join(problems...)
@@ -255,16 +257,26 @@ func removed(stored, rendered []kube.Object) []kube.Object {
 func takenOver(objects []kube.Object, live []*unstructured.Unstructured) []string {
 	var names []string
 	for i, o := range objects {
-		if inRelease(live[i]) {
+		if ofRelease(live[i]) {
 			names = append(names, o.Name())
 		}
 	}
 	return names
 }
 
-// inRelease tells whether an object, nil for none, says that it is of a release of this name.
-func inRelease(live *unstructured.Unstructured) bool {
+// ofRelease tells whether an object, nil for none, says that it is of a release of this name.
+func ofRelease(live *unstructured.Unstructured) bool {
 	return live != nil && live.GetAnnotations()["meta.helm.sh/release-name"] == serving.Release
+}
+
+// pendingBalancer tells whether a Service, nil for none, waits for the address of a load balancer.
+func pendingBalancer(live *unstructured.Unstructured) bool {
+	if live == nil {
+		return false
+	}
+	kind, _, _ := unstructured.NestedString(live.Object, "spec", "type")
+	ingress, _, _ := unstructured.NestedSlice(live.Object, "status", "loadBalancer", "ingress")
+	return kind == string(corev1.ServiceTypeLoadBalancer) && len(ingress) == 0
 }
 
 // judgeRemoval refuses to remove a GatewayClass that a Gateway of the manifests or the cluster names, unless the manifests have it.
@@ -285,7 +297,7 @@ func (r *helmRelease) judgeRemoval(gone []kube.Object, gateways []unstructured.U
 	for _, o := range gone {
 		if user := users[o.GetName()]; o.GetKind() == proof.ClassKind.Kind && user != "" {
 			return fmt.Errorf("%s: with these values the release loses %s, which %s names, so that its routes would no longer be served: "+
-				"keep the class (gatewayClass), or put one of that name into %s/", valuesPath, o.Name(), user, manifestsDir)
+				"keep the class (gatewayClass), or put one of that name into %s/", r.config.valuesPath(), o.Name(), user, manifestsDir)
 		}
 	}
 	return nil

@@ -18,6 +18,8 @@ import (
 
 	"kindgate/magefiles/internal/cluster"
 	"kindgate/magefiles/internal/hosts"
+	"kindgate/magefiles/internal/implementation"
+	"kindgate/magefiles/internal/inventory"
 	"kindgate/magefiles/internal/kube"
 	"kindgate/magefiles/internal/place"
 	"kindgate/magefiles/internal/probe"
@@ -30,12 +32,13 @@ import (
 // A Stack is one run of kindgate in the current folder. New makes one. Its parts have the steps of the graph, which may run side by side, and
 // the targets that stand alone.
 type Stack struct {
-	Cluster  *clusterSteps
+	Cluster  clusterSteps
 	Release  *helmRelease
 	Objects  *objectSteps
 	Routes   *verification
 	Names    *hostNames
 	Examiner *examiner
+	Planner  *planner
 	Trials   *trials
 
 	*session
@@ -50,11 +53,14 @@ type session struct {
 	ui      *ui.UI
 	run     *run.Run
 	cluster *cluster.Cluster
+	ground  ground // the cluster, or that of a context
 	proof   *proof.Proof
 	lock    func() error // waits until it is this run's turn
 	held    *flock.Flock // the lock, once it is
 	kube    func() (*kube.Client, error)
 	helm    func() *traefik.Traefik
+
+	inventory func() (*inventory.Store, error)
 }
 
 // New reads the configuration from environ, and all files of the current folder that a run depends on. It touches nothing else. A
@@ -70,13 +76,18 @@ func New(environ []string) *Stack {
 	s.Names = &hostNames{file: hosts.File{Path: config.HostsFile, Cluster: config.Cluster}, all: config.Hosts == allNames, session: s.session}
 	s.Release = &helmRelease{session: s.session}
 	s.Release.rendered = sync.OnceValues(s.Release.render)
-	s.Cluster = &clusterSteps{session: s.session, release: s.Release}
 	s.Objects = &objectSteps{session: s.session}
 	s.Routes = &verification{session: s.session, names: s.Names}
 	s.Examiner = &examiner{session: s.session, names: s.Names, release: s.Release, routes: s.Routes}
 	s.Examiner.faults = sync.OnceValue(s.Examiner.judge)
 	s.Trials = &trials{config: config, ui: s.ui}
 	s.cluster = s.newCluster()
+	s.Planner = &planner{session: s.session, release: s.Release, objects: s.Objects}
+	s.ground, s.Cluster = s.cluster, &kindSteps{session: s.session, release: s.Release}
+	if config.Context != "" {
+		ground := &contextGround{session: s.session}
+		s.ground, s.Cluster = ground, &contextSteps{session: s.session, ground: ground, planner: s.Planner}
+	}
 	s.proof = s.newProof()
 	return s
 }
@@ -86,9 +97,13 @@ func newSession(config Config) *session {
 	s.run = run.New(run.Options{UI: s.ui, Limit: config.Timeout, Expired: fmt.Errorf("gave up after %s (KINDGATE_TIMEOUT)", config.Timeout), Advise: advised})
 	s.inputs, s.wrong = readInputs(config)
 	s.kube = sync.OnceValues(s.connect)
+	s.inventory = sync.OnceValues(s.newInventory)
 	s.helm = sync.OnceValue(s.newTraefik)
 	s.lock = sync.OnceValue(func() (err error) {
-		s.held, err = takeLock(s.run.Context(), config.Cluster, s.ui.Note)
+		name, err := lockName(config)
+		if err == nil {
+			s.held, err = takeLock(s.run.Context(), name, s.ui.Note)
+		}
 		return err
 	})
 	return s
@@ -112,8 +127,13 @@ func (s *Stack) newCluster() *cluster.Cluster {
 }
 
 func (s *session) newProof() *proof.Proof {
+	manifests := proof.Manifests{Classes: s.inputs.classes, Gateways: s.inputs.gateways, Routes: s.inputs.served, Objects: s.inputs.routes}
+	if s.config.Context != "" {
+		return &proof.Proof{Manifests: manifests, Implementation: implementation.Of(serving.Controller), Careful: true,
+			Place: &place.Existing{Context: s.config.Context, Kubeconfig: s.config.Kubeconfig}}
+	}
 	return &proof.Proof{
-		Manifests:      proof.Manifests{Classes: s.inputs.classes, Gateways: s.inputs.gateways, Routes: s.inputs.served, Objects: s.inputs.routes},
+		Manifests:      manifests,
 		Implementation: serving,
 		Prober:         probe.New(probe.Options{}),
 		Place: &place.Kind{Cluster: s.cluster, Name: s.config.Cluster, Kubeconfig: s.config.Kubeconfig, Ports: s.config.ports(),
@@ -124,9 +144,9 @@ func (s *session) newProof() *proof.Proof {
 // Configured returns what is wrong with the configuration, all of it: each variable, its value and what is allowed.
 func (s *Stack) Configured() error { return s.misconfigured }
 
-// Ready tells whether the files that a run depends on could all be read: one about an existing cluster needs none. What is wrong with them,
-// Check says.
-func (s *Stack) Ready() bool { return s.wrong == nil || s.config.Context != "" }
+// Ready tells whether the files that a run depends on could all be read. What is wrong with them, Check says. A look at an existing cluster
+// needs none.
+func (s *Stack) Ready(looks bool) bool { return s.wrong == nil || looks && s.config.Context != "" }
 
 // Context returns the context of the whole run, which ends with ctx, the first that is given, and at the time limit.
 func (s *Stack) Context(ctx context.Context) context.Context { return s.run.Begin(ctx) }
@@ -157,18 +177,33 @@ func newUI(config Config) *ui.UI {
 }
 
 func (s *session) connect() (*kube.Client, error) {
-	cfg, err := s.cluster.API(s.run.Context())
+	cfg, err := s.ground.API(s.run.Context())
 	if err != nil {
 		return nil, err
 	}
-	return kube.New(cfg, kube.Options{TakeOver: s.config.Adopt, Kubectl: s.proof.Place.Kubectl("")})
+	record := func(ctx context.Context, first []kube.First) error {
+		store, err := s.inventory()
+		if err != nil {
+			return err
+		}
+		return store.Record(ctx, first)
+	}
+	return kube.New(cfg, kube.Options{TakeOver: s.config.Adopt, Kubectl: s.proof.Place.Kubectl(""), Record: record})
+}
+
+func (s *session) newInventory() (*inventory.Store, error) {
+	client, err := s.kube()
+	if err != nil {
+		return nil, err
+	}
+	return inventory.NewStore(client, serving.Namespace), nil
 }
 
 func (s *session) newTraefik() *traefik.Traefik {
 	return traefik.New(s.run.Context(), traefik.Options{
 		Release: serving.Release, Namespace: serving.Namespace, Chart: s.config.TraefikChart, Repo: s.config.TraefikRepo, Name: serving.Chart,
 		Version: strings.TrimPrefix(s.config.TraefikVersion, "v"), Digest: s.config.TraefikDigest,
-		Cache: filepath.Join(cacheDir(), "charts"), Values: s.inputs.values, ValuesFile: valuesPath,
+		Cache: filepath.Join(cacheDir(), "charts"), Values: s.inputs.values, ValuesFile: s.config.valuesPath(),
 	})
 }
 

@@ -87,7 +87,7 @@ func (e *examiner) look(ctx context.Context) (v view, err error) {
 
 // lookAtExisting reads what status shows of an existing cluster.
 func (e *examiner) lookAtExisting(ctx context.Context) (v view, err error) {
-	of, err := e.routes.survey(ctx)
+	of, err := e.routes.survey(ctx, false)
 	if err != nil {
 		return v, err
 	}

@@ -10,10 +10,11 @@ import (
 	"kindgate/magefiles/internal/ui"
 )
 
-// Teardown deletes the cluster, its context in the kubeconfig, and the block in the hosts file.
+// Teardown deletes the cluster, its context in the kubeconfig, and the block in the hosts file; of a context's cluster, what kindgate has
+// brought there.
 func (s *Stack) Teardown(ctx context.Context) error {
-	if err := s.Own(); err != nil {
-		return s.run.Failed("teardown", "", err)
+	if s.config.Context != "" {
+		return s.withdraw(ctx)
 	}
 	if err := s.lock(); err != nil {
 		return s.run.Failed("teardown", "", err)

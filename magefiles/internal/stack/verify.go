@@ -37,13 +37,20 @@ func (v *verification) Await(ctx context.Context) error {
 
 // Verify checks what is there, and changes nothing: the conditions, then real requests. Its error says how many checks failed; each is
 // printed with what was found and what to look at.
-func (v *verification) Verify(ctx context.Context) error {
+func (v *verification) Verify(ctx context.Context) error { return v.prove(ctx, false) }
+
+// VerifyManifests is Verify of what the manifests have, whatever else is on the cluster of a context.
+func (v *verification) VerifyManifests(ctx context.Context) error { return v.prove(ctx, true) }
+
+func (v *verification) prove(ctx context.Context, own bool) error {
 	step := v.ui.Begin("verify")
 	failed, total := 0, 0
-	survey, err := v.survey(ctx)
+	of, err := v.survey(ctx, own)
 	if err == nil {
-		failed, total, err = v.verify(ctx, survey, step.Report)
-		survey.close()
+		if err = v.sayExisting(ctx, of); err == nil {
+			failed, total, err = v.verify(ctx, of, step.Report)
+		}
+		of.close()
 	}
 	if err == nil && failed > 0 {
 		err = fmt.Errorf("%d of %s failed", failed, count(total, "check"))
@@ -105,7 +112,18 @@ func (v *verification) awaitAnswers(ctx context.Context, report func(string)) er
 	giveUp := func(r proof.Round, waited time.Duration) bool {
 		return !r.Pending() && (waited > limits.RoutesServed || waited > limits.Settle && r.Final())
 	}
-	last, err := proof.Settle(ctx, v.snapshot, v.proof.Requests, giveUp, report)
+	of, err := v.survey(ctx, true)
+	if err != nil {
+		return err
+	}
+	defer of.close()
+	requests := func(s *proof.Snapshot) (all []proof.Promise) {
+		for _, p := range of.requests {
+			all = append(all, p.Requests(s)...)
+		}
+		return all
+	}
+	last, err := proof.Settle(ctx, of.take, requests, giveUp, report)
 	if problems := last.Problems(); err == nil && len(problems) > 0 {
 		err = fmt.Errorf("%s\nmage verify names the hop that is broken", strings.Join(problems, "\n"))
 	}
@@ -210,6 +228,9 @@ func (v *verification) warnOfNames(ctx context.Context) {
 // Summary ends a successful up: where to go, and what took how long.
 func (v *verification) Summary() {
 	v.ui.Waterfall()
+	if v.config.Context != "" {
+		return // where its routes are reached, verify has said
+	}
 	lines := []string{"", "Open:"}
 	for _, request := range v.proof.Planned() {
 		if request.Method == "GET" && len(request.Header) == 0 && request.Unproven == "" {

@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+	"time"
 
 	"helm.sh/helm/v3/pkg/action"
 	"helm.sh/helm/v3/pkg/chart"
@@ -247,6 +248,23 @@ func (t *Traefik) install(ctx context.Context, configuration *action.Configurati
 	}
 	return &Release{Status: installed.Info.Status.String(), Revision: installed.Version, ChartVersion: ch.Metadata.Version,
 		AppVersion: ch.Metadata.AppVersion, Manifest: installed.Manifest, Ours: true, stored: installed}, nil
+}
+
+// Uninstall deletes the release with its objects, and returns when they are gone. The chart's annotations may keep some.
+func (t *Traefik) Uninstall(ctx context.Context, cfg *rest.Config) error {
+	configuration, err := t.configuration(cfg, inSecrets)
+	if err != nil {
+		return err
+	}
+	uninstall := action.NewUninstall(configuration)
+	uninstall.Wait, uninstall.Timeout, uninstall.DeletionPropagation = true, limits.Uninstall, "foreground"
+	if deadline, ok := ctx.Deadline(); ok {
+		uninstall.Timeout = min(uninstall.Timeout, time.Until(deadline))
+	}
+	if _, err = uninstall.Run(t.options.Release); err != nil {
+		return t.explain("uninstall", err)
+	}
+	return nil
 }
 
 func (t *Traefik) explain(verb string, err error) error {

@@ -1,0 +1,211 @@
+package stack
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/client-go/rest"
+
+	"kindgate/magefiles/internal/crds"
+	"kindgate/magefiles/internal/inventory"
+	"kindgate/magefiles/internal/kube"
+	"kindgate/magefiles/internal/result"
+	"kindgate/magefiles/internal/ui"
+)
+
+// Prune deletes what kindgate has created and the manifests no longer have, where KINDGATE_PRUNE says so, and names what it leaves.
+func (s *objectSteps) Prune(ctx context.Context) error {
+	client, err := s.kube()
+	if err != nil {
+		return s.run.Failed("prune", "", err)
+	}
+	store, err := s.inventory()
+	if err != nil {
+		return s.run.Failed("prune", "", err)
+	}
+	gone, err := s.gone(ctx, client, store)
+	if err != nil {
+		return s.run.Failed("prune", "", err)
+	}
+	s.sayGone(gone)
+	doomed := s.pruned(gone)
+	if len(doomed) == 0 {
+		return nil
+	}
+	return s.run.Step("prune", func(step *ui.Step) (result.Result, string, error) {
+		deleted, err := removeAll(ctx, client, doomed, step.Report)
+		if err != nil {
+			return "", "", err
+		}
+		return "deleted", count(len(deleted), "object"), store.Forget(ctx, deleted)
+	})
+}
+
+// removeAll deletes the objects of a list, those first that were applied last, and returns those that it has deleted.
+func removeAll(ctx context.Context, client *kube.Client, list inventory.List, report func(string)) (inventory.List, error) {
+	ordered := slices.Clone(list)
+	slices.Reverse(ordered)
+	slices.SortStableFunc(ordered, func(a, b inventory.Entry) int { return rank(a) - rank(b) })
+	var deleted inventory.List
+	for _, e := range ordered {
+		report("deleting " + e.Object().Name())
+		removed, err := client.Remove(ctx, e.Object())
+		if err != nil {
+			return deleted, err
+		}
+		if removed {
+			deleted = append(deleted, e)
+		}
+	}
+	return deleted, nil
+}
+
+// rank is the place of an object in the order of deletion: routes before what serves them, and what others need last.
+func rank(e inventory.Entry) int {
+	if e.Kind.Group == crds.Group {
+		return 0
+	}
+	return 1 + kube.Workloads - e.Object().Tier()
+}
+
+// A withdrawal takes out of somebody's cluster what kindgate has brought there, and nothing else.
+type withdrawal struct {
+	*session
+	client *kube.Client
+	cfg    *rest.Config
+	store  *inventory.Store
+}
+
+// withdraw is teardown on the cluster of a context.
+func (s *Stack) withdraw(ctx context.Context) error {
+	return s.run.Step("withdraw", func(step *ui.Step) (result.Result, string, error) {
+		if err := s.lock(); err != nil {
+			return "", "", err
+		}
+		cfg, err := contextOf(s.config)
+		if err != nil {
+			return "", "", err
+		}
+		cfg = kube.Patient(s.run.Context(), cfg, s.run.Note)
+		client, err := kube.New(cfg, kube.Options{Kubectl: s.proof.Place.Kubectl("")})
+		if err != nil {
+			return "", "", err
+		}
+		w := &withdrawal{s.session, client, cfg, inventory.NewStore(client, serving.Namespace)}
+		return w.run(ctx, step.Report)
+	})
+}
+
+func (w *withdrawal) run(ctx context.Context, report func(string)) (result.Result, string, error) {
+	list, err := w.store.List(ctx)
+	if err != nil {
+		return "", "", err
+	}
+	if len(list) == 0 {
+		return "absent", "nothing in the cluster of context " + w.config.Context + " was made by kindgate", nil
+	}
+	w.sayDoomed(list)
+	if _, err := w.approve(ctx, "Delete this from the cluster of context "+w.config.Context+"?"); err != nil {
+		return "", "", err
+	}
+	created := list.Created()
+	last := func(e inventory.Entry) bool {
+		return e.Kind.Kind == "Namespace" || e.Kind == crdKind || e == releaseEntry
+	}
+	deleted, err := removeAll(ctx, w.client, slices.DeleteFunc(slices.Clone(created), last), report)
+	if err != nil {
+		return "", "", err
+	}
+	for _, remove := range []func(context.Context, inventory.List, func(string)) (inventory.List, error){w.uninstall, w.removeDefinitions, w.removeNamespaces} {
+		more, err := remove(ctx, created, report)
+		if err != nil {
+			return "", "", err
+		}
+		deleted = append(deleted, more...)
+	}
+	return "deleted", count(len(deleted), "object"), nil
+}
+
+// sayDoomed prints what would be deleted, and what was there before and stays.
+func (w *withdrawal) sayDoomed(list inventory.List) {
+	var lines []string
+	for _, e := range list {
+		if e.Before {
+			lines = append(lines, "    leave     "+e.Object().Name()+"  (it was there before)")
+		} else {
+			lines = append(lines, "  - delete    "+e.Object().Name())
+		}
+	}
+	w.ui.Print(lines...)
+}
+
+// uninstall takes out the Helm release, where kindgate has installed it.
+func (w *withdrawal) uninstall(ctx context.Context, created inventory.List, report func(string)) (inventory.List, error) {
+	if !slices.Contains(created, releaseEntry) {
+		return nil, nil
+	}
+	stored, err := w.helm().Stored(w.cfg)
+	if err != nil || stored == nil || !stored.Ours {
+		return nil, err
+	}
+	report("uninstalling Helm release " + serving.Namespace + "/" + serving.Release)
+	return inventory.List{releaseEntry}, w.helm().Uninstall(ctx, w.cfg)
+}
+
+// removeDefinitions deletes the Gateway API's definitions that kindgate has created, unless any object of theirs is left: with one of them gone,
+// a controller may serve none of the others.
+func (w *withdrawal) removeDefinitions(ctx context.Context, created inventory.List, report func(string)) (inventory.List, error) {
+	definitions := slices.DeleteFunc(slices.Clone(created), func(e inventory.Entry) bool { return e.Kind != crdKind })
+	definitions, err := there(ctx, w.client, definitions)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range definitions {
+		left, err := w.client.Instances(ctx, e.Name)
+		if err != nil {
+			return nil, err
+		}
+		if len(left) > 0 {
+			w.ui.Note(fmt.Sprintf("The definitions that kindgate has created stay, as there are objects of theirs: %s.", shortened(left)))
+			return nil, nil
+		}
+	}
+	return removeAll(ctx, w.client, definitions, report)
+}
+
+// removeNamespaces deletes those that kindgate has created and that are empty. That of the inventory is the last; where it stays, the inventory goes.
+func (w *withdrawal) removeNamespaces(ctx context.Context, created inventory.List, report func(string)) (inventory.List, error) {
+	namespaces := slices.DeleteFunc(slices.Clone(created), func(e inventory.Entry) bool { return e.Kind.Kind != "Namespace" })
+	slices.SortStableFunc(namespaces, func(a, b inventory.Entry) int {
+		return map[bool]int{true: 1}[a.Name == serving.Namespace] - map[bool]int{true: 1}[b.Name == serving.Namespace]
+	})
+	var deleted inventory.List
+	for _, e := range namespaces {
+		left, err := w.client.Contents(ctx, e.Name)
+		if err != nil {
+			return deleted, err
+		}
+		left = slices.DeleteFunc(left, func(name string) bool { return name == "ConfigMap/"+serving.Namespace+"/"+inventory.Name })
+		if len(left) > 0 {
+			w.ui.Note(fmt.Sprintf("%s stays, as it is not empty: %s.", e.Object().Name(), shortened(left)))
+			continue
+		}
+		removed, err := removeAll(ctx, w.client, inventory.List{e}, report)
+		if err != nil {
+			return deleted, err
+		}
+		deleted = append(deleted, removed...)
+	}
+	_, err := w.client.Remove(ctx, w.store.Object())
+	return deleted, err
+}
+
+// shortened names the first few of many.
+func shortened(names []string) string {
+	if more := len(names) - 3; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:3], ", "), more)
+	}
+	return strings.Join(names, ", ")
+}
