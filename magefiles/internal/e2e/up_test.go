@@ -71,6 +71,7 @@ func TestASecondUpChangesNothing(t *testing.T) {
 			t.Errorf("%s: %+v, expected unchanged", name, step)
 		}
 	}
+	contains(t, w.mage(t, "plan"), "Plan: nothing to do")
 	if names := changed(before, versions(t, dyn)); len(names) > 0 {
 		t.Errorf("changed: %v", names)
 	}
