@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/kind/pkg/apis/config/v1alpha4"
 )
 
@@ -50,6 +51,17 @@ const (
 // madeBy tells whether a Node says that its cluster is complete, and has the given mark; earlier releases left none.
 func madeBy(owner mark, node *corev1.Node) bool {
 	return node != nil && node.Annotations[madeFromAnnotation] != "" && mark(node.Annotations[ownerAnnotation]) == owner
+}
+
+// MadeAs returns the name of the cluster that kindgate has made and that a Node says it is of; empty where the Node says nothing.
+func MadeAs(node metav1.Object) string {
+	if cluster, _, ok := strings.Cut(node.GetAnnotations()[ownerAnnotation], "/"); ok {
+		return cluster
+	}
+	if node.GetAnnotations()[madeFromAnnotation] != "" { // by an earlier release
+		return strings.TrimSuffix(node.GetName(), "-control-plane")
+	}
+	return ""
 }
 
 // readMarks reads the marks of the nodes, and returns the one that all of them have. A load balancer before several control planes is left

@@ -154,3 +154,15 @@ func TestAContainerThatIsGoneIsKnownByAllEnginesWords(t *testing.T) {
 		t.Error("no error")
 	}
 }
+
+func TestANodeSaysWhichClusterOfKindgatesItIsOf(t *testing.T) {
+	for want, annotations := range map[string]map[string]string{
+		"k":     {ownerAnnotation: "k/A", madeFromAnnotation: "{}"},
+		"older": {madeFromAnnotation: "{}"},
+		"":      {"other": "k/A"},
+	} {
+		if got := MadeAs(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "older-control-plane", Annotations: annotations}}); got != want {
+			t.Errorf("%v: %q", annotations, got)
+		}
+	}
+}

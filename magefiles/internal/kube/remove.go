@@ -2,6 +2,7 @@ package kube
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,12 +15,18 @@ import (
 	"k8s.io/client-go/discovery"
 )
 
-// Remove deletes an object that kindgate has applied, with what depends on it, and returns when it is gone. One that is not there, or that
-// kindgate has not applied, is left: it returns false. The error has the object's name; a deadline's says what keeps it.
+// ErrOthers is the error of an object that is not deleted, as kindgate has not applied it: somebody has made another of its name.
+var ErrOthers = errors.New("it is not the one that kindgate has applied")
+
+// Remove deletes an object that kindgate has applied, with what depends on it, and returns when it is gone; false for one that is not there. The
+// error has the object's name. It is ErrOthers for an object of others; a deadline's says what keeps it.
 func (c *Client) Remove(ctx context.Context, object Object) (bool, error) {
 	live, err := c.Get(ctx, object.GroupVersionKind(), object.GetNamespace(), object.GetName())
-	if err != nil || live == nil || !IsOurs(live) {
+	if err != nil || live == nil {
 		return false, named(object, err)
+	}
+	if !IsOurs(live) {
+		return false, named(object, ErrOthers)
 	}
 	client, err := c.Resource(ctx, object.GroupVersionKind(), object.GetNamespace())
 	if err != nil {

@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/rest"
 
+	"kindgate/magefiles/internal/cluster"
 	"kindgate/magefiles/internal/kube"
 	"kindgate/magefiles/internal/result"
 	"kindgate/magefiles/internal/ui"
@@ -40,6 +42,20 @@ func (g *contextGround) Services(context.Context, func(string)) error { return n
 
 // Earlier is false: no release of kindgate made it.
 func (g *contextGround) Earlier() bool { return false }
+
+// checkOthers returns an error for a cluster that kindgate has made: its own targets work on it, with other values.
+func checkOthers(ctx context.Context, client *kube.Client, context string) error {
+	nodes, err := client.List(ctx, nodeKind, "")
+	if err != nil && !apierrors.IsForbidden(err) {
+		return err
+	}
+	for i := range nodes {
+		if name := cluster.MadeAs(&nodes[i]); name != "" {
+			return fmt.Errorf("the cluster of context %s is kindgate's own: unset KINDGATE_CONTEXT, and set KINDGATE_CLUSTER=%s", context, name)
+		}
+	}
+	return nil
+}
 
 // lockName is what runs that must not be at work at once have in common: the name of kindgate's own cluster, or the API server of a context's,
 // whatever that is called.

@@ -88,6 +88,11 @@ func (p *planner) plan(ctx context.Context) (plan, error) {
 	if err != nil {
 		return plan{}, err
 	}
+	if p.config.Context != "" {
+		if err := checkOthers(ctx, client, p.config.Context); err != nil {
+			return plan{}, err
+		}
+	}
 	defined, err := p.objects.lookAtDefinitions(ctx, client)
 	if err != nil {
 		return plan{}, err

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -35,7 +36,7 @@ func (s *objectSteps) Prune(ctx context.Context) error {
 		return nil
 	}
 	return s.run.Step("prune", func(step *ui.Step) (result.Result, string, error) {
-		deleted, err := removeAll(ctx, client, doomed, step.Report)
+		deleted, err := s.removeAll(ctx, client, doomed, step.Report)
 		if err != nil {
 			return "", "", err
 		}
@@ -43,8 +44,9 @@ func (s *objectSteps) Prune(ctx context.Context) error {
 	})
 }
 
-// removeAll deletes the objects of a list, those first that were applied last, and returns those that it has deleted.
-func removeAll(ctx context.Context, client *kube.Client, list inventory.List, report func(string)) (inventory.List, error) {
+// removeAll deletes the objects of a list, those first that were applied last, and returns those that it has deleted. Those that others have made
+// anew are left, and said.
+func (s *session) removeAll(ctx context.Context, client *kube.Client, list inventory.List, report func(string)) (inventory.List, error) {
 	ordered := slices.Clone(list)
 	slices.Reverse(ordered)
 	slices.SortStableFunc(ordered, func(a, b inventory.Entry) int { return rank(a) - rank(b) })
@@ -52,10 +54,12 @@ func removeAll(ctx context.Context, client *kube.Client, list inventory.List, re
 	for _, e := range ordered {
 		report("deleting " + e.Object().Name())
 		removed, err := client.Remove(ctx, e.Object())
-		if err != nil {
+		switch {
+		case errors.Is(err, kube.ErrOthers):
+			s.run.Note("Left as it is: " + err.Error() + ".")
+		case err != nil:
 			return deleted, err
-		}
-		if removed {
+		case removed:
 			deleted = append(deleted, e)
 		}
 	}
@@ -93,6 +97,9 @@ func (s *Stack) withdraw(ctx context.Context) error {
 		if err != nil {
 			return "", "", err
 		}
+		if err := checkOthers(ctx, client, s.config.Context); err != nil {
+			return "", "", err
+		}
 		w := &withdrawal{s.session, client, cfg, inventory.NewStore(client, serving.Namespace)}
 		return w.run(ctx, step.Report)
 	})
@@ -114,7 +121,7 @@ func (w *withdrawal) run(ctx context.Context, report func(string)) (result.Resul
 	last := func(e inventory.Entry) bool {
 		return e.Kind.Kind == "Namespace" || e.Kind == crdKind || e == releaseEntry
 	}
-	deleted, err := removeAll(ctx, w.client, slices.DeleteFunc(slices.Clone(created), last), report)
+	deleted, err := w.removeAll(ctx, w.client, slices.DeleteFunc(slices.Clone(created), last), report)
 	if err != nil {
 		return "", "", err
 	}
@@ -172,7 +179,7 @@ func (w *withdrawal) removeDefinitions(ctx context.Context, created inventory.Li
 			return nil, nil
 		}
 	}
-	return removeAll(ctx, w.client, definitions, report)
+	return w.removeAll(ctx, w.client, definitions, report)
 }
 
 // removeNamespaces deletes those that kindgate has created and that are empty. That of the inventory is the last; where it stays, the inventory goes.
@@ -192,7 +199,7 @@ func (w *withdrawal) removeNamespaces(ctx context.Context, created inventory.Lis
 			w.ui.Note(fmt.Sprintf("%s stays, as it is not empty: %s.", e.Object().Name(), shortened(left)))
 			continue
 		}
-		removed, err := removeAll(ctx, w.client, inventory.List{e}, report)
+		removed, err := w.removeAll(ctx, w.client, inventory.List{e}, report)
 		if err != nil {
 			return deleted, err
 		}
