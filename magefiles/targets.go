@@ -97,7 +97,7 @@ func Plan(ctx context.Context) error {
 	return after(ctx, func(ctx context.Context) error {
 		pending, err := kindgate().Planner.Plan(ctx)
 		if err == nil && pending > 0 {
-			return mg.Fatalf(2, "%d changes are pending", pending)
+			return mg.Fatalf(2, "changes pending: %d", pending)
 		}
 		return err
 	}, Check)

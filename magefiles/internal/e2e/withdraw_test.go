@@ -97,7 +97,7 @@ func TestUpOnSomebodysClusterAsksFirstAndTeardownTakesOutWhatItMadeAndNothingEls
 	w.write(t, "manifests/more.yaml", "{apiVersion: v1, kind: ConfigMap, metadata: {name: extra, namespace: default}}\n")
 	contains(t, w.mage(t, "up"), "no longer in manifests", "delete httproute.gateway.networking.k8s.io -n demo whoami-path", "delete configmap -n default theirs")
 	w.env["KINDGATE_PRUNE"] = "yes"
-	contains(t, w.fails(t, []string{"- delete    HTTPRoute/demo/whoami-path", "1 changes are pending"}, "plan"), "Plan: 1 to delete")
+	contains(t, w.fails(t, []string{"- delete    HTTPRoute/demo/whoami-path", "changes pending: 1"}, "plan"), "Plan: 1 to delete")
 	contains(t, w.mage(t, "up"), "prune     deleted")
 
 	contains(t, w.mage(t, "teardown"), "leave     ConfigMap/default/theirs", "withdraw  deleted")

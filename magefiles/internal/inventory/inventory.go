@@ -5,10 +5,12 @@ package inventory
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -42,7 +44,7 @@ func (e Entry) identity() identity { return identity{e.Kind.GroupKind(), e.Names
 
 // EntryOf is the entry of an object. One without a namespace is in "default", where its kind has namespaces.
 func EntryOf(object kube.Object) Entry {
-	e := Entry{Kind: object.GroupVersionKind(), Namespace: object.GetNamespace(), Name: object.GetName()}
+	e := Entry{Kind: object.GroupVersionKind(), Namespace: cmp.Or(object.GetNamespace(), metav1.NamespaceDefault), Name: object.GetName()}
 	if kube.ClusterScoped(e.Kind.GroupKind()) {
 		e.Namespace = ""
 	}

@@ -54,6 +54,13 @@ func TestAnObjectThatWasThereBeforeStaysSoUntilItIsCreated(t *testing.T) {
 	}
 }
 
+func TestAnObjectWithoutANamespaceIsTheOneInDefault(t *testing.T) {
+	named, unnamed := entry("v1", "Service", "default", "web", false), entry("v1", "Service", "", "web", false)
+	if EntryOf(unnamed.Object()) != named || EntryOf(named.Object()) != named || EntryOf(namespace.Object()) != namespace {
+		t.Error(EntryOf(unnamed.Object()))
+	}
+}
+
 func TestWhatTheManifestsHaveIsTakenOutWhicheverVersionTheyNameItBy(t *testing.T) {
 	service := service.Object()
 	service.SetAPIVersion("v2")

@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"kindgate/magefiles/internal/cluster"
+	"kindgate/magefiles/internal/crds"
 	"kindgate/magefiles/internal/inventory"
 	"kindgate/magefiles/internal/kube"
 	"kindgate/magefiles/internal/result"
@@ -99,9 +100,8 @@ func (p *planner) plan(ctx context.Context) (plan, error) {
 	}
 	var found plan
 	for _, objects := range [][]kube.Object{defined.wanted, {namespaceObject(serving.Namespace)}, p.inputs.apps, p.inputs.routes} {
-		changes, _ := client.Apply(ctx, objects) // each change has its error
-		if len(changes) == 0 && len(objects) > 0 {
-			changes, err = nil, errors.New("the API server cannot be asked")
+		changes, err := client.Apply(ctx, objects)
+		if changes == nil && err != nil { // else each change has its own
 			return plan{}, err
 		}
 		for _, change := range changes {
@@ -113,9 +113,16 @@ func (p *planner) plan(ctx context.Context) (plan, error) {
 		return plan{}, err
 	}
 	found.objects = append(found.objects, release...)
-	found.gone, err = p.objects.gone(ctx, client, inventory.NewStore(client, serving.Namespace))
+	store := inventory.NewStore(client, serving.Namespace)
+	if found.gone, err = p.objects.gone(ctx, client, store); err != nil {
+		return plan{}, err
+	}
 	for _, e := range p.pruned(found.gone) {
 		found.objects = append(found.objects, planned{action: remove, name: e.Object().Name(), note: "it is no longer in " + manifestsDir})
+	}
+	kept, err := client.Live(ctx, []kube.Object{store.Object()})
+	if err == nil && kept[0] == nil && found.count(create)+found.count(takeOver) > 0 {
+		found.objects = append(found.objects, planned{action: create, name: store.Object().Name(), note: "the list of what kindgate applies"})
 	}
 	return found, err
 }
@@ -291,7 +298,7 @@ func (p plan) lines() []string {
 	if len(sums) == 0 {
 		sums = append(sums, "nothing to do")
 	}
-	return append(lines, fmt.Sprintf("Plan: %s; %s as they should be.", strings.Join(sums, ", "), count(p.count(leave), "object")))
+	return append(lines, fmt.Sprintf("Plan: %s; %d unchanged.", strings.Join(sums, ", "), p.count(leave)))
 }
 
 // said is what a person is told of an object beside what is done to it.
@@ -368,14 +375,11 @@ func (s *session) approve(ctx context.Context, question string) (bool, error) {
 // gone are the objects in the cluster that kindgate has applied, and that are no longer among what is to be applied.
 func (s *objectSteps) gone(ctx context.Context, client *kube.Client, store *inventory.Store) (inventory.List, error) {
 	list, err := store.List(ctx)
-	if err != nil || len(list) == 0 {
-		return nil, err
-	}
-	wanted, err := definitions(ctx)
 	if err != nil {
 		return nil, err
 	}
-	list = list.Without(slices.Concat(wanted, []kube.Object{namespaceObject(serving.Namespace), releaseEntry.Object()}, s.inputs.objects))
+	list = list.Without(append([]kube.Object{namespaceObject(serving.Namespace), releaseEntry.Object()}, s.inputs.objects...))
+	list = slices.DeleteFunc(list, func(e inventory.Entry) bool { return e.Kind == crdKind && strings.HasSuffix(e.Name, "."+crds.Group) })
 	return there(ctx, client, list)
 }
 

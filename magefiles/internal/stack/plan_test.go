@@ -33,7 +33,7 @@ func TestAPlanSaysOfEachObjectWhatUpWouldDoAndSumsUp(t *testing.T) {
 		"        spec.a: 1 becomes 2",
 		"  ~ repair    Service/demo/drifted  (it was changed in the cluster)",
 		"  ! take over Service/demo/theirs  (it was there before, written by helm, kubectl)",
-		"Plan: 1 to create, 1 to update, 1 to repair, 1 to take over, 1 to be refused; 1 object as they should be.",
+		"Plan: 1 to create, 1 to update, 1 to repair, 1 to take over, 1 to be refused; 1 unchanged.",
 	}
 	if got := p.lines(); !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
@@ -41,7 +41,7 @@ func TestAPlanSaysOfEachObjectWhatUpWouldDoAndSumsUp(t *testing.T) {
 	if p.pending() != 4 || p.err() == nil || p.err().Error() != "Service/demo/wrong: it was there before" {
 		t.Error(p.pending(), p.err())
 	}
-	if got := (plan{}).lines(); !slices.Equal(got, []string{"Plan: nothing to do; 0 objects as they should be."}) {
+	if got := (plan{}).lines(); !slices.Equal(got, []string{"Plan: nothing to do; 0 unchanged."}) {
 		t.Error(got)
 	}
 }
