@@ -97,7 +97,8 @@ func (c *Client) Contents(ctx context.Context, namespace string) ([]string, erro
 			return nil, err
 		}
 		for _, resource := range list.APIResources {
-			if strings.HasSuffix(version.Group, "metrics.k8s.io") || !slices.Contains(resource.Verbs, "list") || !slices.Contains(resource.Verbs, "delete") {
+			mirrored := resource.Name == "endpoints" && version.Group == "" // of the EndpointSlices, and deprecated
+			if mirrored || strings.HasSuffix(version.Group, "metrics.k8s.io") || !slices.Contains(resource.Verbs, "list") || !slices.Contains(resource.Verbs, "delete") {
 				continue
 			}
 			found, err := c.dynamic.Resource(version.WithResource(resource.Name)).Namespace(namespace).List(ctx, metav1.ListOptions{})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -82,42 +83,53 @@ type withdrawal struct {
 	store  *inventory.Store
 }
 
-// withdraw is teardown on the cluster of a context.
+// withdraw is teardown on the cluster of a context. It asks first.
 func (s *Stack) withdraw(ctx context.Context) error {
+	w := &withdrawal{session: s.session}
+	var list inventory.List
+	err := s.run.Part("withdraw", func(*ui.Step) (_ result.Result, _ string, err error) {
+		if err = w.connect(ctx); err == nil {
+			list, err = w.store.List(ctx)
+		}
+		return "", "", err
+	})
+	if err != nil {
+		return err
+	}
+	if len(list) > 0 { // outside of the step, whose live line would be drawn over the question
+		w.sayDoomed(list)
+		_, err = s.approve(ctx, "Delete this from the cluster of context "+s.config.Context+"?")
+	}
 	return s.run.Step("withdraw", func(step *ui.Step) (result.Result, string, error) {
-		if err := s.lock(); err != nil {
+		switch {
+		case err != nil:
 			return "", "", err
+		case len(list) == 0:
+			return "absent", "nothing in the cluster of context " + s.config.Context + " was made by kindgate", nil
 		}
-		cfg, err := contextOf(s.config)
-		if err != nil {
-			return "", "", err
-		}
-		cfg = kube.Patient(s.run.Context(), cfg, s.run.Note)
-		client, err := kube.New(cfg, kube.Options{Kubectl: s.proof.Place.Kubectl("")})
-		if err != nil {
-			return "", "", err
-		}
-		if err := checkOthers(ctx, client, s.config.Context); err != nil {
-			return "", "", err
-		}
-		w := &withdrawal{s.session, client, cfg, inventory.NewStore(client, serving.Namespace)}
-		return w.run(ctx, step.Report)
+		return w.run(ctx, list.Created(), step.Report)
 	})
 }
 
-func (w *withdrawal) run(ctx context.Context, report func(string)) (result.Result, string, error) {
-	list, err := w.store.List(ctx)
+// connect waits for its turn, and prepares to write to the cluster, unless that is kindgate's own.
+func (w *withdrawal) connect(ctx context.Context) error {
+	if err := w.lock(); err != nil {
+		return err
+	}
+	cfg, err := contextOf(w.config)
 	if err != nil {
-		return "", "", err
+		return err
 	}
-	if len(list) == 0 {
-		return "absent", "nothing in the cluster of context " + w.config.Context + " was made by kindgate", nil
+	w.cfg = kube.Patient(w.session.run.Context(), cfg, w.session.run.Note)
+	if w.client, err = kube.New(w.cfg, kube.Options{Kubectl: w.proof.Place.Kubectl("")}); err != nil {
+		return err
 	}
-	w.sayDoomed(list)
-	if _, err := w.approve(ctx, "Delete this from the cluster of context "+w.config.Context+"?"); err != nil {
-		return "", "", err
-	}
-	created := list.Created()
+	w.store = inventory.NewStore(w.client, serving.Namespace)
+	return checkOthers(ctx, w.client, w.config.Context)
+}
+
+// run deletes what kindgate has created: what others depend on last.
+func (w *withdrawal) run(ctx context.Context, created inventory.List, report func(string)) (result.Result, string, error) {
 	last := func(e inventory.Entry) bool {
 		return e.Kind.Kind == "Namespace" || e.Kind == crdKind || e == releaseEntry
 	}
@@ -161,25 +173,37 @@ func (w *withdrawal) uninstall(ctx context.Context, created inventory.List, repo
 	return inventory.List{releaseEntry}, w.helm().Uninstall(ctx, w.cfg)
 }
 
-// removeDefinitions deletes the Gateway API's definitions that kindgate has created, unless any object of theirs is left: with one of them gone,
-// a controller may serve none of the others.
+// removeDefinitions deletes the definitions that kindgate has created, unless any object of their API group is left: with one of its kinds gone, a
+// controller may serve none of the others.
 func (w *withdrawal) removeDefinitions(ctx context.Context, created inventory.List, report func(string)) (inventory.List, error) {
 	definitions := slices.DeleteFunc(slices.Clone(created), func(e inventory.Entry) bool { return e.Kind != crdKind })
 	definitions, err := there(ctx, w.client, definitions)
 	if err != nil {
 		return nil, err
 	}
+	groups := map[string]inventory.List{}
+	left := map[string][]string{}
 	for _, e := range definitions {
-		left, err := w.client.Instances(ctx, e.Name)
+		_, group, _ := strings.Cut(e.Name, ".") // the name is <plural>.<group>
+		objects, err := w.client.Instances(ctx, e.Name)
 		if err != nil {
 			return nil, err
 		}
-		if len(left) > 0 {
-			w.ui.Note(fmt.Sprintf("The definitions that kindgate has created stay, as there are objects of theirs: %s.", shortened(left)))
-			return nil, nil
-		}
+		groups[group], left[group] = append(groups[group], e), append(left[group], objects...)
 	}
-	return w.removeAll(ctx, w.client, definitions, report)
+	var deleted inventory.List
+	for _, group := range slices.Sorted(maps.Keys(groups)) {
+		if len(left[group]) > 0 {
+			w.ui.Note(fmt.Sprintf("The definitions of %s that kindgate has created stay, as there are objects of theirs: %s.", group, shortened(left[group])))
+			continue
+		}
+		removed, err := w.removeAll(ctx, w.client, groups[group], report)
+		if err != nil {
+			return nil, err
+		}
+		deleted = append(deleted, removed...)
+	}
+	return deleted, nil
 }
 
 // removeNamespaces deletes those that kindgate has created and that are empty. That of the inventory is the last; where it stays, the inventory goes.
