@@ -218,10 +218,10 @@ func (w *wait) state(ctx context.Context, object kube.Object, beside bool, pods 
 	return state, w.ask(ctx, &state, live, own, now)
 }
 
-// current leaves out the pods of a Deployment's former templates: it keeps some of them until new ones are ready, and what is wrong with them
-// says nothing of these.
+// current leaves out the pods of a Deployment's former templates, and those of other Deployments: it keeps some of them until new ones are
+// ready, and what is wrong with them says nothing of these.
 func (w *wait) current(ctx context.Context, live *unstructured.Unstructured, pods []corev1.Pod) ([]corev1.Pod, error) {
-	if !readiness.OfSeveralTemplates(live, pods) {
+	if !readiness.OfOthers(live, pods) {
 		return pods, nil
 	}
 	sets, err := w.client.List(ctx, setKind, live.GetNamespace())

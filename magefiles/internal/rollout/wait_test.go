@@ -22,13 +22,14 @@ func decoded(t *testing.T, text string) kube.Object {
 
 // A watch may show a pod for a while that was deleted for a new one: what it could not do says nothing of the new one.
 func TestAPodThatWasDeletedForBeingStuckIsNotJudgedAgain(t *testing.T) {
-	deployment := decoded(t, `{apiVersion: apps/v1, kind: Deployment, metadata: {name: d, namespace: ns},
+	set := decoded(t, `{apiVersion: apps/v1, kind: ReplicaSet, metadata: {name: d, namespace: ns, uid: v},
 		spec: {replicas: 1, selector: {matchLabels: {app: d}}}}`)
-	stuck := decoded(t, `{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: ns, uid: u, labels: {app: d}},
+	stuck := decoded(t, `{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: ns, uid: u, labels: {app: d},
+		ownerReferences: [{apiVersion: apps/v1, kind: ReplicaSet, name: d, uid: v, controller: true}]},
 		status: {containerStatuses: [{name: c, restartCount: 9, state: {waiting: {reason: CrashLoopBackOff}}, lastState: {terminated: {exitCode: 1}}}]}}`)
-	w := newWait(nil, []kube.Object{deployment}, nil, nil)
+	w := newWait(nil, []kube.Object{set}, nil, nil)
 	w.looked = true
-	w.seen = map[source][]*unstructured.Unstructured{sourceOf(deployment): {deployment.Unstructured}, {readiness.PodKind, "ns"}: {stuck.Unstructured}}
+	w.seen = map[source][]*unstructured.Unstructured{sourceOf(set): {set.Unstructured}, {readiness.PodKind, "ns"}: {stuck.Unstructured}}
 	for _, deleted := range []bool{false, true} {
 		w.deleted = map[types.UID]bool{"u": deleted}
 		states, err := w.states(t.Context(), time.Now())
