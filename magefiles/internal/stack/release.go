@@ -202,7 +202,7 @@ func (r *helmRelease) install(ctx context.Context, report func(string)) (result.
 	if err := r.record(ctx, stored); err != nil {
 		return "", "", err
 	}
-	if err := client.Delete(ctx, plan.remake); err != nil {
+	if err := client.Restore(ctx, plan.restore, traefik.Manager); err != nil {
 		return "", "", err
 	}
 	if err := r.ground.Services(ctx, report); err != nil {
@@ -391,8 +391,10 @@ func (r *helmRelease) remake(ctx context.Context, objects []kube.Object, report 
 	if err := r.helm().MayChange(r.stored, r.mayTakeOver()); err != nil {
 		return err
 	}
-	workloads := slices.DeleteFunc(slices.Clone(objects), func(o kube.Object) bool { return o.GetKind() != "DaemonSet" })
-	if err := client.Delete(ctx, workloads); err != nil {
+	dataPlane := slices.DeleteFunc(slices.Clone(objects), func(o kube.Object) bool {
+		return o.GetKind() != serving.Workload.Kind || o.GetName() != serving.Workload.Name
+	})
+	if err := client.Delete(ctx, dataPlane); err != nil {
 		return err
 	}
 	if r.stored, err = r.helm().Reconcile(ctx, cfg, r.stored, r.mayTakeOver()); err != nil {

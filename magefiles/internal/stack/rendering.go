@@ -26,9 +26,9 @@ import (
 
 // A releasePlan says what is to be done about the Helm release.
 type releasePlan struct {
-	result result.Result
-	reason string        // of an update or a repair
-	remake []kube.Object // to be deleted first
+	result  result.Result
+	reason  string        // of an update or a repair
+	restore []kube.Object // what Helm would leave as it is
 
 	drifted []kube.Object // that are not in the cluster as the chart has them
 }
@@ -48,7 +48,7 @@ func planRelease(stored *traefik.Release, upToDate bool, reason string, drifted 
 	}
 	// Helm compares a custom resource with what it rendered last, never with the live one: it only makes what is missing.
 	custom := slices.DeleteFunc(slices.Clone(drifted), func(o kube.Object) bool { return !o.Custom() })
-	return releasePlan{result: result.Repaired, reason: drifted[0].Name() + " was not as the chart has it", remake: custom, drifted: drifted}
+	return releasePlan{result: result.Repaired, reason: drifted[0].Name() + " was not as the chart has it", restore: custom, drifted: drifted}
 }
 
 // judgeRendering refuses a release without a workload: nothing would serve. values is the file that it is rendered with.
