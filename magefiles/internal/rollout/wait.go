@@ -41,7 +41,8 @@ type wait struct {
 	mu      sync.Mutex
 	seen    map[source][]*unstructured.Unstructured
 	history *readiness.History
-	deleted map[types.UID]bool // the pods that deleteStuck has deleted, which a watch may still show
+	deleted map[types.UID]bool   // the pods that deleteStuck has deleted, which a watch may still show
+	running map[string]time.Time // since when containers were seen to run, by their IDs
 	looked  bool
 	last    string // what was waited for at the last look
 	done    bool
@@ -69,7 +70,7 @@ var (
 
 func newWait(client *kube.Client, objects, beside []kube.Object, report func(string)) *wait {
 	w := &wait{client: client, report: report, sources: map[source]bool{}, seen: map[source][]*unstructured.Unstructured{},
-		history: readiness.NewHistory(time.Now()), deleted: map[types.UID]bool{}}
+		history: readiness.NewHistory(time.Now()), deleted: map[types.UID]bool{}, running: map[string]time.Time{}}
 	for i, object := range slices.Concat(objects, beside) {
 		if readiness.WaitedFor(object.Unstructured) {
 			object = inNamespace(object)
@@ -173,6 +174,7 @@ func (w *wait) states(ctx context.Context, now time.Time) ([]readiness.State, er
 			if err != nil {
 				return nil, err
 			}
+			w.runsSince(&pod[0], now)
 			pods[from.namespace] = append(pods[from.namespace], pod[0])
 		}
 	}
@@ -185,6 +187,22 @@ func (w *wait) states(ctx context.Context, now time.Time) ([]readiness.State, er
 		states[i] = state
 	}
 	return states, nil
+}
+
+// runsSince has a pod's containers run at least since they were seen to. The cluster's clock may be ahead of this machine's, or this machine's
+// have been set back: then they would begin to run in the future, and would never have run for long enough.
+func (w *wait) runsSince(pod *corev1.Pod, now time.Time) {
+	for _, status := range pod.Status.ContainerStatuses {
+		if status.State.Running == nil {
+			continue
+		}
+		if w.running[status.ContainerID].IsZero() {
+			w.running[status.ContainerID] = now
+		}
+		if seen := w.running[status.ContainerID]; status.State.Running.StartedAt.After(seen) {
+			status.State.Running.StartedAt.Time = seen
+		}
+	}
 }
 
 // state looks at one workload, whose pods are among pods.
