@@ -30,6 +30,12 @@ func Wait(ctx context.Context, client *kube.Client, objects []kube.Object, repor
 	return newWait(client, objects, nil, report).run(ctx)
 }
 
+// AreUp tells whether every workload among objects is up now. Nothing is changed, and nothing waited for.
+func AreUp(ctx context.Context, client *kube.Client, objects []kube.Object) (bool, error) {
+	states, err := newWait(client, objects, nil, nil).poll(ctx)
+	return err == nil && !slices.ContainsFunc(states, func(s readiness.State) bool { return !s.Done }), err
+}
+
 // A wait gathers what is seen of workloads, and has it judged as a whole.
 type wait struct {
 	client  *kube.Client
