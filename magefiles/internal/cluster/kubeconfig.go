@@ -69,10 +69,18 @@ func load(path string) (*clientcmdapi.Config, error) {
 	return parse(path, content)
 }
 
+// CheckKubeconfig returns a KubeconfigError for a file that is not a kubeconfig, or no regular file; none at all is as good as an empty one.
+func CheckKubeconfig(path string) error {
+	_, err := load(path)
+	return err
+}
+
 func parse(path string, content []byte) (*clientcmdapi.Config, error) {
 	config, err := clientcmd.Load(content)
 	if err != nil {
-		return nil, unreadable(path, err)
+		// Of two entries with one name, clientcmd quotes the whole list, with its tokens and keys.
+		what, _, _ := strings.Cut(err.Error(), " in list: ")
+		return nil, unreadable(path, errors.New(what))
 	}
 	for _, entry := range config.Clusters {
 		entry.LocationOfOrigin = path

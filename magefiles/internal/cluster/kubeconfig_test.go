@@ -115,6 +115,30 @@ func TestANewFileGetsOurContextAsTheCurrentOne(t *testing.T) {
 	}
 }
 
+func TestWhatIsWrongWithAFileIsSaidWithoutItsSecrets(t *testing.T) {
+	const head = "apiVersion: v1\nkind: Config\n"
+	for _, wrong := range []string{
+		"users: [{name: a, user: {token: SECRET}}, {name: a, user: {password: SECRET}}]",
+		"users: [{name: a, user: {token: [SECRET]}}]",
+		"users: [{name: a, user: {token: {SECRET: SECRET}}}]",
+		"users: [{name: a, user: {client-key-data: SECRET!}}]",
+		"users: [{name: a, user: {token: SECRET, token: SECRET}}]",
+		"users: [{name: a, user: {tok: SECRET}}]",
+		"users: [{name: a, user: SECRET}]",
+		"users: [{name: a, user: {token: SECRET",
+		"users: {a: SECRET}",
+		"token: SECRET",
+		"...\nSECRET",
+		"---\ntoken: SECRET",
+		"clusters: [{name: a, cluster: {server: SECRET}}, {name: a, cluster: {}}]",
+	} {
+		k := file(t, head+wrong, 0o600)
+		if _, changed, err := k.put(ours()); changed || err == nil || strings.Contains(err.Error(), "SECRET") || !strings.Contains(err.Error(), k.path) {
+			t.Errorf("%s: %v, %v", wrong, changed, err)
+		}
+	}
+}
+
 func TestAFileThatCannotBeReadOrWrittenIsLeftAsItIs(t *testing.T) {
 	for _, test := range []struct {
 		content string
