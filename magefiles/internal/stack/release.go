@@ -97,16 +97,16 @@ func (r *helmRelease) checkUpgrade(ctx context.Context, client *kube.Client, sto
 	if err != nil {
 		return err
 	}
-	gone := removed(before, objects)
-	if len(gone) == 0 {
-		return nil
-	}
 	used, err := client.List(ctx, proof.GatewayKind, "")
 	if err != nil {
 		return err
 	}
-	if err := r.judgeRemoval(gone, used); err != nil {
+	gone := removed(before, objects)
+	if err := errors.Join(r.judgeRemoval(gone, used), r.judgeServing(before, objects, used)); err != nil {
 		return err
+	}
+	if len(gone) == 0 {
+		return nil
 	}
 	var names []string
 	for _, o := range gone {
