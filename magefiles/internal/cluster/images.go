@@ -72,6 +72,23 @@ func (c *Cluster) LoadImages(ctx context.Context, refs []string, progress func(c
 	return loaded, left, n.copyImages(ctx, info, loaded, to, func(copied int64) { progress(copied, total) })
 }
 
+// Pull has a node pull an image, unless it has it already. The error has the container runtime's words.
+func (c *Cluster) Pull(ctx context.Context, node, ref string) error {
+	n, err := c.nodes()
+	if err != nil {
+		return err
+	}
+	return n.pull(ctx, node, ref)
+}
+
+func (e engine) pull(ctx context.Context, node, ref string) error {
+	if _, err := e.run(ctx, "exec", node, "crictl", "inspecti", "--quiet", ref); err == nil {
+		return nil
+	}
+	_, err := e.run(ctx, "exec", node, "crictl", "pull", ref)
+	return err
+}
+
 // divide returns those of refs that are local, and the others.
 func divide(refs, local []string) (here, elsewhere []string) {
 	for _, ref := range refs {

@@ -99,6 +99,19 @@ func TestEachNodeSaysWhichImagesItLacks(t *testing.T) {
 	}
 }
 
+func TestANodePullsAnImageThatItHasNot(t *testing.T) {
+	e, dir := engineOf(t, `case "$4" in inspecti) [ "$6" = here ];; pull) echo "$2 $5" >>pulled; [ "$5" = away ] || { echo manifest unknown >&2; exit 1; };; esac
+`)
+	for ref, want := range map[string]string{"here": "", "away": "", "none": "docker exec: manifest unknown"} {
+		if err := e.pull(t.Context(), "node", ref); (err != nil) != (want != "") || err != nil && err.Error() != want {
+			t.Errorf("%s: %v", ref, err)
+		}
+	}
+	if pulled, _ := os.ReadFile(filepath.Join(dir, "pulled")); strings.Count(string(pulled), "node ") != 2 || strings.Contains(string(pulled), "here") {
+		t.Errorf("%q", pulled)
+	}
+}
+
 func TestAnImageIsMissingUnlessEveryNodeSaysThatItHasIt(t *testing.T) {
 	node := func(names ...string) corev1.Node {
 		return corev1.Node{Status: corev1.NodeStatus{Images: []corev1.ContainerImage{{Names: names}}}}

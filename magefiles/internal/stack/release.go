@@ -105,6 +105,9 @@ func (r *helmRelease) checkUpgrade(ctx context.Context, client *kube.Client, sto
 	if err := errors.Join(r.judgeRemoval(gone, used), r.judgeServing(before, objects, used)); err != nil {
 		return err
 	}
+	if err := r.judgeImages(ctx, before, objects); err != nil {
+		return err
+	}
 	if len(gone) == 0 {
 		return nil
 	}
@@ -113,6 +116,17 @@ func (r *helmRelease) checkUpgrade(ctx context.Context, client *kube.Client, sto
 		names = append(names, o.Name())
 	}
 	r.run.Note("The upgrade of Helm release " + serving.Namespace + "/" + serving.Release + " removes " + strings.Join(names, ", ") + ".")
+	return nil
+}
+
+// judgeImages refuses images that the node with the ports can neither have nor pull: a DaemonSet's pod is stopped before the new one is started.
+// The pulled ones are there then.
+func (r *helmRelease) judgeImages(ctx context.Context, stored, rendered []kube.Object) error {
+	for _, image := range newImages(stored, rendered) {
+		if err := r.cluster.Pull(ctx, r.door(), image); err != nil && ctx.Err() == nil {
+			return fmt.Errorf("%s: with these values %s cannot start again: the node %s cannot have image %s: %w", valuesPath, serving.Name, r.door(), image, err)
+		}
+	}
 	return nil
 }
 

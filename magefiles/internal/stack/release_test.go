@@ -219,6 +219,27 @@ func TestWhatServesNowIsNotTakenFromTheRunningRelease(t *testing.T) {
 	}
 }
 
+func TestOnlyAnUpgradesNewImagesThatNeedNoSecretArePulledBeforeIt(t *testing.T) {
+	runs := func(image, more string) []kube.Object {
+		return decoded(t, "{apiVersion: apps/v1, kind: DaemonSet, metadata: {name: traefik, namespace: traefik}, "+
+			"spec: {selector: {}, template: {spec: {"+more+"containers: [{name: traefik, image: '"+image+"'}]}}}}")
+	}
+	account := decoded(t, "{apiVersion: v1, kind: ServiceAccount, metadata: {name: traefik}, imagePullSecrets: [{name: s}]}")
+	for _, test := range []struct {
+		rendered []kube.Object
+		want     string
+	}{
+		{runs("traefik:1", ""), ""},
+		{runs("traefik:2", ""), "traefik:2"},
+		{runs("traefik:2", "imagePullSecrets: [{name: s}], "), ""},
+		{append(runs("traefik:2", ""), account...), ""},
+	} {
+		if got := strings.Join(newImages(runs("traefik:1", ""), test.rendered), " "); got != test.want {
+			t.Errorf("%q, not %q", got, test.want)
+		}
+	}
+}
+
 func TestAWorkloadThatRequestsMoreThanAnyNodeHasIsRefused(t *testing.T) {
 	nodes := []unstructured.Unstructured{
 		*decoded(t, "{apiVersion: v1, kind: Node, metadata: {name: small}, status: {allocatable: {cpu: '2', memory: 1Gi}}}")[0].Unstructured,

@@ -140,6 +140,20 @@ func (r *helmRelease) judgeServing(stored, rendered []kube.Object, live []unstru
 	return nil
 }
 
+// newImages returns the images of a rendering that the stored release has not. Those for which the kubelet has credentials of the pods', only it
+// can pull: then there are none to return.
+func newImages(stored, rendered []kube.Object) []string {
+	secrets := func(o kube.Object) bool {
+		account, _, _ := unstructured.NestedSlice(o.Object, "imagePullSecrets")
+		pod, _, _ := unstructured.NestedSlice(o.Object, "spec", "template", "spec", "imagePullSecrets")
+		return len(account)+len(pod) > 0
+	}
+	if slices.ContainsFunc(rendered, secrets) {
+		return nil
+	}
+	return without(kube.Images(rendered), kube.Images(stored))
+}
+
 // takes tells whether a workload's pods take a door's port of the node.
 func takes(o kube.Object, door implementation.Door) bool {
 	pod, err := podOf(o)
