@@ -574,6 +574,35 @@ func TestEntriesOfOurNameAreJudgedByAllOfTheFiles(t *testing.T) {
 	}
 }
 
+func TestANameThatIsTakenInAnotherOfTheFilesIsNotGivenToWhatIsKept(t *testing.T) {
+	t.Setenv("HOME", t.TempDir())
+	a, b := filepath.Join(t.TempDir(), "a"), filepath.Join(t.TempDir(), "b")
+	entry := func(name, server string) string {
+		return "clusters: [{name: " + name + ", cluster: {server: 'https://" + server + "'}}], users: [{name: " + name + ", user: {token: " + server + "}}], " +
+			"contexts: [{name: " + name + ", context: {cluster: " + name + ", user: " + name + "}}]"
+	}
+	err := errors.Join(os.WriteFile(a, []byte("{apiVersion: v1, kind: Config, "+entry("kind-k-kept", "first.example.com")+"}"), 0o600),
+		os.WriteFile(b, []byte("{apiVersion: v1, kind: Config, current-context: kind-k, "+entry("kind-k", "second.example.com")+"}"), 0o600))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("KUBECONFIG", a+string(filepath.ListSeparator)+b)
+	kept, _, err := newKubeconfig("", "k").put(ours())
+	if err != nil {
+		t.Fatal(err)
+	}
+	merged, err := clientcmd.NewDefaultClientConfigLoadingRules().Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, server := range map[string]string{"kind-k-kept": "first.example.com", kept: "second.example.com", merged.CurrentContext: "second.example.com"} {
+		context := merged.Contexts[name]
+		if merged.Clusters[context.Cluster].Server != "https://"+server || merged.AuthInfos[context.AuthInfo].Token != server {
+			t.Errorf("%s leads to %+v", name, merged.Clusters[context.Cluster])
+		}
+	}
+}
+
 func TestAUserOfOurNameWithoutAClusterIsKept(t *testing.T) {
 	k := file(t, "{apiVersion: v1, kind: Config, users: [{name: kind-k, user: {token: secret}}]}", 0o600)
 	put(t, k)
