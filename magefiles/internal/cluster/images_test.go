@@ -100,14 +100,15 @@ func TestEachNodeSaysWhichImagesItLacks(t *testing.T) {
 }
 
 func TestANodePullsAnImageThatItHasNot(t *testing.T) {
-	e, dir := engineOf(t, `case "$4" in inspecti) [ "$6" = here ];; pull) echo "$2 $5" >>pulled; [ "$5" = away ] || { echo manifest unknown >&2; exit 1; };; esac
+	e, dir := engineOf(t, `case "$3" in sh) echo docker.io/library/here:1;; crictl) echo "$2 $5" >>pulled; case "$5" in
+*none*) echo "rpc error: code = NotFound desc = not found" >&2; exit 1;; *private*) echo "401 Unauthorized" >&2; exit 1;; esac;; esac
 `)
-	for ref, want := range map[string]string{"here": "", "away": "", "none": "docker exec: manifest unknown"} {
+	for ref, want := range map[string]string{"here:1": "", "away:1": "", "private:1": "", "none:1": "docker exec: rpc error: code = NotFound desc = not found"} {
 		if err := e.pull(t.Context(), "node", ref); (err != nil) != (want != "") || err != nil && err.Error() != want {
 			t.Errorf("%s: %v", ref, err)
 		}
 	}
-	if pulled, _ := os.ReadFile(filepath.Join(dir, "pulled")); strings.Count(string(pulled), "node ") != 2 || strings.Contains(string(pulled), "here") {
+	if pulled, _ := os.ReadFile(filepath.Join(dir, "pulled")); strings.Count(string(pulled), "node docker.io/library/") != 3 || strings.Contains(string(pulled), "here") {
 		t.Errorf("%q", pulled)
 	}
 }

@@ -119,8 +119,8 @@ func (r *helmRelease) checkUpgrade(ctx context.Context, client *kube.Client, sto
 	return nil
 }
 
-// judgeImages refuses images that the node with the ports can neither have nor pull: a DaemonSet's pod is stopped before the new one is started.
-// The pulled ones are there then.
+// judgeImages refuses images that no registry has, and has the node with the ports pull the others: a DaemonSet's pod is stopped before the
+// new one is started.
 func (r *helmRelease) judgeImages(ctx context.Context, stored, rendered []kube.Object) error {
 	for _, image := range newImages(stored, rendered) {
 		if err := r.cluster.Pull(ctx, r.door(), image); err != nil && ctx.Err() == nil {
