@@ -393,22 +393,20 @@ func (c *Client) Delete(ctx context.Context, objects []Object) error {
 	return nil
 }
 
-// Restore gives objects that are in the cluster the fields that they have here, as the given field manager. What they have besides stays, and
-// one that is not there is passed over.
-func (c *Client) Restore(ctx context.Context, objects []Object, manager string) error {
-	for _, object := range objects {
-		client, err := c.Resource(ctx, object.GroupVersionKind(), object.GetNamespace())
-		if err != nil {
-			return err
-		}
-		data, err := object.MarshalJSON()
-		if err != nil {
-			return object.Failed(err)
-		}
-		_, err = client.Patch(ctx, object.GetName(), types.MergePatchType, data, metav1.PatchOptions{FieldManager: manager})
-		if err != nil && !apierrors.IsNotFound(err) {
-			return object.Failed(replacing(object, err, c.Options.Kubectl))
-		}
+// Restore gives an object that is in the cluster the fields that it has here, as the given field manager. What it has besides stays, and one
+// that is not there is passed over. It is a FixedError where a field cannot be changed.
+func (c *Client) Restore(ctx context.Context, object Object, manager string) error {
+	client, err := c.Resource(ctx, object.GroupVersionKind(), object.GetNamespace())
+	if err != nil {
+		return object.Failed(err)
+	}
+	data, err := object.MarshalJSON()
+	if err != nil {
+		return object.Failed(err)
+	}
+	_, err = client.Patch(ctx, object.GetName(), types.MergePatchType, data, metav1.PatchOptions{FieldManager: manager})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return object.Failed(replacing(object, err, c.Options.Kubectl))
 	}
 	return nil
 }
@@ -540,20 +538,10 @@ func altered(want, live any, path string) string {
 		}
 	default:
 		if want != nil && live != nil && fmt.Sprint(want) != fmt.Sprint(live) {
-			return fmt.Sprintf("%s is %s, not %s", path, short(live), short(want))
+			return fmt.Sprintf("%s is %s, not %s", path, shortened(fmt.Sprint(live)), shortened(fmt.Sprint(want)))
 		}
 	}
 	return ""
-}
-
-// short is a value for a message: a ConfigMap's may be a whole file.
-func short(value any) string {
-	const most = 60
-	text := []rune(fmt.Sprint(value))
-	if len(text) <= most {
-		return string(text)
-	}
-	return string(text[:most]) + "…"
 }
 
 func zero(value any) bool {

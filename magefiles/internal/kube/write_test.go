@@ -70,7 +70,7 @@ func TestWhatIsRestoredIsNotDeletedAndKeepsWhatItHasBesides(t *testing.T) {
 		fmt.Fprintf(w, `{"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": %q, "code": %d, "details": {"causes": [
 			{"reason": "FieldValueInvalid", "message": "field is immutable", "field": "data"}]}}`, map[int]string{404: "NotFound", 422: "Invalid"}[status], status)
 	})
-	restore := func() error { return client.Restore(t.Context(), []Object{manifest(t, configMap)}, "helm") }
+	restore := func() error { return client.Restore(t.Context(), manifest(t, configMap), "helm") }
 	if err := restore(); err != nil || !strings.HasPrefix(sent, "PATCH application/merge-patch+json /api/v1/namespaces/ns/configmaps/c?fieldManager=helm") ||
 		!strings.Contains(sent, `"data":{"a":"mine"}`) {
 		t.Error(sent, err)
@@ -79,11 +79,11 @@ func TestWhatIsRestoredIsNotDeletedAndKeepsWhatItHasBesides(t *testing.T) {
 		t.Error("what is not there is Helm's to make")
 	}
 	status = http.StatusUnprocessableEntity
-	if err := restore(); err == nil || !strings.Contains(err.Error(), "To replace it, delete it") || !strings.Contains(err.Error(), "kubectl delete configmap -n ns c") {
+	if err := restore(); !errors.As(err, new(*FixedError)) || !strings.Contains(err.Error(), "To replace it, delete it") || !strings.Contains(err.Error(), "kubectl delete configmap -n ns c") {
 		t.Error(err)
 	}
 	unknown := manifest(t, `{"apiVersion": "v1", "kind": "Nothing", "metadata": {"name": "c"}}`)
-	if err := client.Restore(t.Context(), []Object{unknown}, "helm"); err == nil {
+	if err := client.Restore(t.Context(), unknown, "helm"); err == nil {
 		t.Error("a kind that the cluster has not")
 	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"kindgate/magefiles/internal/check"
 	"kindgate/magefiles/internal/cluster"
+	"kindgate/magefiles/internal/crds"
 	"kindgate/magefiles/internal/inventory"
 	"kindgate/magefiles/internal/kube"
 	"kindgate/magefiles/internal/limits"
@@ -102,10 +103,7 @@ func (r *helmRelease) checkUpgrade(ctx context.Context, client *kube.Client, sto
 		return err
 	}
 	gone := removed(before, objects)
-	if err := errors.Join(r.judgeRemoval(gone, used), r.judgeServing(before, objects, used)); err != nil {
-		return err
-	}
-	if err := r.judgeImages(ctx, before, objects); err != nil {
+	if err := errors.Join(r.judgeRemoval(gone, used), r.judgeServing(before, objects, used, r.door())); err != nil {
 		return err
 	}
 	if len(gone) == 0 {
@@ -119,12 +117,23 @@ func (r *helmRelease) checkUpgrade(ctx context.Context, client *kube.Client, sto
 	return nil
 }
 
-// judgeImages refuses images that no registry has, and has the node with the ports pull the others: a DaemonSet's pod is stopped before the
-// new one is started.
-func (r *helmRelease) judgeImages(ctx context.Context, stored, rendered []kube.Object) error {
-	for _, image := range newImages(stored, rendered) {
+// pullImages has the node with the ports pull the images that an upgrade of the stored release, nil for none, needs: a DaemonSet's pod is
+// stopped before the new one is started. It refuses those that no registry has.
+func (r *helmRelease) pullImages(ctx context.Context, stored *traefik.Release) error {
+	if stored == nil || r.door() == "" {
+		return nil
+	}
+	before, err := objectsOf(stored)
+	if err != nil {
+		return err
+	}
+	objects, err := r.rendered()
+	if err != nil {
+		return err
+	}
+	for _, image := range newImages(before, objects) {
 		if err := r.cluster.Pull(ctx, r.door(), image); err != nil && ctx.Err() == nil {
-			return fmt.Errorf("%s: with these values %s cannot start again: the node %s cannot have image %s: %w", valuesPath, serving.Name, r.door(), image, err)
+			return fmt.Errorf("%s: with these values %s cannot start again: the node %s cannot have image %s: %w", r.config.valuesPath(), serving.Name, r.door(), image, err)
 		}
 	}
 	return nil
@@ -213,11 +222,20 @@ func (r *helmRelease) install(ctx context.Context, report func(string)) (result.
 		r.stored = stored
 		return result.Unchanged, describe(stored), nil
 	}
+	if err := r.pullImages(ctx, stored); err != nil {
+		return "", "", err
+	}
 	if err := r.record(ctx, stored); err != nil {
 		return "", "", err
 	}
-	if err := client.Restore(ctx, plan.restore, traefik.Manager); err != nil {
-		return "", "", err
+	for _, o := range plan.restore {
+		err := client.Restore(ctx, o, traefik.Manager)
+		if errors.As(err, new(*kube.FixedError)) && o.GroupVersionKind().Group == crds.Group { // with which nothing else goes
+			err = client.Delete(ctx, []kube.Object{o})
+		}
+		if err != nil {
+			return "", "", err
+		}
 	}
 	if err := r.ground.Services(ctx, report); err != nil {
 		return "", "", err

@@ -209,12 +209,15 @@ func TestWhatServesNowIsNotTakenFromTheRunningRelease(t *testing.T) {
 		{runs(provider, "{containerPort: 9000, hostPort: 80}"), live, "takes the node's port 80"},
 		{runs(provider, ""), nil, ""},
 	} {
-		err := d.judgeServing(stored, test.rendered, test.gateways)
+		err := d.judgeServing(stored, test.rendered, test.gateways, "node")
 		if (err != nil) != (test.wrong != "") || err != nil && !strings.Contains(err.Error(), test.wrong) {
 			t.Errorf("%s: %v", test.wrong, err)
 		}
 	}
-	if err := d.judgeServing(runs("", ""), runs("", ""), live); err != nil {
+	if err := d.judgeServing(stored, runs(provider, ""), live, ""); err != nil {
+		t.Errorf("no port of a node leads to it: %v", err)
+	}
+	if err := d.judgeServing(runs("", ""), runs("", ""), live, "node"); err != nil {
 		t.Errorf("what it had not, it does not lose: %v", err)
 	}
 }
@@ -250,7 +253,7 @@ func TestAWorkloadThatRequestsMoreThanAnyNodeHasIsRefused(t *testing.T) {
 		"{cpu: '5'}":   "no node has the 5 of cpu that it requests",
 		"{memory: 5G}": "no node has the 5G of memory that it requests",
 	} {
-		err := judgePlaces(decoded(t, "{apiVersion: apps/v1, kind: DaemonSet, metadata: {name: traefik, namespace: traefik}, "+
+		err := judgePlaces(valuesOfKind, decoded(t, "{apiVersion: apps/v1, kind: DaemonSet, metadata: {name: traefik, namespace: traefik}, "+
 			"spec: {selector: {}, template: {spec: {containers: [{name: traefik, resources: {requests: "+requests+"}}]}}}}"), nodes)
 		if (err != nil) != (wrong != "") || err != nil && !strings.Contains(err.Error(), wrong) {
 			t.Errorf("%s: %v", requests, err)

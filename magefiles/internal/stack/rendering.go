@@ -96,7 +96,7 @@ func judgePlaces(values string, objects []kube.Object, live []unstructured.Unstr
 		requests := resource.PodRequests(pod, resource.PodResourcesOptions{})
 		if !slices.ContainsFunc(nodes, func(node corev1.Node) bool { return tooMuch(requests, node.Status.Allocatable) == "" }) {
 			return fmt.Errorf("%s: with these values %s would run nowhere: no node has the %s that it requests",
-				valuesPath, o.Name(), tooMuch(requests, nodes[0].Status.Allocatable))
+				values, o.Name(), tooMuch(requests, nodes[0].Status.Allocatable))
 		}
 	}
 	return nil
@@ -115,13 +115,13 @@ func tooMuch(requests, allocatable corev1.ResourceList) string {
 }
 
 // judgeServing refuses to take from the stored release's workloads what the implementation serves Gateways by: the provider, and the node's
-// ports that lead to listeners of Gateways in the manifests or the cluster.
-func (r *helmRelease) judgeServing(stored, rendered []kube.Object, live []unstructured.Unstructured) error {
+// ports that lead to listeners of Gateways in the manifests or the cluster; node is the one with this machine's ports, empty for none.
+func (r *helmRelease) judgeServing(stored, rendered []kube.Object, live []unstructured.Unstructured, node string) error {
 	lost := func(has func(kube.Object) bool) bool {
 		return slices.ContainsFunc(stored, has) && !slices.ContainsFunc(rendered, has)
 	}
 	if lost(func(o kube.Object) bool { return runsPods(o) && runsWith(o, serving.Provider) }) {
-		return fmt.Errorf("%s: with these values %s runs without %s, and would serve no route any more", valuesPath, serving.Name, serving.Provider)
+		return fmt.Errorf("%s: with these values %s runs without %s, and would serve no route any more", r.config.valuesPath(), serving.Name, serving.Provider)
 	}
 	gateways, err := kube.As[gatewayv1.Gateway](live)
 	if err != nil {
@@ -130,9 +130,9 @@ func (r *helmRelease) judgeServing(stored, rendered []kube.Object, live []unstru
 	for _, gw := range slices.Concat(r.inputs.gateways, gateways) {
 		for _, listener := range gw.Spec.Listeners {
 			for _, door := range serving.Doors {
-				if door.EntryPoint == listener.Port && lost(func(o kube.Object) bool { return runsPods(o) && takes(o, door) }) {
+				if node != "" && door.EntryPoint == listener.Port && lost(func(o kube.Object) bool { return runsPods(o) && takes(o, door) }) {
 					return fmt.Errorf("%s: with these values %s no longer takes the node's port %d for its port %d, so that listener %s of Gateway/%s/%s would no longer be reached: keep the hostPort of that port",
-						valuesPath, serving.Name, door.OnNode, door.EntryPoint, listener.Name, gw.Namespace, gw.Name)
+						r.config.valuesPath(), serving.Name, door.OnNode, door.EntryPoint, listener.Name, gw.Namespace, gw.Name)
 				}
 			}
 		}
@@ -156,7 +156,7 @@ func newImages(stored, rendered []kube.Object) []string {
 
 // takes tells whether a workload's pods take a door's port of the node.
 func takes(o kube.Object, door implementation.Door) bool {
-	pod, err := podOf(o)
+	pod, err := podOf("", o)
 	return err == nil && slices.ContainsFunc(pod.Spec.Containers, func(container corev1.Container) bool {
 		return slices.ContainsFunc(container.Ports, func(port corev1.ContainerPort) bool {
 			return port.HostPort == door.OnNode && port.ContainerPort == door.EntryPoint
