@@ -44,6 +44,9 @@ func Up(ctx context.Context) error {
 		if err := kindgate().Routes.VerifyManifests(ctx); err != nil {
 			return err
 		}
+		if err := kindgate().Objects.StayUp(ctx); err != nil {
+			return err
+		}
 		kindgate().Routes.Summary()
 		return nil
 	}, Routes, Hosts)

@@ -72,6 +72,28 @@ func (c *Cluster) LoadImages(ctx context.Context, refs []string, progress func(c
 	return loaded, left, n.copyImages(ctx, info, loaded, to, func(copied int64) { progress(copied, total) })
 }
 
+// Pull has a node pull an image, unless it has it already. The error, in the container runtime's words, is that the registry has no such image.
+// That it cannot be pulled for another reason is none: the kubelet may have credentials, or the network be back in a moment.
+func (c *Cluster) Pull(ctx context.Context, node, ref string) error {
+	n, err := c.nodes()
+	if err != nil {
+		return err
+	}
+	return n.pull(ctx, node, ref)
+}
+
+func (e engine) pull(ctx context.Context, node, ref string) error {
+	lacks, err := e.lacking(ctx, []string{node}, []string{ref})
+	if err != nil || len(lacks[node]) == 0 {
+		return err
+	}
+	_, err = e.run(ctx, "exec", node, "crictl", "pull", normal(ref))
+	if err != nil && strings.Contains(err.Error(), "code = NotFound") {
+		return err
+	}
+	return nil
+}
+
 // divide returns those of refs that are local, and the others.
 func divide(refs, local []string) (here, elsewhere []string) {
 	for _, ref := range refs {

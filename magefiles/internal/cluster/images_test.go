@@ -99,6 +99,20 @@ func TestEachNodeSaysWhichImagesItLacks(t *testing.T) {
 	}
 }
 
+func TestANodePullsAnImageThatItHasNot(t *testing.T) {
+	e, dir := engineOf(t, `case "$3" in sh) echo docker.io/library/here:1;; crictl) echo "$2 $5" >>pulled; case "$5" in
+*none*) echo "rpc error: code = NotFound desc = not found" >&2; exit 1;; *private*) echo "401 Unauthorized" >&2; exit 1;; esac;; esac
+`)
+	for ref, want := range map[string]string{"here:1": "", "away:1": "", "private:1": "", "none:1": "docker exec: rpc error: code = NotFound desc = not found"} {
+		if err := e.pull(t.Context(), "node", ref); (err != nil) != (want != "") || err != nil && err.Error() != want {
+			t.Errorf("%s: %v", ref, err)
+		}
+	}
+	if pulled, _ := os.ReadFile(filepath.Join(dir, "pulled")); strings.Count(string(pulled), "node docker.io/library/") != 3 || strings.Contains(string(pulled), "here") {
+		t.Errorf("%q", pulled)
+	}
+}
+
 func TestAnImageIsMissingUnlessEveryNodeSaysThatItHasIt(t *testing.T) {
 	node := func(names ...string) corev1.Node {
 		return corev1.Node{Status: corev1.NodeStatus{Images: []corev1.ContainerImage{{Names: names}}}}

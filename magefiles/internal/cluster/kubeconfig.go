@@ -69,10 +69,18 @@ func load(path string) (*clientcmdapi.Config, error) {
 	return parse(path, content)
 }
 
+// CheckKubeconfig returns a KubeconfigError for a file that is not a kubeconfig, or no regular file; none at all is as good as an empty one.
+func CheckKubeconfig(path string) error {
+	_, err := load(path)
+	return err
+}
+
 func parse(path string, content []byte) (*clientcmdapi.Config, error) {
 	config, err := clientcmd.Load(content)
 	if err != nil {
-		return nil, unreadable(path, err)
+		// Of two entries with one name, clientcmd quotes the whole list, with its tokens and keys.
+		what, _, _ := strings.Cut(err.Error(), " in list: ")
+		return nil, unreadable(path, errors.New(what))
 	}
 	for _, entry := range config.Clusters {
 		entry.LocationOfOrigin = path
@@ -290,7 +298,7 @@ func (k kubeconfig) theirs(config *clientcmdapi.Config, w written) entries {
 	return theirs
 }
 
-// merged is a file's content, with the clusters and contexts of the other files that it has not.
+// merged is a file's content, with the entries of the other files that it has not.
 func (k kubeconfig) merged(config *clientcmdapi.Config) *clientcmdapi.Config {
 	all := config.DeepCopy()
 	for _, path := range k.files {
@@ -308,15 +316,20 @@ func (k kubeconfig) merged(config *clientcmdapi.Config) *clientcmdapi.Config {
 				all.Contexts[name] = context
 			}
 		}
+		for name, user := range more.AuthInfos {
+			if all.AuthInfos[name] == nil {
+				all.AuthInfos[name] = user
+			}
+		}
 	}
 	return all
 }
 
 // keep gives somebody else's entries of our name another one, which it returns, and leads all contexts that refer to them there.
 func (k kubeconfig) keep(config *clientcmdapi.Config, theirs entries) string {
-	kept := k.context + "-kept"
-	free := func() bool { // or it has the same already
-		cluster, user, context := config.Clusters[kept], config.AuthInfos[kept], config.Contexts[kept]
+	kept, all := k.context+"-kept", k.merged(config) // of one name in several files, kubectl takes the first
+	free := func() bool {                            // or it has the same already
+		cluster, user, context := all.Clusters[kept], all.AuthInfos[kept], all.Contexts[kept]
 		return (cluster == nil || theirs.cluster && same(cluster, config.Clusters[k.context])) &&
 			(user == nil || theirs.user && same(user, config.AuthInfos[k.context])) &&
 			(context == nil || theirs.context && context.Cluster == kept && context.AuthInfo == kept)

@@ -115,6 +115,30 @@ func TestANewFileGetsOurContextAsTheCurrentOne(t *testing.T) {
 	}
 }
 
+func TestWhatIsWrongWithAFileIsSaidWithoutItsSecrets(t *testing.T) {
+	const head = "apiVersion: v1\nkind: Config\n"
+	for _, wrong := range []string{
+		"users: [{name: a, user: {token: SECRET}}, {name: a, user: {password: SECRET}}]",
+		"users: [{name: a, user: {token: [SECRET]}}]",
+		"users: [{name: a, user: {token: {SECRET: SECRET}}}]",
+		"users: [{name: a, user: {client-key-data: SECRET!}}]",
+		"users: [{name: a, user: {token: SECRET, token: SECRET}}]",
+		"users: [{name: a, user: {tok: SECRET}}]",
+		"users: [{name: a, user: SECRET}]",
+		"users: [{name: a, user: {token: SECRET",
+		"users: {a: SECRET}",
+		"token: SECRET",
+		"...\nSECRET",
+		"---\ntoken: SECRET",
+		"clusters: [{name: a, cluster: {server: SECRET}}, {name: a, cluster: {}}]",
+	} {
+		k := file(t, head+wrong, 0o600)
+		if _, changed, err := k.put(ours()); changed || err == nil || strings.Contains(err.Error(), "SECRET") || !strings.Contains(err.Error(), k.path) {
+			t.Errorf("%s: %v, %v", wrong, changed, err)
+		}
+	}
+}
+
 func TestAFileThatCannotBeReadOrWrittenIsLeftAsItIs(t *testing.T) {
 	for _, test := range []struct {
 		content string
@@ -547,6 +571,35 @@ func TestEntriesOfOurNameAreJudgedByAllOfTheFiles(t *testing.T) {
 	}
 	if mine := merged.Contexts["kind-k"]; mine.Namespace != "" || merged.AuthInfos["kind-k"].Token != "ours" {
 		t.Errorf("%+v", mine)
+	}
+}
+
+func TestANameThatIsTakenInAnotherOfTheFilesIsNotGivenToWhatIsKept(t *testing.T) {
+	t.Setenv("HOME", t.TempDir())
+	a, b := filepath.Join(t.TempDir(), "a"), filepath.Join(t.TempDir(), "b")
+	entry := func(name, server string) string {
+		return "clusters: [{name: " + name + ", cluster: {server: 'https://" + server + "'}}], users: [{name: " + name + ", user: {token: " + server + "}}], " +
+			"contexts: [{name: " + name + ", context: {cluster: " + name + ", user: " + name + "}}]"
+	}
+	err := errors.Join(os.WriteFile(a, []byte("{apiVersion: v1, kind: Config, "+entry("kind-k-kept", "first.example.com")+"}"), 0o600),
+		os.WriteFile(b, []byte("{apiVersion: v1, kind: Config, current-context: kind-k, "+entry("kind-k", "second.example.com")+"}"), 0o600))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("KUBECONFIG", a+string(filepath.ListSeparator)+b)
+	kept, _, err := newKubeconfig("", "k").put(ours())
+	if err != nil {
+		t.Fatal(err)
+	}
+	merged, err := clientcmd.NewDefaultClientConfigLoadingRules().Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, server := range map[string]string{"kind-k-kept": "first.example.com", kept: "second.example.com", merged.CurrentContext: "second.example.com"} {
+		context := merged.Contexts[name]
+		if merged.Clusters[context.Cluster].Server != "https://"+server || merged.AuthInfos[context.AuthInfo].Token != server {
+			t.Errorf("%s leads to %+v", name, merged.Clusters[context.Cluster])
+		}
 	}
 }
 

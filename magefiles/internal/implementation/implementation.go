@@ -49,6 +49,8 @@ type Implementation struct {
 	Pages map[gateway.Backend]string
 	// GatewayAPI has the release of the Gateway API that it is built against, by the major version of its chart.
 	GatewayAPI map[string]string
+	// Provider is the argument of its workload without which it serves no Gateway.
+	Provider string
 	// Needs are the kinds that must be defined where its workload has an argument: without one of them it serves nothing at all.
 	Needs map[string]schema.GroupVersionKind
 	// Tried is the release of which all of this is known, as v3.6.

@@ -31,7 +31,8 @@ var Traefik = &Implementation{
 	Ping: map[string]string{"Expect": "an answer"},
 	Pong: func(a *probe.Answer) bool { return a.Status == http.StatusExpectationFailed },
 	// The dashboard's root only redirects.
-	Pages: map[gateway.Backend]string{{Namespace: "traefik", Name: "traefik", Port: 9000}: "/dashboard/"},
+	Pages:    map[gateway.Backend]string{{Namespace: "traefik", Name: "traefik", Port: 9000}: "/dashboard/"},
+	Provider: "--providers.kubernetesgateway",
 	// See https://github.com/traefik/traefik/issues/13622: a provider that cannot list one of its kinds has none of its routers.
 	Needs: map[string]schema.GroupVersionKind{
 		"--providers.kubernetesgateway.experimentalchannel": {Group: gatewayv1.GroupName, Version: "v1alpha2", Kind: "TLSRoute"},

@@ -32,6 +32,8 @@ const manifestAnnotation = "kindgate/manifest-sha256"
 // parallel is how many requests are under way at once: enough to keep the API server busy, too few to make it refuse any.
 const parallel = 16
 
+var secretKind = corev1.SchemeGroupVersion.WithKind("Secret").GroupKind()
+
 // A Change is what applying one object came to.
 type Change struct {
 	Object Object
@@ -178,6 +180,9 @@ func (a application) apply(ctx context.Context, change *Change) error {
 	}
 	same := a.live != nil && applied.GetResourceVersion() == a.live.GetResourceVersion()
 	change.Result, change.Altered = a.result(hash, same), altered(normalized(want), applied.Object, "")
+	if field, _, found := strings.Cut(change.Altered, " is "); found && a.object.groupKind() == secretKind {
+		change.Altered = field + " has another value" // which is nobody's to read in a log
+	}
 	return nil
 }
 
@@ -201,7 +206,7 @@ func (a application) patch(ctx context.Context, client dynamic.ResourceInterface
 	if err != nil {
 		return nil, err
 	}
-	force := a.Options.TakeOver || a.live == nil || IsOurs(a.live)
+	force := a.Options.TakeOver || a.live != nil && IsOurs(a.live) // one that somebody has made since the look is not ours either
 	options := metav1.PatchOptions{FieldManager: Manager, Force: &force, FieldValidation: metav1.FieldValidationStrict}
 	if a.Options.DryRun {
 		options.DryRun = []string{metav1.DryRunAll}
@@ -259,7 +264,7 @@ func wanted(object Object, live *unstructured.Unstructured) (*unstructured.Unstr
 		unstructured.RemoveNestedField(want.Object, "metadata", field)
 	}
 	unstructured.RemoveNestedField(want.Object, "status")
-	if want.GroupVersionKind() == corev1.SchemeGroupVersion.WithKind("Secret") {
+	if object.groupKind() == secretKind {
 		encodeStringData(want.Object)
 	}
 	content, err := want.MarshalJSON()
@@ -384,6 +389,24 @@ func (c *Client) Delete(ctx context.Context, objects []Object) error {
 		if err != nil && !apierrors.IsNotFound(err) {
 			return fmt.Errorf("delete %s: %w", object.Name(), err)
 		}
+	}
+	return nil
+}
+
+// Restore gives an object that is in the cluster the fields that it has here, as the given field manager. What it has besides stays, and one
+// that is not there is passed over. It is a FixedError where a field cannot be changed.
+func (c *Client) Restore(ctx context.Context, object Object, manager string) error {
+	client, err := c.Resource(ctx, object.GroupVersionKind(), object.GetNamespace())
+	if err != nil {
+		return object.Failed(err)
+	}
+	data, err := object.MarshalJSON()
+	if err != nil {
+		return object.Failed(err)
+	}
+	_, err = client.Patch(ctx, object.GetName(), types.MergePatchType, data, metav1.PatchOptions{FieldManager: manager})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return object.Failed(replacing(object, err, c.Options.Kubectl))
 	}
 	return nil
 }
@@ -515,7 +538,7 @@ func altered(want, live any, path string) string {
 		}
 	default:
 		if want != nil && live != nil && fmt.Sprint(want) != fmt.Sprint(live) {
-			return fmt.Sprintf("%s is %v, not %v", path, live, want)
+			return fmt.Sprintf("%s is %s, not %s", path, shortened(fmt.Sprint(live)), shortened(fmt.Sprint(want)))
 		}
 	}
 	return ""

@@ -13,6 +13,11 @@ import (
 // Words with which the API server refuses a change to a field that must stay as it is.
 var immutable = []string{"immutable", "may not change fields other than", "for fields other than", "cannot change roleRef", "may not change once set"}
 
+// A FixedError is about a field of an object that cannot be changed once it is set.
+type FixedError struct{ said string }
+
+func (f *FixedError) Error() string { return f.said }
+
 // replacing adds to the refusal of a change what replaces the object. The refusal itself may have the field's whole value, such as a Job's
 // template: its fields say enough.
 func replacing(object Object, err error, kubectl string) error {
@@ -30,6 +35,6 @@ func replacing(object Object, err error, kubectl string) error {
 	if len(fields) == 0 {
 		return err
 	}
-	return fmt.Errorf("%s cannot be changed in what is there (%s). To replace it, delete it with all that goes with it, and run again: %s delete %s",
-		strings.Join(fields, ", "), metav1.StatusReasonInvalid, kubectl, Arguments(object.Unstructured))
+	return &FixedError{fmt.Sprintf("%s cannot be changed in what is there (%s). To replace it, delete it with all that goes with it, and run again: %s delete %s",
+		strings.Join(fields, ", "), metav1.StatusReasonInvalid, kubectl, Arguments(object.Unstructured))}
 }

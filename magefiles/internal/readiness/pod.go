@@ -66,7 +66,7 @@ func podTrouble(pod *corev1.Pod) *Trouble {
 		if waiting := status.State.Waiting; waiting != nil {
 			reason, message, ended = waiting.Reason, waiting.Message, status.LastTerminationState.Terminated
 		}
-		if ended != nil && (ended.Reason == "StartError" || ended.Reason == "ContainerCannotRun") { // whatever else it says between its tries
+		if ended != nil && neverRan(ended) { // whatever else it says between its tries
 			reason, message = "RunContainerError", ended.Message
 		}
 		about := &Trouble{message: fmt.Sprintf("%s, container %s: %s: %s", name, status.Name, reason, message),
@@ -116,12 +116,29 @@ func isInit(pod *corev1.Pod, name string) bool {
 }
 
 // Stuck returns those of a controller's pods that could not start before: what they lacked may be there now, and the kubelet would look again
-// only after a while, which grows to 5 minutes. A Job would count a deleted pod as failed, and nobody makes a Pod of its own anew.
+// only after a while, which grows to 5 minutes. A Job would count a deleted pod as failed, and nobody makes a Pod of its own anew. One that
+// has volumes of its own stays once it has run: what it wrote there would go with it.
 func Stuck(live *unstructured.Unstructured, pods []corev1.Pod) []corev1.Pod {
 	if live == nil || live.GetKind() == "Job" || live.GetKind() == PodKind.Kind {
 		return nil
 	}
-	return slices.DeleteFunc(slices.Clone(pods), func(pod corev1.Pod) bool { return podTrouble(&pod) == nil || running(&pod) })
+	return slices.DeleteFunc(slices.Clone(pods), func(pod corev1.Pod) bool { return podTrouble(&pod) == nil || running(&pod) || keepsData(&pod) })
+}
+
+// keepsData tells whether a pod has volumes that are deleted with it, and one of its containers may have written into them. What its init
+// containers have written those of a new pod write again.
+func keepsData(pod *corev1.Pod) bool {
+	own := slices.ContainsFunc(pod.Spec.Volumes, func(volume corev1.Volume) bool { return volume.EmptyDir != nil || volume.Ephemeral != nil })
+	return own && slices.ContainsFunc(pod.Status.ContainerStatuses, func(status corev1.ContainerStatus) bool {
+		return hasRun(status.State.Terminated) || hasRun(status.LastTerminationState.Terminated)
+	})
+}
+
+// hasRun tells whether a container's end is that of a process, and not a failure to start one.
+func hasRun(ended *corev1.ContainerStateTerminated) bool { return ended != nil && !neverRan(ended) }
+
+func neverRan(ended *corev1.ContainerStateTerminated) bool {
+	return ended.Reason == "StartError" || ended.Reason == "ContainerCannotRun"
 }
 
 // running tells whether any of a pod's containers does its work.

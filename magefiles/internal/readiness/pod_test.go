@@ -94,3 +94,31 @@ func TestOnlyAControllersPodsThatNeverRanAreStuck(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// A database in an emptyDir that crashes for want of something goes on with its data when that is there; a new pod would begin without.
+func TestAPodThatMayHaveWrittenIntoVolumesOfItsOwnIsNotStuck(t *testing.T) {
+	const (
+		crashed = "containerStatuses: [{name: c, restartCount: 1, state: {waiting: {reason: CrashLoopBackOff}}, lastState: {terminated: {exitCode: 3}}}]"
+		over    = "containerStatuses: [{name: c, restartCount: 2, state: {terminated: {exitCode: 3}}}]"
+		never   = "containerStatuses: [{name: c, restartCount: 1, state: {waiting: {reason: CrashLoopBackOff}}, lastState: {terminated: {reason: StartError}}}]"
+		noImage = "initContainerStatuses: [{name: init, state: {terminated: {exitCode: 0}}}], containerStatuses: [{name: c, state: {waiting: {reason: ErrImagePull}}}]"
+	)
+	own := []corev1.Volume{{VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
+	claimed := []corev1.Volume{{VolumeSource: corev1.VolumeSource{Ephemeral: &corev1.EphemeralVolumeSource{}}}}
+	others := []corev1.Volume{{VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{}}}}
+	for _, test := range []struct {
+		statuses string
+		volumes  []corev1.Volume
+		stuck    bool
+	}{
+		{crashed, own, false}, {crashed, claimed, false}, {over, own, false},
+		{crashed, others, true}, {crashed, nil, true}, {never, own, true}, {noImage, own, true},
+	} {
+		p := *pod(t, test.statuses)
+		p.Spec.Volumes = test.volumes
+		got := Stuck(&unstructured.Unstructured{Object: map[string]any{"kind": "Deployment"}}, []corev1.Pod{p})
+		if (len(got) == 1) != test.stuck {
+			t.Errorf("%s with %v: %t", test.statuses, test.volumes, !test.stuck)
+		}
+	}
+}

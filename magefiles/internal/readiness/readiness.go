@@ -4,6 +4,7 @@ package readiness
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -99,6 +100,14 @@ func (h *History) Judge(states []State, now time.Time) Verdict {
 	}
 	h.looked = true
 	return judge(states, h.progress, now)
+}
+
+// Idle tells for how long no workload has come up, as far as it has seen one do so; it is 0 while one of states is on its way.
+func (h *History) Idle(states []State, now time.Time) time.Duration {
+	if slices.ContainsFunc(states, func(s State) bool { return !s.Done && s.Trouble == nil }) {
+		return 0
+	}
+	return now.Sub(h.progress)
 }
 
 const (

@@ -89,6 +89,21 @@ func TestAWaitRemembersSinceWhenSomethingIsWrongAndWhenAWorkloadCameUp(t *testin
 	}
 }
 
+func TestAWaitIsIdleSinceTheLastWorkloadCameUpAndNotWhileOneIsOnItsWay(t *testing.T) {
+	begun := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	up, starting := State{Name: "other", Done: true}, State{Name: "other", WaitingFor: "x"}
+	bad := State{Name: "bad", Trouble: &Trouble{weight: mayPass}}
+	h := NewHistory(begun)
+	h.Judge([]State{starting, bad}, begun)
+	if got := h.Idle([]State{starting, bad}, begun.Add(time.Hour)); got != 0 {
+		t.Error(got)
+	}
+	h.Judge([]State{up, bad}, begun.Add(time.Minute))
+	if got := h.Idle([]State{up, bad}, begun.Add(time.Minute+time.Second)); got != time.Second {
+		t.Error(got)
+	}
+}
+
 func TestWhatIsOnlyBesideHoldsAVerdictBackWhileItIsOnItsWay(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 1, 0, 0, time.UTC)
 	bad := State{Name: "bad", Trouble: &Trouble{weight: mayPass}, since: now.Add(-time.Minute)}

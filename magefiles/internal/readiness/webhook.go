@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -12,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"kindgate/magefiles/internal/kube"
+	"kindgate/magefiles/internal/limits"
 )
 
 // Unanswered tells whether the API server refuses an object because a webhook does not answer, which may serve a moment later.
@@ -36,9 +38,13 @@ func Outside(object kube.Object) State {
 	return State{Object: object, Done: true, WaitingFor: "its webhook, which is none of a Service in the cluster, to answer"}
 }
 
+// Refusing tells whether nobody listens where the webhook of a refusal should: its pod may not have come to it yet.
+func Refusing(refusal error) bool { return strings.Contains(refusal.Error(), "connection refused") }
+
 // Behind judges the Service of the webhook because of which an object is refused. The Service is nil where it is not there. It is done when
-// one of its pods is ready, pods being those of its namespace. What the run has yet to bring is no lasting trouble.
-func Behind(object kube.Object, name types.NamespacedName, service *unstructured.Unstructured, pods []corev1.Pod, expected bool) State {
+// one of its pods is ready, pods being those of its namespace; where the webhook refuses connections, one without a readiness probe may be
+// about to listen. What the run has yet to bring is no lasting trouble.
+func Behind(object kube.Object, name types.NamespacedName, service *unstructured.Unstructured, pods []corev1.Pod, expected, refusing bool, now time.Time) State {
 	s, lacking := State{Object: object}, &Trouble{weight: lasting}
 	if expected {
 		lacking.weight = mayPass
@@ -57,6 +63,11 @@ func Behind(object kube.Object, name types.NamespacedName, service *unstructured
 	why := fmt.Sprintf("Pod/%s/%s is not ready yet", own[0].Namespace, own[0].Name)
 	for i := range own {
 		if PodReady(&own[i]) {
+			if refusing && now.Sub(begun(&own[i])) < limits.PodStart {
+				why = fmt.Sprintf("Pod/%s/%s has no readiness probe, and may not listen yet", own[i].Namespace, own[i].Name)
+				s.Trouble = nil
+				break
+			}
 			return State{Object: object, Done: true, WaitingFor: webhook + " to answer: its pods are ready"}
 		}
 		s.Worsen(podTrouble(&own[i]))
@@ -66,6 +77,16 @@ func Behind(object kube.Object, name types.NamespacedName, service *unstructured
 	}
 	s.WaitingFor += why
 	return s
+}
+
+// begun is when the last of a pod's containers without a readiness probe began to run, zero for none.
+func begun(pod *corev1.Pod) (last time.Time) {
+	for _, status := range pod.Status.ContainerStatuses {
+		if running := status.State.Running; running != nil && !probed(pod, status.Name) && running.StartedAt.After(last) {
+			last = running.StartedAt.Time
+		}
+	}
+	return last
 }
 
 // Selected returns the pods that a Service selects and that are not being deleted.

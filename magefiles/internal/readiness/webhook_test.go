@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -11,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"kindgate/magefiles/internal/kube"
+	"kindgate/magefiles/internal/limits"
 )
 
 const refusalByHook = `Internal error occurred: failed calling webhook "pods.hook.test": failed to call webhook: ` +
@@ -46,6 +48,9 @@ func TestWhatIsWaitedForBehindAWebhooksService(t *testing.T) {
 	young := labelled("hook", "phase: Pending")
 	stuck := labelled("hook", "containerStatuses: [{name: c, state: {waiting: {reason: CreateContainerConfigError, message: no Secret}}}]")
 	other := labelled("other", "conditions: [{type: Ready, status: 'True'}]")
+	begins := labelled("hook", "conditions: [{type: Ready, status: 'True'}], containerStatuses: [{name: c, state: {running: {startedAt: \"2026-01-01T00:00:00Z\"}}}]")
+	probes := *begins.DeepCopy()
+	probes.Spec.Containers[0].ReadinessProbe = &corev1.Probe{}
 	for name, test := range map[string]struct {
 		service  *unstructured.Unstructured
 		pods     []corev1.Pod
@@ -62,11 +67,23 @@ func TestWhatIsWaitedForBehindAWebhooksService(t *testing.T) {
 		"a pod that is on its way":           {service, []corev1.Pod{young}, false, false, -1, "Pod/ns/p is not ready yet"},
 		"a pod that cannot start":            {service, []corev1.Pod{young, stuck}, false, false, mayPass, "CreateContainerConfigError: no Secret"},
 		"a ready pod beside one that is not": {service, []corev1.Pod{stuck, ready}, false, true, -1, "to answer: its pods are ready"},
+		"a pod that may not listen yet":      {service, []corev1.Pod{stuck, begins}, false, false, -1, "Pod/ns/p has no readiness probe, and may not listen yet"},
+		"a pod whose probe says it listens":  {service, []corev1.Pod{probes}, false, true, -1, "to answer: its pods are ready"},
 	} {
-		s := Behind(kube.Object{}, types.NamespacedName{Namespace: "ns", Name: "hook"}, test.service, test.pods, test.expected)
+		now := time.Date(2026, 1, 1, 0, 1, 59, 0, time.UTC)
+		s := Behind(kube.Object{}, types.NamespacedName{Namespace: "ns", Name: "hook"}, test.service, test.pods, test.expected, true, now)
 		if s.Done != test.done || !strings.Contains(s.WaitingFor, test.words) || (s.Trouble == nil) != (test.weight < 0) || s.Trouble != nil && s.Trouble.weight != test.weight {
 			t.Errorf("%s: %+v %+v", name, s, s.Trouble)
 		}
+	}
+	for refusing, after := range map[bool]time.Duration{true: limits.PodStart, false: 0} {
+		s := Behind(kube.Object{}, types.NamespacedName{}, service, []corev1.Pod{begins}, false, refusing, begun(&begins).Add(after))
+		if !s.Done {
+			t.Errorf("refusing %t, after %s: %+v", refusing, after, s)
+		}
+	}
+	if Refusing(errors.New("x509: unknown authority")) || !Refusing(errors.New(refusalByHook)) {
+		t.Error("only nobody refuses a connection")
 	}
 	if s := Outside(kube.Object{}); !s.Done || !strings.Contains(s.WaitingFor, "none of a Service in the cluster") {
 		t.Errorf("%+v", s)

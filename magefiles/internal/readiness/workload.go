@@ -52,7 +52,8 @@ func WaitedFor(object *unstructured.Unstructured) bool {
 	return false
 }
 
-// PodsOf returns those of pods that belong to a live workload and are not being deleted.
+// PodsOf returns those of pods that a live workload's controller has made and that are not being deleted. A selector alone proves nothing:
+// somebody's pod with the same labels is not the workload's. Of a Deployment's, see OfRevision, too.
 func PodsOf(live *unstructured.Unstructured, pods []corev1.Pod) ([]corev1.Pod, error) {
 	if live == nil || kube.ClusterScoped(live.GroupVersionKind().GroupKind()) {
 		return nil, nil
@@ -71,7 +72,7 @@ func PodsOf(live *unstructured.Unstructured, pods []corev1.Pod) ([]corev1.Pod, e
 		if err != nil {
 			return nil, err
 		}
-		belongs = func(pod *corev1.Pod) bool { return matches.Matches(labels.Set(pod.Labels)) }
+		belongs = func(pod *corev1.Pod) bool { return madeFor(live, pod) && matches.Matches(labels.Set(pod.Labels)) }
 	}
 	var own []corev1.Pod
 	for _, pod := range pods {
@@ -80,6 +81,15 @@ func PodsOf(live *unstructured.Unstructured, pods []corev1.Pod) ([]corev1.Pod, e
 		}
 	}
 	return own, nil
+}
+
+// madeFor tells whether a pod's controller is a live workload, or for a Deployment some ReplicaSet.
+func madeFor(live *unstructured.Unstructured, pod *corev1.Pod) bool {
+	if live.GetKind() == "Deployment" {
+		owner := metav1.GetControllerOf(pod)
+		return owner != nil && owner.Kind == "ReplicaSet"
+	}
+	return metav1.IsControlledBy(pod, live)
 }
 
 // revision is how a Deployment's controller numbers its templates, on itself and on the ReplicaSets that it makes of them. See
@@ -95,13 +105,16 @@ func OfRevision(live *unstructured.Unstructured, sets []unstructured.Unstructure
 	return slices.DeleteFunc(slices.Clone(pods), func(pod corev1.Pod) bool { return !newest[ownerOf(&pod)] })
 }
 
-// OfSeveralTemplates tells whether a live workload's pods may be of several of its templates: only those of the newest count, see OfRevision.
-func OfSeveralTemplates(live *unstructured.Unstructured, pods []corev1.Pod) bool {
-	owners := map[string]bool{}
-	for i := range pods {
-		owners[ownerOf(&pods[i])] = true
+// OfOthers tells whether a live workload's pods may be of others than its newest template, or of another Deployment: only those count that
+// OfRevision returns. A Deployment gives its ReplicaSets its own name and the template's hash, which their pods have as a label.
+func OfOthers(live *unstructured.Unstructured, pods []corev1.Pod) bool {
+	if live == nil || live.GetKind() != "Deployment" {
+		return false
 	}
-	return live != nil && live.GetKind() == "Deployment" && len(owners) > 1
+	return slices.ContainsFunc(pods, func(pod corev1.Pod) bool {
+		owner := ownerOf(&pod)
+		return owner != ownerOf(&pods[0]) || owner != live.GetName()+"-"+pod.Labels[appsv1.DefaultDeploymentUniqueLabelKey]
+	})
 }
 
 // ownerOf is the name of the controller that has made a pod, empty for a pod of its own.

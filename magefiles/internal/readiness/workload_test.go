@@ -124,19 +124,24 @@ func TestAWorkloadThatIsNotThereIsGone(t *testing.T) {
 	}
 }
 
-func TestAWorkloadsPodsAreThoseThatItSelectsAndThatStay(t *testing.T) {
-	labelled := func(name string) corev1.Pod {
+func TestAWorkloadsPodsAreThoseThatItsControllerMadeAndThatStay(t *testing.T) {
+	labelled := func(name, kind string) corev1.Pod {
 		p := *pod(t, "phase: Running")
 		p.Name, p.Labels = name, map[string]string{"app": name}
+		if kind != "" {
+			p.OwnerReferences = []metav1.OwnerReference{{Kind: kind, UID: "u", Controller: new(true)}}
+		}
 		return p
 	}
-	leaving := labelled("a")
+	leaving := labelled("a", "ReplicaSet")
 	leaving.DeletionTimestamp = &metav1.Time{}
-	pods := []corev1.Pod{labelled("a"), labelled("b"), leaving}
+	pods := []corev1.Pod{labelled("a", "ReplicaSet"), labelled("b", "ReplicaSet"), leaving, labelled("a", ""), labelled("b", ""), labelled("a", "Job")}
 	for text, want := range map[string]int{
 		"{apiVersion: apps/v1, kind: Deployment, spec: {selector: {matchLabels: {app: a}}}}":                            1,
 		"{apiVersion: apps/v1, kind: Deployment, spec: {selector: {matchExpressions: [{key: app, operator: Exists}]}}}": 2,
-		"{apiVersion: v1, kind: Pod, metadata: {name: b}}":                                                              1,
+		"{apiVersion: apps/v1, kind: ReplicaSet, metadata: {uid: u}, spec: {selector: {matchLabels: {app: b}}}}":        1,
+		"{apiVersion: apps/v1, kind: StatefulSet, metadata: {uid: v}, spec: {selector: {matchLabels: {app: a}}}}":       0,
+		"{apiVersion: v1, kind: Pod, metadata: {name: b}}":                                                              2,
 		"{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {name: a}}":                    0,
 		"{apiVersion: apps/v1, kind: Deployment, spec: {selector: wrong}}":                                              -1,
 		"{apiVersion: apps/v1, kind: Deployment, spec: {selector: {matchLabels: wrong}}}":                               -1,
@@ -164,18 +169,25 @@ func TestAWorkloadThatCannotBeReadIsAnError(t *testing.T) {
 	}
 }
 
-func TestOnlyADeploymentsPodsMayBeOfSeveralTemplates(t *testing.T) {
-	owned := func(owner string) corev1.Pod {
+func TestOnlyADeploymentsPodsMayBeOfOtherTemplatesThanItsNewest(t *testing.T) {
+	owned := func(owner, hash string) corev1.Pod {
 		p := *pod(t, "phase: Pending")
+		p.Labels = map[string]string{"pod-template-hash": hash}
 		p.OwnerReferences = []metav1.OwnerReference{{Name: owner, Controller: new(true)}}
 		return p
 	}
-	for kind, several := range map[string]bool{"Deployment": true, "DaemonSet": false} {
-		live := &unstructured.Unstructured{Object: map[string]any{"kind": kind}}
-		if got := OfSeveralTemplates(live, []corev1.Pod{owned("a"), owned("b")}); got != several {
-			t.Errorf("%s: %t", kind, got)
+	for kind, others := range map[string]bool{"Deployment": true, "DaemonSet": false} {
+		live := &unstructured.Unstructured{Object: object(t, "{kind: "+kind+", metadata: {name: web}}")}
+		for name, pods := range map[string][]corev1.Pod{
+			"of two templates":         {owned("web-1", "1"), owned("web-2", "2")},
+			"of a Deployment web-api":  {owned("web-api-1", "1")},
+			"of an adopted ReplicaSet": {owned("old-1", "1")},
+		} {
+			if OfOthers(live, pods) != others || OfOthers(nil, pods) {
+				t.Errorf("%s %s", kind, name)
+			}
 		}
-		if OfSeveralTemplates(live, []corev1.Pod{owned("a"), owned("a")}) || OfSeveralTemplates(nil, []corev1.Pod{owned("a"), owned("b")}) {
+		if OfOthers(live, []corev1.Pod{owned("web-1", "1"), owned("web-1", "1")}) || OfOthers(live, nil) {
 			t.Error(kind)
 		}
 	}

@@ -135,10 +135,11 @@ func (t *turns) apply(ctx context.Context, group []int) {
 	}
 }
 
-// retry applies an object again and again while a webhook does not answer, and returns its last refusal when it will not.
+// retry applies an object again and again while a webhook does not answer, and returns its last refusal when it will not. What else the run
+// has applied, and is on its way, may be what the webhook waits for.
 func (t *turns) retry(ctx context.Context, object kube.Object, refusal error) kube.Change {
 	failed := func(err error) kube.Change { return kube.Change{Object: object, Err: err} }
-	others, history, ready := newWait(t.client, nil, slices.Concat(t.objects, t.beside), t.report), readiness.NewHistory(time.Time{}), time.Time{}
+	others, history, ready := newWait(t.client, slices.Concat(t.objects, t.beside), nil, t.report), readiness.NewHistory(time.Time{}), time.Time{}
 	for {
 		state, err := t.serving(ctx, object, refusal)
 		if err != nil {
@@ -148,13 +149,16 @@ func (t *turns) retry(ctx context.Context, object kube.Object, refusal error) ku
 		if err != nil {
 			return failed(errors.Join(refusal, err))
 		}
+		for i := range beside {
+			beside[i].Beside = true
+		}
 		now := time.Now()
 		state.Name = state.WaitingFor // each of its states counts for itself
 		verdict := history.Judge(append(beside, state), now)
 		if state.Done && ready.IsZero() {
 			ready = now
 		}
-		if state.Done && now.Sub(ready) >= limits.KubeletRetry || len(verdict.Broken) > 0 {
+		if state.Done && min(now.Sub(ready), history.Idle(beside, now)) >= limits.KubeletRetry || len(verdict.Broken) > 0 {
 			return failed(fmt.Errorf("%w\n  waited for %s", refusal, state.WaitingFor))
 		}
 		t.report("waiting for " + object.Name() + ": " + state.WaitingFor)
@@ -196,7 +200,7 @@ func (t *turns) serving(ctx context.Context, object kube.Object, refusal error) 
 	expected := slices.ContainsFunc(slices.Concat(t.objects, t.beside), func(o kube.Object) bool {
 		return o.GetKind() == serviceKind.Kind && o.GetNamespace() == name.Namespace && o.GetName() == name.Name
 	})
-	state := readiness.Behind(object, name, service, pods, expected)
+	state := readiness.Behind(object, name, service, pods, expected, readiness.Refusing(refusal), time.Now())
 	if service == nil || len(readiness.Selected(service, pods)) > 0 {
 		return state, nil
 	}

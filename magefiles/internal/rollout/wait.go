@@ -30,6 +30,12 @@ func Wait(ctx context.Context, client *kube.Client, objects []kube.Object, repor
 	return newWait(client, objects, nil, report).run(ctx)
 }
 
+// AreUp tells whether every workload among objects is up now. Nothing is changed, and nothing waited for.
+func AreUp(ctx context.Context, client *kube.Client, objects []kube.Object) (bool, error) {
+	states, err := newWait(client, objects, nil, nil).poll(ctx)
+	return err == nil && !slices.ContainsFunc(states, func(s readiness.State) bool { return !s.Done }), err
+}
+
 // A wait gathers what is seen of workloads, and has it judged as a whole.
 type wait struct {
 	client  *kube.Client
@@ -41,7 +47,8 @@ type wait struct {
 	mu      sync.Mutex
 	seen    map[source][]*unstructured.Unstructured
 	history *readiness.History
-	deleted map[types.UID]bool // the pods that deleteStuck has deleted, which a watch may still show
+	deleted map[types.UID]bool   // the pods that deleteStuck has deleted, which a watch may still show
+	running map[string]time.Time // since when containers were seen to run, by their IDs
 	looked  bool
 	last    string // what was waited for at the last look
 	done    bool
@@ -69,7 +76,7 @@ var (
 
 func newWait(client *kube.Client, objects, beside []kube.Object, report func(string)) *wait {
 	w := &wait{client: client, report: report, sources: map[source]bool{}, seen: map[source][]*unstructured.Unstructured{},
-		history: readiness.NewHistory(time.Now()), deleted: map[types.UID]bool{}}
+		history: readiness.NewHistory(time.Now()), deleted: map[types.UID]bool{}, running: map[string]time.Time{}}
 	for i, object := range slices.Concat(objects, beside) {
 		if readiness.WaitedFor(object.Unstructured) {
 			object = inNamespace(object)
@@ -173,6 +180,7 @@ func (w *wait) states(ctx context.Context, now time.Time) ([]readiness.State, er
 			if err != nil {
 				return nil, err
 			}
+			w.runsSince(&pod[0], now)
 			pods[from.namespace] = append(pods[from.namespace], pod[0])
 		}
 	}
@@ -185,6 +193,22 @@ func (w *wait) states(ctx context.Context, now time.Time) ([]readiness.State, er
 		states[i] = state
 	}
 	return states, nil
+}
+
+// runsSince has a pod's containers run at least since they were seen to. The cluster's clock may be ahead of this machine's, or this machine's
+// have been set back: then they would begin to run in the future, and would never have run for long enough.
+func (w *wait) runsSince(pod *corev1.Pod, now time.Time) {
+	for _, status := range pod.Status.ContainerStatuses {
+		if status.State.Running == nil {
+			continue
+		}
+		if w.running[status.ContainerID].IsZero() {
+			w.running[status.ContainerID] = now
+		}
+		if seen := w.running[status.ContainerID]; status.State.Running.StartedAt.After(seen) {
+			status.State.Running.StartedAt.Time = seen
+		}
+	}
 }
 
 // state looks at one workload, whose pods are among pods.
@@ -218,10 +242,10 @@ func (w *wait) state(ctx context.Context, object kube.Object, beside bool, pods 
 	return state, w.ask(ctx, &state, live, own, now)
 }
 
-// current leaves out the pods of a Deployment's former templates: it keeps some of them until new ones are ready, and what is wrong with them
-// says nothing of these.
+// current leaves out the pods of a Deployment's former templates, and those of other Deployments: it keeps some of them until new ones are
+// ready, and what is wrong with them says nothing of these.
 func (w *wait) current(ctx context.Context, live *unstructured.Unstructured, pods []corev1.Pod) ([]corev1.Pod, error) {
-	if !readiness.OfSeveralTemplates(live, pods) {
+	if !readiness.OfOthers(live, pods) {
 		return pods, nil
 	}
 	sets, err := w.client.List(ctx, setKind, live.GetNamespace())

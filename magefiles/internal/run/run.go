@@ -107,9 +107,16 @@ func (r *Run) Failed(name, doing string, err error) error {
 	case cause != nil && !errors.Is(err, cause):
 		err = fmt.Errorf("%w; last: %w", cause, err)
 	}
-	err = fmt.Errorf("%s: %w", name, r.options.Advise(err))
+	err = plain{fmt.Errorf("%s: %w", name, r.options.Advise(err))}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.failures = append(r.failures, err)
 	return err
 }
+
+// plain is an error that is printed as package ui prints.
+type plain struct{ error }
+
+func (p plain) Error() string { return ui.Plain(p.error.Error()) }
+
+func (p plain) Unwrap() error { return p.error }

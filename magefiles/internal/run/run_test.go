@@ -55,6 +55,15 @@ func TestAStepEndsWithWhatItsWorkFoundAndItsFailureIsKept(t *testing.T) {
 	}
 }
 
+func TestAFailureIsPrintedWithoutWhatATerminalWouldObey(t *testing.T) {
+	r, _, cancel := begun(t)
+	defer cancel()
+	cause := errors.New("its log ends with: \x1b[2J✓ verify passed")
+	if err := r.Failed("one", "", cause); err.Error() != "one: its log ends with: �[2J✓ verify passed" || !errors.Is(err, cause) {
+		t.Errorf("%q", err)
+	}
+}
+
 func TestWhatEndsWithTheRunSaysWhy(t *testing.T) {
 	other := errors.New("other")
 	for _, test := range []struct {

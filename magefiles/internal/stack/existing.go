@@ -12,6 +12,7 @@ import (
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"kindgate/magefiles/internal/check"
+	"kindgate/magefiles/internal/cluster"
 	"kindgate/magefiles/internal/gateway"
 	"kindgate/magefiles/internal/implementation"
 	"kindgate/magefiles/internal/kube"
@@ -64,6 +65,11 @@ func readContext(config Config) (*rest.Config, error) {
 func contextOf(config Config) (*rest.Config, error) {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = config.Kubeconfig
+	for _, path := range rules.GetLoadingPrecedence() {
+		if err := cluster.CheckKubeconfig(path); err != nil {
+			return nil, err
+		}
+	}
 	kubeconfig, err := rules.Load()
 	if err != nil {
 		return nil, err

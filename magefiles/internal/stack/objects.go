@@ -186,6 +186,21 @@ func (s *objectSteps) AwaitApps(ctx context.Context) error {
 	})
 }
 
+// StayUp looks at the workloads of the manifests once more, after all else: a container that nobody probes counts as up when it has run for a
+// while, and may have ended since. It says nothing where all are up, and waits for what is not.
+func (s *objectSteps) StayUp(ctx context.Context) error {
+	client, err := s.kube()
+	if err != nil {
+		return s.run.Failed("apps", "", err)
+	}
+	if up, err := rollout.AreUp(ctx, client, s.inputs.apps); up && err == nil {
+		return nil
+	}
+	return s.run.Step("apps", func(step *ui.Step) (result.Result, string, error) {
+		return result.Unchanged, "up again", awaitRollout(ctx, client, slices.Clone(s.inputs.apps), "default", step.Report)
+	})
+}
+
 // ApplyRoutes applies every Gateway API object of the manifests. Await waits until they are served.
 func (s *objectSteps) ApplyRoutes(ctx context.Context) error {
 	return s.run.Part("routes", func(step *ui.Step) (result.Result, string, error) {

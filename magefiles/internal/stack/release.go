@@ -15,6 +15,7 @@ import (
 
 	"kindgate/magefiles/internal/check"
 	"kindgate/magefiles/internal/cluster"
+	"kindgate/magefiles/internal/crds"
 	"kindgate/magefiles/internal/inventory"
 	"kindgate/magefiles/internal/kube"
 	"kindgate/magefiles/internal/limits"
@@ -97,22 +98,44 @@ func (r *helmRelease) checkUpgrade(ctx context.Context, client *kube.Client, sto
 	if err != nil {
 		return err
 	}
-	gone := removed(before, objects)
-	if len(gone) == 0 {
-		return nil
-	}
 	used, err := client.List(ctx, proof.GatewayKind, "")
 	if err != nil {
 		return err
 	}
-	if err := r.judgeRemoval(gone, used); err != nil {
+	gone := removed(before, objects)
+	if err := errors.Join(r.judgeRemoval(gone, used), r.judgeServing(before, objects, used, r.door())); err != nil {
 		return err
+	}
+	if len(gone) == 0 {
+		return nil
 	}
 	var names []string
 	for _, o := range gone {
 		names = append(names, o.Name())
 	}
 	r.run.Note("The upgrade of Helm release " + serving.Namespace + "/" + serving.Release + " removes " + strings.Join(names, ", ") + ".")
+	return nil
+}
+
+// pullImages has the node with the ports pull the images that an upgrade of the stored release, nil for none, needs: a DaemonSet's pod is
+// stopped before the new one is started. It refuses those that no registry has.
+func (r *helmRelease) pullImages(ctx context.Context, stored *traefik.Release) error {
+	if stored == nil || r.door() == "" {
+		return nil
+	}
+	before, err := objectsOf(stored)
+	if err != nil {
+		return err
+	}
+	objects, err := r.rendered()
+	if err != nil {
+		return err
+	}
+	for _, image := range newImages(before, objects) {
+		if err := r.cluster.Pull(ctx, r.door(), image); err != nil && ctx.Err() == nil {
+			return fmt.Errorf("%s: with these values %s cannot start again: the node %s cannot have image %s: %w", r.config.valuesPath(), serving.Name, r.door(), image, err)
+		}
+	}
 	return nil
 }
 
@@ -199,11 +222,20 @@ func (r *helmRelease) install(ctx context.Context, report func(string)) (result.
 		r.stored = stored
 		return result.Unchanged, describe(stored), nil
 	}
+	if err := r.pullImages(ctx, stored); err != nil {
+		return "", "", err
+	}
 	if err := r.record(ctx, stored); err != nil {
 		return "", "", err
 	}
-	if err := client.Delete(ctx, plan.remake); err != nil {
-		return "", "", err
+	for _, o := range plan.restore {
+		err := client.Restore(ctx, o, traefik.Manager)
+		if errors.As(err, new(*kube.FixedError)) && o.GroupVersionKind().Group == crds.Group { // with which nothing else goes
+			err = client.Delete(ctx, []kube.Object{o})
+		}
+		if err != nil {
+			return "", "", err
+		}
 	}
 	if err := r.ground.Services(ctx, report); err != nil {
 		return "", "", err
@@ -391,8 +423,10 @@ func (r *helmRelease) remake(ctx context.Context, objects []kube.Object, report 
 	if err := r.helm().MayChange(r.stored, r.mayTakeOver()); err != nil {
 		return err
 	}
-	workloads := slices.DeleteFunc(slices.Clone(objects), func(o kube.Object) bool { return o.GetKind() != "DaemonSet" })
-	if err := client.Delete(ctx, workloads); err != nil {
+	dataPlane := slices.DeleteFunc(slices.Clone(objects), func(o kube.Object) bool {
+		return o.GetKind() != serving.Workload.Kind || o.GetName() != serving.Workload.Name
+	})
+	if err := client.Delete(ctx, dataPlane); err != nil {
 		return err
 	}
 	if r.stored, err = r.helm().Reconcile(ctx, cfg, r.stored, r.mayTakeOver()); err != nil {

@@ -187,6 +187,80 @@ func TestAGatewayClassInUseIsNotTakenAway(t *testing.T) {
 	}
 }
 
+func TestWhatServesNowIsNotTakenFromTheRunningRelease(t *testing.T) {
+	runs := func(args, ports string) []kube.Object {
+		return decoded(t, "{apiVersion: apps/v1, kind: DaemonSet, metadata: {name: traefik, namespace: traefik}, "+
+			"spec: {selector: {}, template: {spec: {containers: [{name: traefik, args: ["+args+"], ports: ["+ports+"]}]}}}}", service)
+	}
+	const provider, web, secure = "--providers.kubernetesGateway", "{containerPort: 8000, hostPort: 80}", "{containerPort: 8443, hostPort: 443}"
+	stored := runs(provider, web+", "+secure)
+	live := []unstructured.Unstructured{*decoded(t, strings.Replace(gatewayOf, "traefik}", "traefik, listeners: [{name: web, port: 8000, protocol: HTTP}]}", 1))[0].Unstructured}
+	d := &helmRelease{session: &session{}}
+	for _, test := range []struct {
+		rendered []kube.Object
+		gateways []unstructured.Unstructured
+		wrong    string
+	}{
+		{stored, live, ""},
+		{runs(provider+"=true", web), live, ""}, // nobody listens on the other port
+		{runs("", web), live, "runs without --providers.kubernetesgateway"},
+		{runs("--providers.kubernetesgateway=false", web), nil, "runs without --providers.kubernetesgateway"},
+		{runs(provider, secure), live, "takes the node's port 80 for its port 8000, so that listener web of Gateway/ns/gw"},
+		{runs(provider, "{containerPort: 9000, hostPort: 80}"), live, "takes the node's port 80"},
+		{runs(provider, ""), nil, ""},
+	} {
+		err := d.judgeServing(stored, test.rendered, test.gateways, "node")
+		if (err != nil) != (test.wrong != "") || err != nil && !strings.Contains(err.Error(), test.wrong) {
+			t.Errorf("%s: %v", test.wrong, err)
+		}
+	}
+	if err := d.judgeServing(stored, runs(provider, ""), live, ""); err != nil {
+		t.Errorf("no port of a node leads to it: %v", err)
+	}
+	if err := d.judgeServing(runs("", ""), runs("", ""), live, "node"); err != nil {
+		t.Errorf("what it had not, it does not lose: %v", err)
+	}
+}
+
+func TestOnlyAnUpgradesNewImagesThatNeedNoSecretArePulledBeforeIt(t *testing.T) {
+	runs := func(image, more string) []kube.Object {
+		return decoded(t, "{apiVersion: apps/v1, kind: DaemonSet, metadata: {name: traefik, namespace: traefik}, "+
+			"spec: {selector: {}, template: {spec: {"+more+"containers: [{name: traefik, image: '"+image+"'}]}}}}")
+	}
+	account := decoded(t, "{apiVersion: v1, kind: ServiceAccount, metadata: {name: traefik}, imagePullSecrets: [{name: s}]}")
+	for _, test := range []struct {
+		rendered []kube.Object
+		want     string
+	}{
+		{runs("traefik:1", ""), ""},
+		{runs("traefik:2", ""), "traefik:2"},
+		{runs("traefik:2", "imagePullSecrets: [{name: s}], "), ""},
+		{append(runs("traefik:2", ""), account...), ""},
+	} {
+		if got := strings.Join(newImages(runs("traefik:1", ""), test.rendered), " "); got != test.want {
+			t.Errorf("%q, not %q", got, test.want)
+		}
+	}
+}
+
+func TestAWorkloadThatRequestsMoreThanAnyNodeHasIsRefused(t *testing.T) {
+	nodes := []unstructured.Unstructured{
+		*decoded(t, "{apiVersion: v1, kind: Node, metadata: {name: small}, status: {allocatable: {cpu: '2', memory: 1Gi}}}")[0].Unstructured,
+		*decoded(t, "{apiVersion: v1, kind: Node, metadata: {name: large}, status: {allocatable: {cpu: '4', memory: 4Gi}}}")[0].Unstructured,
+	}
+	for requests, wrong := range map[string]string{
+		"{cpu: '4', memory: 4Gi}": "", "{}": "", "{example.com/gpu: '1'}": "",
+		"{cpu: '5'}":   "no node has the 5 of cpu that it requests",
+		"{memory: 5G}": "no node has the 5G of memory that it requests",
+	} {
+		err := judgePlaces(valuesOfKind, decoded(t, "{apiVersion: apps/v1, kind: DaemonSet, metadata: {name: traefik, namespace: traefik}, "+
+			"spec: {selector: {}, template: {spec: {containers: [{name: traefik, resources: {requests: "+requests+"}}]}}}}"), nodes)
+		if (err != nil) != (wrong != "") || err != nil && !strings.Contains(err.Error(), wrong) {
+			t.Errorf("%s: %v", requests, err)
+		}
+	}
+}
+
 func TestAnArgumentThatNeedsKindsWhichNothingDefinesIsRefused(t *testing.T) {
 	runs := func(arguments string) []kube.Object {
 		return decoded(t, "{apiVersion: apps/v1, kind: DaemonSet, metadata: {name: traefik, namespace: traefik}, "+

@@ -14,10 +14,13 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/component-helpers/resource"
 	scheduling "k8s.io/component-helpers/scheduling/corev1"
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"kindgate/magefiles/internal/crds"
+	"kindgate/magefiles/internal/implementation"
 	"kindgate/magefiles/internal/kube"
 	"kindgate/magefiles/internal/proof"
 	"kindgate/magefiles/internal/result"
@@ -26,9 +29,9 @@ import (
 
 // A releasePlan says what is to be done about the Helm release.
 type releasePlan struct {
-	result result.Result
-	reason string        // of an update or a repair
-	remake []kube.Object // to be deleted first
+	result  result.Result
+	reason  string        // of an update or a repair
+	restore []kube.Object // what Helm would leave as it is
 
 	drifted []kube.Object // that are not in the cluster as the chart has them
 }
@@ -48,7 +51,7 @@ func planRelease(stored *traefik.Release, upToDate bool, reason string, drifted 
 	}
 	// Helm compares a custom resource with what it rendered last, never with the live one: it only makes what is missing.
 	custom := slices.DeleteFunc(slices.Clone(drifted), func(o kube.Object) bool { return !o.Custom() })
-	return releasePlan{result: result.Repaired, reason: drifted[0].Name() + " was not as the chart has it", remake: custom, drifted: drifted}
+	return releasePlan{result: result.Repaired, reason: drifted[0].Name() + " was not as the chart has it", restore: custom, drifted: drifted}
 }
 
 // judgeRendering refuses a release without a workload: nothing would serve. values is the file that it is rendered with.
@@ -90,8 +93,75 @@ func judgePlaces(values string, objects []kube.Object, live []unstructured.Unstr
 		}) {
 			return fmt.Errorf("%s: with these values %s would run nowhere: no node meets its %s", values, o.Name(), placing(pod))
 		}
+		requests := resource.PodRequests(pod, resource.PodResourcesOptions{})
+		if !slices.ContainsFunc(nodes, func(node corev1.Node) bool { return tooMuch(requests, node.Status.Allocatable) == "" }) {
+			return fmt.Errorf("%s: with these values %s would run nowhere: no node has the %s that it requests",
+				values, o.Name(), tooMuch(requests, nodes[0].Status.Allocatable))
+		}
 	}
 	return nil
+}
+
+// tooMuch says of what a node cannot have as much as is requested, even with nothing else on it; empty where there is enough, or what the node
+// has is not known.
+func tooMuch(requests, allocatable corev1.ResourceList) string {
+	for _, name := range slices.Sorted(maps.Keys(requests)) {
+		request := requests[name]
+		if have, known := allocatable[name]; known && request.Cmp(have) > 0 {
+			return request.String() + " of " + string(name)
+		}
+	}
+	return ""
+}
+
+// judgeServing refuses to take from the stored release's workloads what the implementation serves Gateways by: the provider, and the node's
+// ports that lead to listeners of Gateways in the manifests or the cluster; node is the one with this machine's ports, empty for none.
+func (r *helmRelease) judgeServing(stored, rendered []kube.Object, live []unstructured.Unstructured, node string) error {
+	lost := func(has func(kube.Object) bool) bool {
+		return slices.ContainsFunc(stored, has) && !slices.ContainsFunc(rendered, has)
+	}
+	if lost(func(o kube.Object) bool { return runsPods(o) && runsWith(o, serving.Provider) }) {
+		return fmt.Errorf("%s: with these values %s runs without %s, and would serve no route any more", r.config.valuesPath(), serving.Name, serving.Provider)
+	}
+	gateways, err := kube.As[gatewayv1.Gateway](live)
+	if err != nil {
+		return err
+	}
+	for _, gw := range slices.Concat(r.inputs.gateways, gateways) {
+		for _, listener := range gw.Spec.Listeners {
+			for _, door := range serving.Doors {
+				if node != "" && door.EntryPoint == listener.Port && lost(func(o kube.Object) bool { return runsPods(o) && takes(o, door) }) {
+					return fmt.Errorf("%s: with these values %s no longer takes the node's port %d for its port %d, so that listener %s of Gateway/%s/%s would no longer be reached: keep the hostPort of that port",
+						r.config.valuesPath(), serving.Name, door.OnNode, door.EntryPoint, listener.Name, gw.Namespace, gw.Name)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// newImages returns the images of a rendering that the stored release has not. Those for which the kubelet has credentials of the pods', only it
+// can pull: then there are none to return.
+func newImages(stored, rendered []kube.Object) []string {
+	secrets := func(o kube.Object) bool {
+		account, _, _ := unstructured.NestedSlice(o.Object, "imagePullSecrets")
+		pod, _, _ := unstructured.NestedSlice(o.Object, "spec", "template", "spec", "imagePullSecrets")
+		return len(account)+len(pod) > 0
+	}
+	if slices.ContainsFunc(rendered, secrets) {
+		return nil
+	}
+	return without(kube.Images(rendered), kube.Images(stored))
+}
+
+// takes tells whether a workload's pods take a door's port of the node.
+func takes(o kube.Object, door implementation.Door) bool {
+	pod, err := podOf("", o)
+	return err == nil && slices.ContainsFunc(pod.Spec.Containers, func(container corev1.Container) bool {
+		return slices.ContainsFunc(container.Ports, func(port corev1.ContainerPort) bool {
+			return port.HostPort == door.OnNode && port.ContainerPort == door.EntryPoint
+		})
+	})
 }
 
 // judgeDoor refuses DaemonSets that leave out the node whose ports are this machine's: their pods elsewhere would serve nobody. What the

@@ -62,13 +62,13 @@ func TestAReleaseIsInstalledUpgradedRepairedRecoveredOrLeft(t *testing.T) {
 	class := decoded(t, "{apiVersion: gateway.networking.k8s.io/v1, kind: GatewayClass, metadata: {name: traefik}}")
 	service := decoded(t, "{apiVersion: v1, kind: Service, metadata: {name: traefik, namespace: traefik}}")
 	for _, test := range []struct {
-		name    string
-		stored  *traefik.Release
-		ok      bool
-		drifted []kube.Object
-		want    result.Result
-		reason  string
-		remade  int
+		name     string
+		stored   *traefik.Release
+		ok       bool
+		drifted  []kube.Object
+		want     result.Result
+		reason   string
+		restored int
 	}{
 		{"install", nil, false, nil, result.Created, "", 0},
 		{"upgrade", deployed, false, nil, result.Updated, "why", 0},
@@ -77,7 +77,7 @@ func TestAReleaseIsInstalledUpgradedRepairedRecoveredOrLeft(t *testing.T) {
 		{"repair", deployed, true, append(slices.Clone(service), class...), result.Repaired, "Service/traefik/traefik was not as the chart has it", 1},
 	} {
 		got := planRelease(test.stored, test.ok, "why", test.drifted)
-		if got.result != test.want || got.reason != test.reason || len(got.remake) != test.remade {
+		if got.result != test.want || got.reason != test.reason || len(got.restore) != test.restored {
 			t.Errorf("%s: %+v", test.name, got)
 		}
 	}

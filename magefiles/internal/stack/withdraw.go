@@ -46,13 +46,21 @@ func (s *objectSteps) Prune(ctx context.Context) error {
 }
 
 // removeAll deletes the objects of a list, those first that were applied last, and returns those that it has deleted. Those that others have made
-// anew are left, and said.
+// anew, and those with which objects of others would go, are left, and said.
 func (s *session) removeAll(ctx context.Context, client *kube.Client, list inventory.List, report func(string)) (inventory.List, error) {
 	ordered := slices.Clone(list)
 	slices.Reverse(ordered)
 	slices.SortStableFunc(ordered, func(a, b inventory.Entry) int { return rank(a) - rank(b) })
 	var deleted inventory.List
 	for _, e := range ordered {
+		held, err := holds(ctx, client, e)
+		if err != nil {
+			return deleted, err
+		}
+		if len(held) > 0 {
+			s.run.Note(fmt.Sprintf("%s stays, as it is not empty: %s.", e.Object().Name(), shortened(held)))
+			continue
+		}
 		report("deleting " + e.Object().Name())
 		removed, err := client.Remove(ctx, e.Object())
 		switch {
@@ -65,6 +73,19 @@ func (s *session) removeAll(ctx context.Context, client *kube.Client, list inven
 		}
 	}
 	return deleted, nil
+}
+
+// holds returns the names of the objects that would be deleted with one: those in a namespace but for the inventory, and those of the kind that
+// a definition defines.
+func holds(ctx context.Context, client *kube.Client, e inventory.Entry) ([]string, error) {
+	switch e.Kind.GroupKind() {
+	case crdKind.GroupKind():
+		return client.Instances(ctx, e.Name)
+	case namespaceObject("").GroupVersionKind().GroupKind():
+		held, err := client.Contents(ctx, e.Name)
+		return slices.DeleteFunc(held, func(name string) bool { return name == "ConfigMap/"+serving.Namespace+"/"+inventory.Name }), err
+	}
+	return nil, nil
 }
 
 // rank is the place of an object in the order of deletion: routes before what serves them, and what others need last.
@@ -214,15 +235,6 @@ func (w *withdrawal) removeNamespaces(ctx context.Context, created inventory.Lis
 	})
 	var deleted inventory.List
 	for _, e := range namespaces {
-		left, err := w.client.Contents(ctx, e.Name)
-		if err != nil {
-			return deleted, err
-		}
-		left = slices.DeleteFunc(left, func(name string) bool { return name == "ConfigMap/"+serving.Namespace+"/"+inventory.Name })
-		if len(left) > 0 {
-			w.ui.Note(fmt.Sprintf("%s stays, as it is not empty: %s.", e.Object().Name(), shortened(left)))
-			continue
-		}
 		removed, err := w.removeAll(ctx, w.client, inventory.List{e}, report)
 		if err != nil {
 			return deleted, err

@@ -85,6 +85,7 @@ func (s *Step) Report(phase string) {
 	if s.ended {
 		return
 	}
+	phase = Plain(phase)
 	if phase != s.phase {
 		s.phase, s.total = phase, 0
 	}
@@ -142,7 +143,7 @@ func (s *Step) End(result, detail string, err error) {
 	}
 	text := fmt.Sprintf("%s %-9s %-9s %6s", mark, s.Name, word, seconds(s.took()))
 	if s.detail != "" && err == nil {
-		text += "  " + s.detail
+		text += "  " + Plain(s.detail)
 	}
 	s.ui.line(text)
 }
@@ -201,12 +202,12 @@ func (u *UI) Check(level Level, what, found, hint string) {
 		u.object(map[string]string{"check": what, "level": string(level), "found": found, "hint": hint})
 		return
 	}
-	text := u.mark(level) + " " + what
+	text := u.mark(level) + " " + Plain(what)
 	if found != "" {
-		text += "  " + found
+		text += "  " + Plain(found)
 	}
 	u.line(text)
-	for hintLine := range strings.Lines(hint) {
+	for hintLine := range strings.Lines(Plain(hint)) {
 		u.line("    " + strings.TrimRight(hintLine, "\n"))
 	}
 }
@@ -229,7 +230,7 @@ func (u *UI) Note(text string) {
 		u.object(map[string]string{"note": text})
 		return
 	}
-	first, rest, _ := strings.Cut(text, "\n")
+	first, rest, _ := strings.Cut(Plain(text), "\n")
 	u.line(u.mark(Warning) + " " + first)
 	for more := range strings.Lines(rest) {
 		u.line("  " + strings.TrimRight(more, "\n"))
@@ -241,7 +242,7 @@ func (u *UI) Print(lines ...string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if !u.options.JSON {
-		u.line(strings.Join(lines, "\n"))
+		u.line(Plain(strings.Join(lines, "\n")))
 	}
 }
 
