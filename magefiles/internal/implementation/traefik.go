@@ -32,13 +32,18 @@ var Traefik = &Implementation{
 	Pong: func(a *probe.Answer) bool { return a.Status == http.StatusExpectationFailed },
 	// The dashboard's root only redirects.
 	Pages: map[gateway.Backend]string{{Namespace: "traefik", Name: "traefik", Port: 9000}: "/dashboard/"},
+	// Measured: others are Conflicted, with the reason ProtocolConflict or UnsupportedProtocol.
+	Protocols: map[gatewayv1.ProtocolType]string{gatewayv1.HTTPProtocolType: "", gatewayv1.HTTPSProtocolType: "",
+		gatewayv1.TCPProtocolType: experimentalChannel, gatewayv1.TLSProtocolType: experimentalChannel},
 	// See https://github.com/traefik/traefik/issues/13622: a provider that cannot list one of its kinds has none of its routers.
 	Needs: map[string]schema.GroupVersionKind{
-		"--providers.kubernetesgateway.experimentalchannel": {Group: gatewayv1.GroupName, Version: "v1alpha2", Kind: "TLSRoute"},
-		"--providers.kubernetescrd":                         {Group: "traefik.io", Version: "v1alpha1", Kind: "IngressRoute"},
+		experimentalChannel:         {Group: gatewayv1.GroupName, Version: "v1alpha2", Kind: "TLSRoute"},
+		"--providers.kubernetescrd": {Group: "traefik.io", Version: "v1alpha1", Kind: "IngressRoute"},
 	},
 	GatewayAPI: map[string]string{"v38": "v1.4", "v39": "v1.4", "v40": "v1.5", "v41": "v1.5"},
 }
+
+const experimentalChannel = "--providers.kubernetesgateway.experimentalchannel"
 
 // priority is the priority of the router that Traefik 3.6 and 3.7 make of a match, measured on its own router list; it is not the
 // specification's order, see https://github.com/traefik/traefik/issues/9681.

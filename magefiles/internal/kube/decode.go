@@ -34,9 +34,10 @@ func init() {
 
 // ReadDir decodes every object of the .yaml, .yml and .json files below the root of fsys, in the order of the files' names, except the
 // files for which skip returns true. dir is what the messages call that root. The error joins everything that is wrong, each
-// with its file and line: syntax, an object without apiVersion, kind or name, a misspelt field, an object defined twice.
+// with its file and line: syntax, an object without apiVersion, kind or name, a misspelt field, an object defined twice. Of a kustomize tree, the
+// kustomization alone is named: its other files are parts of what it makes.
 func ReadDir(fsys fs.FS, dir string, skip func(path string) bool) ([]Object, error) {
-	var paths []string
+	var paths, trees []string
 	err := fs.WalkDir(fsys, ".", func(path string, entry fs.DirEntry, err error) error {
 		if err == nil && entry.Type()&fs.ModeSymlink != 0 {
 			if info, err := fs.Stat(fsys, path); err == nil && info.IsDir() {
@@ -45,9 +46,13 @@ func ReadDir(fsys fs.FS, dir string, skip func(path string) bool) ([]Object, err
 		}
 		if err == nil && !entry.IsDir() && slices.Contains([]string{".yaml", ".yml", ".json"}, strings.ToLower(filepath.Ext(path))) && !skip(path) {
 			paths = append(paths, path)
+			if isKustomization(path) {
+				trees = append(trees, folderOf(path))
+			}
 		}
 		return err
 	})
+	paths = slices.DeleteFunc(paths, func(path string) bool { return !isKustomization(path) && inOneOf(trees, folderOf(path)) })
 	decoded, problems := make([][]Object, len(paths)), make([]error, len(paths))
 	var files errgroup.Group
 	files.SetLimit(goruntime.GOMAXPROCS(0))
@@ -62,9 +67,22 @@ func ReadDir(fsys fs.FS, dir string, skip func(path string) bool) ([]Object, err
 	return objects, errors.Join(err, errors.Join(problems...), duplicates(objects))
 }
 
+func isKustomization(path string) bool {
+	return strings.HasPrefix(filepath.Base(path), "kustomization.")
+}
+
+func folderOf(path string) string { return filepath.ToSlash(filepath.Dir(path)) }
+
+// inOneOf tells whether a folder is one of some trees, or below it.
+func inOneOf(trees []string, folder string) bool {
+	return slices.ContainsFunc(trees, func(tree string) bool {
+		return tree == "." || folder == tree || strings.HasPrefix(folder, tree+"/")
+	})
+}
+
 func readFile(fsys fs.FS, dir, path string) ([]Object, error) {
 	source := dir + "/" + path
-	if strings.HasPrefix(filepath.Base(path), "kustomization.") {
+	if isKustomization(path) {
 		return nil, fmt.Errorf("%s:1: kindgate does not run kustomize: move the tree out of %s, and write what it makes into it "+
 			"(kubectl kustomize FOLDER > %s/NAME.yaml)", source, dir, dir)
 	}

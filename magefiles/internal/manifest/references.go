@@ -67,6 +67,7 @@ type folder struct {
 	by       *implementation.Implementation
 	now      time.Time
 	rendered bool // what the chart provides is known
+	provided []kube.Object
 	objects  []kube.Object
 	byKey    map[key]kube.Object
 	byKind   map[string][]key // in the objects' order
@@ -81,7 +82,7 @@ type folder struct {
 }
 
 func newFolder(objects, provided []kube.Object, by *implementation.Implementation, now time.Time) *folder {
-	f := &folder{by: by, now: now, rendered: len(provided) > 0, byKey: map[key]kube.Object{}, byKind: map[string][]key{},
+	f := &folder{by: by, now: now, rendered: len(provided) > 0, provided: provided, byKey: map[key]kube.Object{}, byKind: map[string][]key{},
 		gateways: map[key][]*listener{}, pods: map[string][]*pod{}, routes: map[key]*route{}, presented: map[key]bool{}, ports: entryPoints(provided)}
 	for _, o := range provided {
 		if o.GetNamespace() == "" {

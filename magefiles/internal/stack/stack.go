@@ -3,6 +3,7 @@ package stack
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -120,7 +121,7 @@ func (s *Stack) newCluster() *cluster.Cluster {
 			if err := s.Examiner.checkFree(ctx, engine); err != nil {
 				return err
 			}
-			return s.Release.check()
+			return errors.Join(s.Release.check(), undefined(s.inputs.objects))
 		},
 		Connect: func(cfg *rest.Config) *rest.Config { return kube.Patient(s.run.Context(), cfg, s.run.Note) },
 	})
