@@ -79,11 +79,13 @@ type folder struct {
 	// presented are the Secrets that listeners name.
 	presented map[key]bool
 	shadows   map[check.ID][]gateway.Shadow
+	strays    map[check.ID][]gateway.Stray
 }
 
 func newFolder(objects, provided []kube.Object, by *implementation.Implementation, now time.Time) *folder {
 	f := &folder{by: by, now: now, rendered: len(provided) > 0, provided: provided, byKey: map[key]kube.Object{}, byKind: map[string][]key{},
-		gateways: map[key][]*listener{}, pods: map[string][]*pod{}, routes: map[key]*route{}, presented: map[key]bool{}, ports: entryPoints(provided)}
+		gateways: map[key][]*listener{}, pods: map[string][]*pod{}, routes: map[key]*route{}, presented: map[key]bool{},
+		shadows: map[check.ID][]gateway.Shadow{}, strays: map[check.ID][]gateway.Stray{}, ports: entryPoints(provided)}
 	for _, o := range provided {
 		if o.GetNamespace() == "" {
 			o = kube.Object{Unstructured: o.DeepCopy(), Source: o.Source}
@@ -117,7 +119,7 @@ func newFolder(objects, provided []kube.Object, by *implementation.Implementatio
 		}
 	}
 	f.attachRoutes()
-	f.shadows = f.shadowed()
+	f.compile()
 	return f
 }
 

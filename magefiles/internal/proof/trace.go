@@ -64,7 +64,11 @@ func (w way) hops() []check.Check {
 		hops = append(hops, check.Check{ID: backend.ID(), Expect: "at least one ready pod behind it, all of them on nodes that run", Look: w.Place.Kubectl("get endpointslices,pods -n " + backend.Namespace),
 			Judge: func(ctx context.Context) check.Finding { return w.judgeBackend(ctx, backend) }})
 	}
-	return append(hops, check.Check{Title: "the backend answers", ID: check.ID{Kind: "URL", Name: w.request.String()}, Expect: "an answer of " + w.s.reached(w.request),
+	expect := "an answer of " + w.s.reached(w.request)
+	if w.request.Status > 0 {
+		expect += fmt.Sprintf(", with the status %d", w.request.Status)
+	}
+	return append(hops, check.Check{Title: "the backend answers", ID: check.ID{Kind: "URL", Name: w.request.String()}, Expect: expect,
 		Look: w.lookAtBackend(), Judge: w.quoting()})
 }
 
