@@ -252,7 +252,7 @@ func whole(t *testing.T) *world {
 
 func (w *world) take(context.Context) (*Snapshot, error) {
 	s := w.snapshot // without what was read from it before the test changed it
-	return &Snapshot{Taken: s.Taken, Classes: s.Classes, Gateways: s.Gateways, HTTPRoutes: s.HTTPRoutes, GRPCRoutes: s.GRPCRoutes, Pods: s.Pods, Slices: s.Slices, Namespaces: s.Namespaces}, nil
+	return &Snapshot{Taken: s.Taken, Classes: s.Classes, Gateways: s.Gateways, HTTPRoutes: s.HTTPRoutes, GRPCRoutes: s.GRPCRoutes, Pods: s.Pods, Slices: s.Slices, Namespaces: s.Namespaces, Services: s.Services}, nil
 }
 
 // verify returns the results by what they are about.
