@@ -43,6 +43,9 @@ type Implementation struct {
 	// or with the rule of that index in it; empty where there is none.
 	Lists  Listing
 	Logged func(log string, route check.ID, rule int) string
+	// Answered returns why it has given an answer of a status in the place of a backend, as the last line of some of a pod's log says that
+	// names no route; empty where there is none.
+	Answered func(log string, status int) string
 	// Ping is the header of a request that it answers itself, whatever routes there are, and Pong tells whether it has.
 	Ping map[string]string
 	Pong func(*probe.Answer) bool

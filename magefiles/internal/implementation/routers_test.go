@@ -53,6 +53,19 @@ func TestTheLastTroubleWithARouteIsReadFromTraefiksLog(t *testing.T) {
 	}
 }
 
+func TestWhyTraefikHasAnsweredInThePlaceOfABackendIsReadFromItsLog(t *testing.T) {
+	const (
+		wrong = "2026-01-01T00:00:00Z ERR 500 Internal Server Error error=\"tls: failed to verify certificate\"\n"
+		plain = `{"level":"error","error":"tls: first record does not look like a TLS handshake","message":"500 Internal Server Error"}` + "\n"
+		other = "2026-01-01T00:00:00Z DBG 502 Bad Gateway error=\"connection refused\"\n2026-01-01T00:00:00Z ERR 500 things\nERR\n"
+	)
+	for log, want := range map[string]string{"": "", wrong: "tls: failed to verify certificate", wrong + plain + other: "tls: first record does not look like a TLS handshake", other: ""} {
+		if got := Traefik.Answered(log, 500); got != want {
+			t.Errorf("%q: %q", log, got)
+		}
+	}
+}
+
 // The orders are those of answers of Traefik 3.6.12.
 func TestAnAnswerOfTraefiksOwnIsKnownByTheOrderOfItsHeader(t *testing.T) {
 	for _, test := range []struct {

@@ -27,6 +27,7 @@ var Traefik = &Implementation{
 	Lacks:    lacks,
 	Lists:    traefikLists,
 	Logged:   loggedByTraefik,
+	Answered: answeredByTraefik,
 	// See https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1: Go's HTTP library refuses what it does not know before any route is looked at.
 	Ping: map[string]string{"Expect": "an answer"},
 	Pong: func(a *probe.Answer) bool { return a.Status == http.StatusExpectationFailed },

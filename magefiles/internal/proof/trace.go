@@ -124,9 +124,14 @@ func (w way) promised() (check.Check, bool) {
 // quoting is a check of what is known already, to which the log of the data plane may add why.
 func (w way) quoting() func(context.Context) check.Finding {
 	return func(ctx context.Context) check.Finding {
-		if w.finding.Fails() {
-			w.finding.Found += w.logged(ctx)
+		if !w.finding.Fails() {
+			return w.finding
 		}
+		why := w.logged(ctx)
+		if why == "" && w.finding.Cause == ServerError {
+			why = w.answered(ctx)
+		}
+		w.finding.Found += why
 		return w.finding
 	}
 }

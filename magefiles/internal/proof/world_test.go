@@ -42,6 +42,7 @@ type fakePlace struct {
 	down       map[string]string // the states of nodes that do not run
 	routers    string            // what the data plane's API answers; empty for nothing
 	log        string
+	logs       []string // what its log gets, at one look after the other
 	asked      int // how often it was asked for either
 }
 
@@ -75,6 +76,9 @@ func (p *fakePlace) PodGet(context.Context, string, string, int32, string) ([]by
 
 func (p *fakePlace) PodLog(context.Context, string, string, string, int64) ([]byte, error) {
 	p.asked++
+	if len(p.logs) > 0 {
+		p.log, p.logs = p.log+p.logs[0], p.logs[1:]
+	}
 	return []byte(p.log), nil
 }
 
