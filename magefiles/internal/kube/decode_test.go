@@ -201,7 +201,15 @@ func TestAKustomizeTreeIsNamedAsOne(t *testing.T) {
 	if len(objects) != 1 || objects[0].Source != "manifests/shop/basement/other.yaml:1" {
 		t.Errorf("%v", objects)
 	}
-	if objects, err := read(t, map[string]string{"kustomization.yaml": "{}", "a.yaml": route}); len(objects) != 0 || err == nil {
+	if objects, err := read(t, map[string]string{"Kustomization": "{}", "a.yaml": route}); len(objects) != 0 || err == nil {
+		t.Errorf("%v %v", objects, err)
+	}
+}
+
+func TestAChartIsNamedAsOne(t *testing.T) {
+	objects, err := read(t, map[string]string{"shop/Chart.yaml": "apiVersion: v2\nname: shop\n", "shop/values.yaml": "a: 1\n", "shop/templates/a.yaml": "{{ .Values.a }}\n"})
+	const want = "manifests/shop/Chart.yaml:1: kindgate does not render charts: move the tree out of manifests, and write what it makes into it (helm template FOLDER > manifests/NAME.yaml)"
+	if len(objects) != 0 || err == nil || err.Error() != want {
 		t.Errorf("%v %v", objects, err)
 	}
 }

@@ -43,7 +43,7 @@ type fakePlace struct {
 	routers    string            // what the data plane's API answers; empty for nothing
 	log        string
 	logs       []string // what its log gets, at one look after the other
-	asked      int // how often it was asked for either
+	asked      int      // how often it was asked for either
 }
 
 func (p *fakePlace) Node(port int) string {
