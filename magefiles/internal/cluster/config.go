@@ -143,6 +143,19 @@ func mappingOf(nodes []v1alpha4.Node, containerPort int32) *v1alpha4.PortMapping
 	return nil
 }
 
+// HostPort returns the port of this machine's loopback that a configuration maps to a node's, and false where it has none that is known before the
+// engine chooses it.
+func HostPort(config *v1alpha4.Cluster, nodePort int32) (int, bool) {
+	if config == nil {
+		return 0, false
+	}
+	m := mappingOf(config.Nodes, nodePort)
+	if m == nil || m.HostPort <= 0 || !slices.Contains([]string{"", "0.0.0.0", "127.0.0.1"}, m.ListenAddress) {
+		return 0, false
+	}
+	return int(m.HostPort), true
+}
+
 func mapPort(nodes []v1alpha4.Node, containerPort, hostPort int32) {
 	if m := mappingOf(nodes, containerPort); m != nil {
 		m.HostPort = hostPort

@@ -279,7 +279,7 @@ func describe(release *traefik.Release) string {
 	return fmt.Sprintf("Traefik %s, chart %s, revision %d", release.AppVersion, release.ChartVersion, release.Revision)
 }
 
-// await returns when Traefik's pod is ready on the node whose ports are this machine's, and these lead to it. A DaemonSet that
+// await returns when Traefik's pod is ready on the node whose ports are this machine's, and these lead to it. A workload that
 // somebody has kept from the node, by a field that the chart does not set, or whose pod has lost its way, is made anew.
 func (r *helmRelease) await(ctx context.Context, report func(string)) (result.Result, string, error) {
 	client, err := r.kube()
@@ -310,7 +310,7 @@ func (r *helmRelease) await(ctx context.Context, report func(string)) (result.Re
 	if err := judgeDoor(r.config.valuesPath(), objects, nodes, r.door()); err != nil {
 		return "", "", err
 	}
-	report("making Traefik's DaemonSet anew")
+	report("making Traefik's " + r.proof.Workload.Kind + " anew")
 	if err := r.remake(ctx, objects, report); err != nil {
 		return "", "", err
 	}
@@ -319,7 +319,7 @@ func (r *helmRelease) await(ctx context.Context, report func(string)) (result.Re
 		return "", "", err
 	}
 	if still.Fails() {
-		return "", "", fmt.Errorf("%s; look at: %s", still.Found, r.proof.Place.Kubectl("describe daemonset,pods -n "+serving.Namespace))
+		return "", "", fmt.Errorf("%s; look at: %s", still.Found, r.proof.Place.Kubectl("describe "+strings.ToLower(r.proof.Workload.Kind)+",pods -n "+serving.Namespace))
 	}
 	return result.Repaired, problem.Found + ": made anew", nil
 }
@@ -353,7 +353,7 @@ func (r *helmRelease) dataPlane(ctx context.Context, report func(string)) (check
 		return proof.Pods(ctx, client)
 	}
 	promise := func(s *proof.Snapshot) []proof.Promise {
-		return []proof.Promise{{Check: check.Check{ID: serving.Workload, Judge: func(ctx context.Context) check.Finding {
+		return []proof.Promise{{Check: check.Check{ID: r.proof.Workload, Judge: func(ctx context.Context) check.Finding {
 			return r.proof.DataPlane(ctx, s, "http")
 		}}}}
 	}
@@ -391,7 +391,7 @@ func (r *helmRelease) remake(ctx context.Context, objects []kube.Object, report 
 	if err := r.helm().MayChange(r.stored, r.mayTakeOver()); err != nil {
 		return err
 	}
-	workloads := slices.DeleteFunc(slices.Clone(objects), func(o kube.Object) bool { return o.GetKind() != "DaemonSet" })
+	workloads := slices.DeleteFunc(slices.Clone(objects), func(o kube.Object) bool { return !runsPods(o) })
 	if err := client.Delete(ctx, workloads); err != nil {
 		return err
 	}

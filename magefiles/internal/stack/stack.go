@@ -135,9 +135,9 @@ func (s *session) newProof() *proof.Proof {
 	}
 	return &proof.Proof{
 		Manifests:      manifests,
-		Implementation: serving,
+		Implementation: s.inputs.implementation(),
 		Prober:         probe.New(probe.Options{}),
-		Place: &place.Kind{Cluster: s.cluster, Name: s.config.Cluster, Kubeconfig: s.config.Kubeconfig, Ports: s.config.ports(),
+		Place: &place.Kind{Cluster: s.cluster, Name: s.config.Cluster, Kubeconfig: s.config.Kubeconfig, Ports: s.inputs.ports(s.config),
 			Client: s.kube},
 	}
 }
