@@ -1,6 +1,7 @@
 package implementation
 
 import (
+	"net/http"
 	"reflect"
 	"strings"
 	"testing"
@@ -82,9 +83,14 @@ func TestAnAnswerOfTraefiksOwnIsKnownByTheOrderOfItsHeader(t *testing.T) {
 		{"a backend without a Date", 404, []string{"Content-Length", "Content-Type", "Date"}, false, false},
 		{"a header that is not known", 404, nil, false, false},
 	} {
-		answer := &probe.Answer{Status: test.status, Order: test.order}
+		answer := &probe.Answer{Status: test.status, Order: test.order, Header: http.Header{}}
 		if Traefik.Own(answer) != test.own || Traefik.Unrouted(answer) != test.not {
 			t.Errorf("%s: own %t, no route %t", test.name, Traefik.Own(answer), Traefik.Unrouted(answer))
 		}
+	}
+	// A server of gRPC sends neither a Date nor a length where it refuses a request of HTTP.
+	refusal := &probe.Answer{Status: 415, Order: []string{"Content-Type", "Grpc-Message", "Grpc-Status", "Date", "Content-Length"}, Header: http.Header{"Content-Type": {"application/grpc"}}}
+	if Traefik.Own(refusal) {
+		t.Error("the answer of a server of gRPC is taken for Traefik's own")
 	}
 }

@@ -123,8 +123,11 @@ func ruleOfCalls(m *gateway.Match) string {
 // library writes a Date and a Content-Length after what the handler has set, which it sorts. In an answer that is passed on the backend's are
 // among those. Measured on Traefik 3.6.12 for its 404, 500, 502 and 503.
 func writtenByItself(a *probe.Answer) bool {
-	if a.HTTP2 { // a call, which a server of gRPC would answer as one
-		return !a.GRPC() && a.Status >= http.StatusBadRequest
+	switch {
+	case a.GRPC(): // whose server sends neither a Date nor a length with a refusal
+		return false
+	case a.HTTP2: // a call, which a server of gRPC would answer as one
+		return a.Status >= http.StatusBadRequest
 	}
 	at := slices.Index(a.Order, "Date")
 	return at >= 0 && at+1 < len(a.Order) && a.Order[at+1] == "Content-Length" && (at == 0 || a.Order[at-1] > "Date")

@@ -96,7 +96,13 @@ func (w way) lookAtBackend() string {
 	if w.finding.Cause == Failure {
 		return w.Place.Kubectl(fmt.Sprintf("logs -n %s service/%s --all-pods", id.Namespace, id.Name))
 	}
-	return w.Place.Kubectl("describe " + id.Resource())
+	all := "describe " + id.Resource()
+	for _, other := range w.request.Backends[1:] {
+		if other.Namespace == id.Namespace {
+			all += " " + other.Name
+		}
+	}
+	return w.Place.Kubectl(all)
 }
 
 // promised returns the hop at which a request fails that reaches the route, and does not come to what the rule promises; false where it fails
