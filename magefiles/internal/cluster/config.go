@@ -116,14 +116,50 @@ func collide(a, b v1alpha4.PortMapping) bool {
 	return a.HostPort == b.HostPort && a.HostPort > 0 && protocol(a) == protocol(b) && (all(a) || all(b) || a.ListenAddress == b.ListenAddress)
 }
 
-func mapPort(nodes []v1alpha4.Node, containerPort, hostPort int32) {
+// Replaced returns the mappings of a configuration file whose host port ParseConfig sets to another, where the file has a port of the user's own:
+// neither the node's, as in the file that comes with kindgate, nor the one that is set.
+func Replaced(data []byte, httpPort, httpsPort int) []v1alpha4.PortMapping {
+	var config v1alpha4.Cluster
+	_ = yaml.Unmarshal(data, &config) // what is wrong with it, ParseConfig says
+	var replaced []v1alpha4.PortMapping
+	for node, host := range map[int32]int{nodeHTTPPort: httpPort, nodeHTTPSPort: httpsPort} {
+		if m := mappingOf(config.Nodes, node); m != nil && !slices.Contains([]int32{0, node, int32(host)}, m.HostPort) {
+			replaced = append(replaced, *m)
+		}
+	}
+	slices.SortFunc(replaced, func(a, b v1alpha4.PortMapping) int { return cmp.Compare(a.ContainerPort, b.ContainerPort) })
+	return replaced
+}
+
+// mappingOf returns the first mapping to a node's port, nil where there is none.
+func mappingOf(nodes []v1alpha4.Node, containerPort int32) *v1alpha4.PortMapping {
 	for _, node := range nodes {
 		for i := range node.ExtraPortMappings {
 			if m := &node.ExtraPortMappings[i]; m.ContainerPort == containerPort && (m.Protocol == "" || m.Protocol == v1alpha4.PortMappingProtocolTCP) {
-				m.HostPort = hostPort
-				return
+				return m
 			}
 		}
+	}
+	return nil
+}
+
+// HostPort returns the port of this machine's loopback that a configuration maps to a node's, and false where it has none that is known before the
+// engine chooses it.
+func HostPort(config *v1alpha4.Cluster, nodePort int32) (int, bool) {
+	if config == nil {
+		return 0, false
+	}
+	m := mappingOf(config.Nodes, nodePort)
+	if m == nil || m.HostPort <= 0 || !slices.Contains([]string{"", "0.0.0.0", "127.0.0.1"}, m.ListenAddress) {
+		return 0, false
+	}
+	return int(m.HostPort), true
+}
+
+func mapPort(nodes []v1alpha4.Node, containerPort, hostPort int32) {
+	if m := mappingOf(nodes, containerPort); m != nil {
+		m.HostPort = hostPort
+		return
 	}
 	node := &nodes[max(0, slices.IndexFunc(nodes, controls))] // without a control plane, kind refuses the file
 	node.ExtraPortMappings = append(node.ExtraPortMappings, v1alpha4.PortMapping{

@@ -232,3 +232,21 @@ func TestAPortOfThisMachineIsMappedOnce(t *testing.T) {
 		}
 	}
 }
+
+func TestAHostPortThatIsSetOtherwiseIsFoundWhereTheUserHasWrittenOne(t *testing.T) {
+	const file = head + "nodes:\n- role: control-plane\n  extraPortMappings: [%s]\n"
+	for mappings, want := range map[string]string{
+		"":                    "",
+		"{containerPort: 80}": "",
+		"{containerPort: 80, hostPort: 80}, {containerPort: 443, hostPort: 443}":               "",
+		"{containerPort: 80, hostPort: 8080}, {containerPort: 443, hostPort: 8443}":            "",
+		"{containerPort: 80, hostPort: 90}, {containerPort: 443, hostPort: 94}":                ":90→80 :94→443",
+		"{containerPort: 443, hostPort: 80}, {containerPort: 80, hostPort: 90, protocol: UDP}": ":80→443",
+		"{containerPort: 30080, hostPort: 90}":                                                 "",
+		"[":                                                                                    "",
+	} {
+		if got := ports(Replaced(fmt.Appendf(nil, file, mappings), 8080, 8443)); got != want {
+			t.Errorf("%s: %s", mappings, got)
+		}
+	}
+}

@@ -4,6 +4,8 @@ package doctor
 
 import (
 	"fmt"
+	"net"
+	"net/url"
 	"strings"
 
 	"golang.org/x/mod/semver"
@@ -34,6 +36,8 @@ type Facts struct {
 	Disk    *uint64
 	Inotify *Inotify
 	Ports   []Port
+	// Proxies are the variables that name one for what is fetched.
+	Proxies []Proxy
 	// Names are the routes' hostnames. HostsError is what is wrong with the hosts file.
 	Names      []Name
 	HostsError error
@@ -59,6 +63,9 @@ type Port struct {
 	// Free is a setting that moves the port to a free one, as KINDGATE_HTTP_PORT=8080.
 	Free string
 }
+
+// A Proxy is what a variable of the environment names, as http://proxy:3128. kind sets it in the nodes, too.
+type Proxy struct{ Variable, Value string }
 
 // A Name is a hostname of the routes.
 type Name struct {
@@ -107,6 +114,9 @@ func Judge(f Facts) []check.Result {
 	made := f.Cluster.Err == nil && f.Cluster.Observation.State != cluster.Absent
 	for _, port := range f.Ports {
 		r.port(port, made)
+	}
+	for _, proxy := range f.Proxies {
+		r.proxy(proxy)
 	}
 	if f.HostsError != nil {
 		r.add("hosts file", check.Broken, "", f.HostsError.Error())
@@ -205,6 +215,26 @@ func (r *results) port(port Port, made bool) {
 		}
 		r.add(what, check.Broken, "taken by "+port.Holder, remedy)
 	}
+}
+
+// proxy judges a proxy by whether a node can reach it: each node has a loopback of its own. What it does is known only when it is asked.
+func (r *results) proxy(p Proxy) {
+	value := p.Value
+	if !strings.Contains(value, "://") {
+		value = "http://" + value
+	}
+	u, err := url.Parse(value)
+	if err != nil {
+		r.add(p.Variable, check.Warns, "it cannot be read as a URL", "Write it as http://HOST:PORT, or unset it.")
+		return
+	}
+	ip := net.ParseIP(u.Hostname())
+	if u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		r.add(p.Variable, check.Holds, u.Redacted()+", which the nodes use, too", "")
+		return
+	}
+	r.add(p.Variable, check.Warns, u.Redacted()+": kind sets it in the nodes, too, where "+u.Hostname()+" is the node itself",
+		"A node then pulls no images: name an address of this machine that the nodes reach, or pull them into the local engine, from which up copies them.")
 }
 
 func (r *results) versions(api GatewayAPI, chart Chart) {

@@ -74,6 +74,11 @@ func TestWhatIsWrongIsJudgedByHowMuchItMattersAndHasARemedy(t *testing.T) {
 			f.Ports[1] = Port{Number: 443, Holder: "process 1", Free: "X=8443"}
 			f.Cluster.Observation = cluster.Observation{State: cluster.Absent}
 		}, "port 443", check.Broken, "", "X=8443"},
+		{"a proxy on this machine", func(f *Facts) { f.Proxies = []Proxy{{"HTTPS_PROXY", "http://localhost:3128"}} }, "HTTPS_PROXY", check.Warns,
+			"http://localhost:3128: kind sets it in the nodes, too, where localhost is the node itself", "pulls no images"},
+		{"a proxy on this machine, without a scheme", func(f *Facts) { f.Proxies = []Proxy{{"HTTP_PROXY", "127.0.0.1:3128"}} }, "HTTP_PROXY", check.Warns, "where 127.0.0.1 is the node itself", "pulls no images"},
+		{"a proxy elsewhere", func(f *Facts) { f.Proxies = []Proxy{{"HTTPS_PROXY", "http://me:secret@proxy.test:3128"}} }, "HTTPS_PROXY", check.Holds, "http://me:xxxxx@proxy.test:3128, which the nodes use, too", ""},
+		{"a proxy that is none", func(f *Facts) { f.Proxies = []Proxy{{"HTTPS_PROXY", "http://%"}} }, "HTTPS_PROXY", check.Warns, "cannot be read", "unset it"},
 		{"a name", func(f *Facts) { f.Names[0] = Name{Name: "b.test", Remedy: "write it"} }, "b.test", check.Warns, "does not lead to this machine", "write it; verify works without"},
 		{"the hosts file", func(f *Facts) { f.HostsError = errors.New("a device") }, "hosts file", check.Broken, "", "a device"},
 		{"no go", func(f *Facts) { f.Go = "" }, "go", check.Warns, "not found", "module"},

@@ -119,13 +119,16 @@ func Listener(gw *gatewayv1.Gateway, name gatewayv1.SectionName) check.Finding {
 	return check.Finding{Verdict: check.Pending, Found: "no status of listener " + string(name) + " yet"}
 }
 
-// Attached judges a route: Accepted and ResolvedRefs at each of its parents. gateways are those of the cluster: a parent that is
-// not among them is named at once, as no controller would ever say so.
+// Attached judges a route: Accepted and ResolvedRefs at each of its parents that is a Gateway. gateways are those of the cluster: a parent that is
+// not among them is named at once, as no controller would ever say so. A parent of another kind, as a Service, is a mesh's matter: where no
+// controller has accepted the route there, the finding warns of it, and nothing is waited for. See
+// https://gateway-api.sigs.k8s.io/mesh/service-facets/.
 func Attached(route *Route, gateways []gatewayv1.Gateway) check.Finding {
 	if len(route.Spec.ParentRefs) == 0 {
 		return check.Finding{Verdict: check.Broken, Found: "it has no parentRefs, so no Gateway serves it"}
 	}
 	ok := check.Finding{Verdict: check.Holds}
+	var elsewhere []string
 	for _, ref := range route.Spec.ParentRefs {
 		if problem := parentProblem(route, ref, gateways); problem != "" {
 			return check.Finding{Verdict: check.Broken, Found: problem}
@@ -133,16 +136,28 @@ func Attached(route *Route, gateways []gatewayv1.Gateway) check.Finding {
 		i := slices.IndexFunc(route.Status.Parents, func(status gatewayv1.RouteParentStatus) bool {
 			return parent(route, status.ParentRef) == parent(route, ref)
 		})
-		if i < 0 {
+		mesh := parent(route, ref).Kind != "Gateway"
+		if i < 0 && !mesh {
 			return check.Finding{Verdict: check.Pending, Found: "no controller has judged its parent " + parent(route, ref).String() + " yet"}
 		}
-		finding := conditions(route.Status.Parents[i].Conditions, route.Generation,
-			string(gatewayv1.RouteConditionAccepted), string(gatewayv1.RouteConditionResolvedRefs))
+		var finding check.Finding
+		if i >= 0 {
+			finding = conditions(route.Status.Parents[i].Conditions, route.Generation,
+				string(gatewayv1.RouteConditionAccepted), string(gatewayv1.RouteConditionResolvedRefs))
+		}
+		if mesh && (i < 0 || finding.Fails()) {
+			elsewhere = append(elsewhere, parent(route, ref).String())
+			continue
+		}
 		if finding.Fails() {
 			finding.Found += " (parent " + parent(route, ref).String() + ")"
 			return finding
 		}
 		ok.Found = finding.Found
+	}
+	if len(elsewhere) > 0 {
+		ok.Verdict = check.Warns
+		ok.Found = strings.TrimPrefix(fmt.Sprintf("%s; its parent %s is no Gateway, and no controller has accepted it there", ok.Found, strings.Join(elsewhere, ", ")), "; ")
 	}
 	return ok
 }

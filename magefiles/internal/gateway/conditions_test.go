@@ -143,6 +143,11 @@ func TestARouteMustBeAcceptedByEachOfItsParents(t *testing.T) {
 		{"a Gateway that is not there", "[{name: nowhere, namespace: traefik}]", "[]", false, false,
 			"Gateway/traefik/nowhere does not exist"},
 		{"another kind", "[{kind: Service, group: '', name: s}]", "[{kind: Service, group: '', name: s}]", true, false, "Accepted"},
+		{"another kind, of which nobody says anything", "[{kind: Service, group: '', name: s}]", "[]", true, false,
+			"its parent Service/demo/s is no Gateway, and no controller has accepted it there"},
+		{"another kind beside a Gateway", "[{kind: Service, group: '', name: s}, {name: gw}]", "[{name: gw}]", true, false,
+			"Accepted, ResolvedRefs; its parent Service/demo/s is no Gateway, and no controller has accepted it there"},
+		{"another kind beside a Gateway that has not judged it", "[{kind: Service, group: '', name: s}, {name: gw}]", "[]", false, true, "no controller has judged its parent Gateway/demo/gw"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r := route(t, "hostnames: [a.x]")
@@ -152,6 +157,16 @@ func TestARouteMustBeAcceptedByEachOfItsParents(t *testing.T) {
 			}
 			says(t, Attached(&r, gateways), test.ok, test.pending, test.message)
 		})
+	}
+}
+
+func TestAParentThatIsNoGatewayIsNoFailureWhateverIsSaidThere(t *testing.T) {
+	r := route(t, "hostnames: [a.x]")
+	r.Spec.ParentRefs = parse[[]gatewayv1.ParentReference](t, "[{name: gw, namespace: traefik}, {kind: Service, group: '', name: s}]")
+	r.Status.Parents = []gatewayv1.RouteParentStatus{{ParentRef: r.Spec.ParentRefs[0], Conditions: judged(2, "Accepted", "ResolvedRefs")},
+		{ParentRef: r.Spec.ParentRefs[1], Conditions: judged(2, "Accepted=False")}}
+	if f := Attached(&r, gatewaysOf(t, web)); f.Verdict != check.Warns || f.Found != "Accepted, ResolvedRefs; its parent Service/demo/s is no Gateway, and no controller has accepted it there" {
+		t.Errorf("%+v", f)
 	}
 }
 

@@ -23,7 +23,8 @@ func FromGRPC(r *gatewayv1.GRPCRoute) Route {
 	for _, rule := range r.Spec.Rules {
 		spec.Rules = append(spec.Rules, ruleOfCalls(rule))
 	}
-	return Route{check.ID{Kind: grpcRoute, Namespace: r.Namespace, Name: r.Name}, r.Generation, spec, r.Status.RouteStatus, r}
+	return Route{check.ID{Kind: grpcRoute, Namespace: r.Namespace, Name: r.Name}, r.Generation, spec, r.Status.RouteStatus,
+		r.Annotations[ProbeAnnotation], r}
 }
 
 func ruleOfCalls(rule gatewayv1.GRPCRouteRule) gatewayv1.HTTPRouteRule {

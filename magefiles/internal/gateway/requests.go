@@ -48,6 +48,8 @@ type Request struct {
 	Through []Entry
 	// Taker is the match that takes the request by the implementation's order, where the specification gives it to this one; nil elsewhere.
 	Taker *Taker
+	// Status is the one that the answer must have, as the route's annotation has it; 0 for any.
+	Status int
 	// Unproven says why no request can prove this match; empty when the request can be sent.
 	Unproven string
 }
@@ -122,12 +124,23 @@ func keys(m map[string]string) func(func(string) bool) {
 }
 
 // Requests returns a request for each host and match of each route, such that this match and no other answers it: where another match of
-// any of the routes would take a match's own path, a path below it is taken. reach returns the port of this machine that leads to a
+// any of the routes would take a match's own path, a path below it is taken. Where the route's annotation has requests that the match takes, these
+// are returned instead, and of what it has that proves nothing, one that says so. reach returns the port of this machine that leads to a
 // listener's, and false where none does; the listener of a Gateway that is not there has port 0.
 func (t *Table) Requests(reach func(listener int32) (int, bool)) []Request {
-	requests := make([]Request, len(t.matches))
+	requests := make([]Request, 0, len(t.matches))
+	probed, strays := t.probed()
 	for i := range t.matches {
-		requests[i] = t.carrying(t.aim(&t.matches[i])).at(reach)
+		own := probed[&t.matches[i]]
+		if len(own) == 0 {
+			own = []Request{t.aim(&t.matches[i])}
+		}
+		for _, r := range own {
+			requests = append(requests, t.carrying(r).at(reach))
+		}
+	}
+	for _, stray := range strays {
+		requests = append(requests, stray.as.at(reach))
 	}
 	return requests
 }
@@ -323,12 +336,13 @@ func plan(route *Route, on host, rule gatewayv1.HTTPRouteRule, index int, match 
 	if !r.Harmless() {
 		r.Unproven = "a " + r.Method + " might change something in the application"
 	}
-	if len(rule.BackendRefs) > 0 && !slices.ContainsFunc(rule.BackendRefs, func(ref gatewayv1.HTTPBackendRef) bool { return weight(ref) > 0 }) {
-		r.Unproven = "all its backends have the weight 0"
+	switch {
+	case len(rule.BackendRefs) == 0 && r.Redirect == nil:
+		c.idle = "its rule has neither a backend nor a redirect"
+	case len(rule.BackendRefs) > 0 && !slices.ContainsFunc(rule.BackendRefs, func(ref gatewayv1.HTTPBackendRef) bool { return weight(ref) > 0 }):
+		c.idle = "all its backends have the weight 0"
 	}
-	if len(rule.BackendRefs) == 0 && r.Redirect == nil {
-		r.Unproven = "its rule has neither a backend nor a redirect"
-	}
+	r.Unproven = cmp.Or(c.idle, r.Unproven)
 	c.request = r
 	return c
 }

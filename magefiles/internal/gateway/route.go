@@ -16,6 +16,8 @@ type Route struct {
 	Generation int64
 	Spec       gatewayv1.HTTPRouteSpec
 	Status     gatewayv1.RouteStatus
+	// Probe is the value of its ProbeAnnotation, empty where it has none.
+	Probe string
 	// Source is a pointer to the object that the Route was made of.
 	Source any
 }
@@ -77,5 +79,6 @@ func (r *Route) JudgedBy(gateway check.ID) string {
 
 // FromHTTP makes a Route of an HTTPRoute.
 func FromHTTP(r *gatewayv1.HTTPRoute) Route {
-	return Route{check.ID{Kind: "HTTPRoute", Namespace: r.Namespace, Name: r.Name}, r.Generation, r.Spec, r.Status.RouteStatus, r}
+	return Route{check.ID{Kind: "HTTPRoute", Namespace: r.Namespace, Name: r.Name}, r.Generation, r.Spec, r.Status.RouteStatus,
+		r.Annotations[ProbeAnnotation], r}
 }

@@ -18,6 +18,7 @@ type Table struct {
 	matches   []Match
 	byHost    map[string][]*Match // those of a host without a wildcard
 	wildcards []*Match
+	probing   []*Route // those whose annotation has requests
 }
 
 // A Match is one of a rule's matches on one host.
@@ -35,6 +36,7 @@ type Match struct {
 	Params  []gatewayv1.HTTPQueryParamMatch
 
 	request Request // one that asks for it
+	idle    string  // why nothing can answer, whatever is asked; empty where something can
 	host    string  // as the route has it
 	listens string  // the listener's
 	order   int
@@ -50,6 +52,9 @@ func Compile(routes []Route, gateways []gatewayv1.Gateway, by Order) *Table {
 	t := &Table{by: by, byHost: map[string][]*Match{}}
 	for i := range routes {
 		on := hosts(&routes[i], gateways)
+		if routes[i].Probe != "" {
+			t.probing = append(t.probing, &routes[i])
+		}
 		rules := routes[i].Spec.Rules
 		if len(rules) == 0 {
 			rules = []gatewayv1.HTTPRouteRule{{}} // which the API server makes of none

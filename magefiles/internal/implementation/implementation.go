@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"kindgate/magefiles/internal/check"
 	"kindgate/magefiles/internal/gateway"
@@ -42,6 +43,9 @@ type Implementation struct {
 	// or with the rule of that index in it; empty where there is none.
 	Lists  Listing
 	Logged func(log string, route check.ID, rule int) string
+	// Answered returns why it has given an answer of a status in the place of a backend, as the last line of some of a pod's log says that
+	// names no route; empty where there is none.
+	Answered func(log string, status int) string
 	// Ping is the header of a request that it answers itself, whatever routes there are, and Pong tells whether it has.
 	Ping map[string]string
 	Pong func(*probe.Answer) bool
@@ -51,6 +55,8 @@ type Implementation struct {
 	GatewayAPI map[string]string
 	// Provider is the argument of its workload without which it serves no Gateway.
 	Provider string
+	// Protocols are those of the listeners that it takes, each with the argument of its workload without which it does not, empty for none.
+	Protocols map[gatewayv1.ProtocolType]string
 	// Needs are the kinds that must be defined where its workload has an argument: without one of them it serves nothing at all.
 	Needs map[string]schema.GroupVersionKind
 	// Tried is the release of which all of this is known, as v3.6.
@@ -68,6 +74,26 @@ type Door struct {
 // Unrouted tells whether an answer is the one that it gives for a request no route takes.
 func (i *Implementation) Unrouted(a *probe.Answer) bool {
 	return a.Status == http.StatusNotFound && i.Own(a)
+}
+
+// Defines tells whether a group is one whose kinds a provider of it reads, and no release of the Gateway API defines.
+func (i *Implementation) Defines(group string) bool { return i.reading(group) != "" }
+
+// reading returns the argument of the provider that reads the kinds of a group; empty where none does.
+func (i *Implementation) reading(group string) string {
+	for argument, kind := range i.Needs {
+		if kind.Group == group && group != gatewayv1.GroupName {
+			return argument
+		}
+	}
+	return ""
+}
+
+// Reads returns the argument of its workload that sets it up for a feature which is optional; empty where none is known.
+func (i *Implementation) Reads(use gateway.Use) string {
+	_, kind, _ := strings.Cut(use.Of, " ")
+	group, _, _ := strings.Cut(kind, "/")
+	return i.reading(group)
 }
 
 // Through returns the door of a scheme, the zero one where there is none.

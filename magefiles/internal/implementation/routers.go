@@ -93,6 +93,19 @@ func loggedByTraefik(log string, route check.ID, rule int) string {
 	return last
 }
 
+// answeredByTraefik returns what the last error in Traefik's log says of an answer of its own. It logs those for TLS with a backend that fails, and
+// no others unless its level is DEBUG.
+func answeredByTraefik(log string, status int) string {
+	last := ""
+	for line := range strings.Lines(log) {
+		fields := traefikLine(strings.TrimSpace(colours.ReplaceAllString(line, "")))
+		if strings.HasPrefix(fields["message"], fmt.Sprintf("%d ", status)) && fields["error"] != "" {
+			last = fields["error"]
+		}
+	}
+	return last
+}
+
 // traefikLine returns the fields of a line, which is JSON or has a time, a level, a message and pairs.
 func traefikLine(line string) map[string]string {
 	fields := map[string]string{}

@@ -1,6 +1,7 @@
 package implementation
 
 import (
+	"net/http"
 	"reflect"
 	"strings"
 	"testing"
@@ -53,6 +54,19 @@ func TestTheLastTroubleWithARouteIsReadFromTraefiksLog(t *testing.T) {
 	}
 }
 
+func TestWhyTraefikHasAnsweredInThePlaceOfABackendIsReadFromItsLog(t *testing.T) {
+	const (
+		wrong = "2026-01-01T00:00:00Z ERR 500 Internal Server Error error=\"tls: failed to verify certificate\"\n"
+		plain = `{"level":"error","error":"tls: first record does not look like a TLS handshake","message":"500 Internal Server Error"}` + "\n"
+		other = "2026-01-01T00:00:00Z DBG 502 Bad Gateway error=\"connection refused\"\n2026-01-01T00:00:00Z ERR 500 things\nERR\n"
+	)
+	for log, want := range map[string]string{"": "", wrong: "tls: failed to verify certificate", wrong + plain + other: "tls: first record does not look like a TLS handshake", other: ""} {
+		if got := Traefik.Answered(log, 500); got != want {
+			t.Errorf("%q: %q", log, got)
+		}
+	}
+}
+
 // The orders are those of answers of Traefik 3.6.12.
 func TestAnAnswerOfTraefiksOwnIsKnownByTheOrderOfItsHeader(t *testing.T) {
 	for _, test := range []struct {
@@ -69,9 +83,14 @@ func TestAnAnswerOfTraefiksOwnIsKnownByTheOrderOfItsHeader(t *testing.T) {
 		{"a backend without a Date", 404, []string{"Content-Length", "Content-Type", "Date"}, false, false},
 		{"a header that is not known", 404, nil, false, false},
 	} {
-		answer := &probe.Answer{Status: test.status, Order: test.order}
+		answer := &probe.Answer{Status: test.status, Order: test.order, Header: http.Header{}}
 		if Traefik.Own(answer) != test.own || Traefik.Unrouted(answer) != test.not {
 			t.Errorf("%s: own %t, no route %t", test.name, Traefik.Own(answer), Traefik.Unrouted(answer))
 		}
+	}
+	// A server of gRPC sends neither a Date nor a length where it refuses a request of HTTP.
+	refusal := &probe.Answer{Status: 415, Order: []string{"Content-Type", "Grpc-Message", "Grpc-Status", "Date", "Content-Length"}, Header: http.Header{"Content-Type": {"application/grpc"}}}
+	if Traefik.Own(refusal) {
+		t.Error("the answer of a server of gRPC is taken for Traefik's own")
 	}
 }

@@ -27,19 +27,25 @@ var Traefik = &Implementation{
 	Lacks:    lacks,
 	Lists:    traefikLists,
 	Logged:   loggedByTraefik,
+	Answered: answeredByTraefik,
 	// See https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1: Go's HTTP library refuses what it does not know before any route is looked at.
 	Ping: map[string]string{"Expect": "an answer"},
 	Pong: func(a *probe.Answer) bool { return a.Status == http.StatusExpectationFailed },
 	// The dashboard's root only redirects.
-	Pages:    map[gateway.Backend]string{{Namespace: "traefik", Name: "traefik", Port: 9000}: "/dashboard/"},
+	Pages: map[gateway.Backend]string{{Namespace: "traefik", Name: "traefik", Port: 9000}: "/dashboard/"},
+	// Measured: others are Conflicted, with the reason ProtocolConflict or UnsupportedProtocol.
+	Protocols: map[gatewayv1.ProtocolType]string{gatewayv1.HTTPProtocolType: "", gatewayv1.HTTPSProtocolType: "",
+		gatewayv1.TCPProtocolType: experimentalChannel, gatewayv1.TLSProtocolType: experimentalChannel},
 	Provider: "--providers.kubernetesgateway",
 	// See https://github.com/traefik/traefik/issues/13622: a provider that cannot list one of its kinds has none of its routers.
 	Needs: map[string]schema.GroupVersionKind{
-		"--providers.kubernetesgateway.experimentalchannel": {Group: gatewayv1.GroupName, Version: "v1alpha2", Kind: "TLSRoute"},
-		"--providers.kubernetescrd":                         {Group: "traefik.io", Version: "v1alpha1", Kind: "IngressRoute"},
+		experimentalChannel:         {Group: gatewayv1.GroupName, Version: "v1alpha2", Kind: "TLSRoute"},
+		"--providers.kubernetescrd": {Group: "traefik.io", Version: "v1alpha1", Kind: "IngressRoute"},
 	},
 	GatewayAPI: map[string]string{"v38": "v1.4", "v39": "v1.4", "v40": "v1.5", "v41": "v1.5"},
 }
+
+const experimentalChannel = "--providers.kubernetesgateway.experimentalchannel"
 
 // priority is the priority of the router that Traefik 3.6 and 3.7 make of a match, measured on its own router list; it is not the
 // specification's order, see https://github.com/traefik/traefik/issues/9681.
@@ -118,8 +124,11 @@ func ruleOfCalls(m *gateway.Match) string {
 // library writes a Date and a Content-Length after what the handler has set, which it sorts. In an answer that is passed on the backend's are
 // among those. Measured on Traefik 3.6.12 for its 404, 500, 502 and 503.
 func writtenByItself(a *probe.Answer) bool {
-	if a.HTTP2 { // a call, which a server of gRPC would answer as one
-		return !a.GRPC() && a.Status >= http.StatusBadRequest
+	switch {
+	case a.GRPC(): // whose server sends neither a Date nor a length with a refusal
+		return false
+	case a.HTTP2: // a call, which a server of gRPC would answer as one
+		return a.Status >= http.StatusBadRequest
 	}
 	at := slices.Index(a.Order, "Date")
 	return at >= 0 && at+1 < len(a.Order) && a.Order[at+1] == "Content-Length" && (at == 0 || a.Order[at-1] > "Date")

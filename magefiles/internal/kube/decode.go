@@ -34,20 +34,25 @@ func init() {
 
 // ReadDir decodes every object of the .yaml, .yml and .json files below the root of fsys, in the order of the files' names, except the
 // files for which skip returns true. dir is what the messages call that root. The error joins everything that is wrong, each
-// with its file and line: syntax, an object without apiVersion, kind or name, a misspelt field, an object defined twice.
+// with its file and line: syntax, an object without apiVersion, kind or name, a misspelt field, an object defined twice. Of a kustomize tree and
+// of a chart, the file that begins it is named alone: the others are parts of what it makes.
 func ReadDir(fsys fs.FS, dir string, skip func(path string) bool) ([]Object, error) {
-	var paths []string
+	var paths, trees []string
 	err := fs.WalkDir(fsys, ".", func(path string, entry fs.DirEntry, err error) error {
 		if err == nil && entry.Type()&fs.ModeSymlink != 0 {
 			if info, err := fs.Stat(fsys, path); err == nil && info.IsDir() {
 				return fmt.Errorf("%s/%s is a link to a folder, whose files would be passed over: put them here, or take the link away", dir, path)
 			}
 		}
-		if err == nil && !entry.IsDir() && slices.Contains([]string{".yaml", ".yml", ".json"}, strings.ToLower(filepath.Ext(path))) && !skip(path) {
+		if err == nil && !entry.IsDir() && (isSource(path) || slices.Contains([]string{".yaml", ".yml", ".json"}, strings.ToLower(filepath.Ext(path)))) && !skip(path) {
 			paths = append(paths, path)
+			if isSource(path) {
+				trees = append(trees, folderOf(path))
+			}
 		}
 		return err
 	})
+	paths = slices.DeleteFunc(paths, func(path string) bool { return !isSource(path) && inOneOf(trees, folderOf(path)) })
 	decoded, problems := make([][]Object, len(paths)), make([]error, len(paths))
 	var files errgroup.Group
 	files.SetLimit(goruntime.GOMAXPROCS(0))
@@ -62,11 +67,34 @@ func ReadDir(fsys fs.FS, dir string, skip func(path string) bool) ([]Object, err
 	return objects, errors.Join(err, errors.Join(problems...), duplicates(objects))
 }
 
+// sourceOf says of what a file of its name is the beginning that is not applied as it is, and what makes manifests of it; both are empty for other
+// files. See https://kubectl.docs.kubernetes.io/references/kustomize/glossary/#kustomization-root and https://helm.sh/docs/topics/charts/.
+func sourceOf(path string) (what, rendering string) {
+	switch base := strings.ToLower(filepath.Base(path)); {
+	case base == "kustomization" || strings.HasPrefix(base, "kustomization."):
+		return "run kustomize", "kubectl kustomize FOLDER"
+	case base == "chart.yaml":
+		return "render charts", "helm template FOLDER"
+	}
+	return "", ""
+}
+
+func isSource(path string) bool { what, _ := sourceOf(path); return what != "" }
+
+func folderOf(path string) string { return filepath.ToSlash(filepath.Dir(path)) }
+
+// inOneOf tells whether a folder is one of some trees, or below it.
+func inOneOf(trees []string, folder string) bool {
+	return slices.ContainsFunc(trees, func(tree string) bool {
+		return tree == "." || folder == tree || strings.HasPrefix(folder, tree+"/")
+	})
+}
+
 func readFile(fsys fs.FS, dir, path string) ([]Object, error) {
 	source := dir + "/" + path
-	if strings.HasPrefix(filepath.Base(path), "kustomization.") {
-		return nil, fmt.Errorf("%s:1: kindgate does not run kustomize: move the tree out of %s, and write what it makes into it "+
-			"(kubectl kustomize FOLDER > %s/NAME.yaml)", source, dir, dir)
+	if what, rendering := sourceOf(path); what != "" {
+		return nil, fmt.Errorf("%s:1: kindgate does not %s: move the tree out of %s, and write what it makes into it (%s > %s/NAME.yaml)",
+			source, what, dir, rendering, dir)
 	}
 	data, err := fs.ReadFile(fsys, path)
 	if err != nil {

@@ -192,9 +192,25 @@ func TestAFileThatHasOneDocumentHasNoOther(t *testing.T) {
 }
 
 func TestAKustomizeTreeIsNamedAsOne(t *testing.T) {
-	_, err := read(t, map[string]string{"shop/base/kustomization.yaml": "resources: [a.yaml]\n"})
-	if err == nil || !strings.Contains(err.Error(), "manifests/shop/base/kustomization.yaml:1: kindgate does not run kustomize") {
+	route := "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: shop}\n"
+	objects, err := read(t, map[string]string{"shop/base/kustomization.yaml": "resources: [a.yaml, more/b.yaml]\n", "shop/base/a.yaml": route,
+		"shop/base/more/b.yaml": "patch: true\n", "shop/overlays/dev/kustomization.yml": "{}", "shop/overlays/dev/patch.yaml": route, "shop/basement/other.yaml": route})
+	if err == nil || !strings.Contains(err.Error(), "manifests/shop/base/kustomization.yaml:1: kindgate does not run kustomize") || strings.Count(err.Error(), "\n") != 1 {
 		t.Error(err)
+	}
+	if len(objects) != 1 || objects[0].Source != "manifests/shop/basement/other.yaml:1" {
+		t.Errorf("%v", objects)
+	}
+	if objects, err := read(t, map[string]string{"Kustomization": "{}", "a.yaml": route}); len(objects) != 0 || err == nil {
+		t.Errorf("%v %v", objects, err)
+	}
+}
+
+func TestAChartIsNamedAsOne(t *testing.T) {
+	objects, err := read(t, map[string]string{"shop/Chart.yaml": "apiVersion: v2\nname: shop\n", "shop/values.yaml": "a: 1\n", "shop/templates/a.yaml": "{{ .Values.a }}\n"})
+	const want = "manifests/shop/Chart.yaml:1: kindgate does not render charts: move the tree out of manifests, and write what it makes into it (helm template FOLDER > manifests/NAME.yaml)"
+	if len(objects) != 0 || err == nil || err.Error() != want {
+		t.Errorf("%v %v", objects, err)
 	}
 }
 

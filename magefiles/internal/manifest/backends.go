@@ -13,7 +13,7 @@ import (
 
 // route judges a route of whatever kind: its parents, its backends, and its rules that never get a request.
 func (f *folder) route(o kube.Object) []Problem {
-	if r, ok := f.routes[keyOf(o)]; ok {
+	if r, ok := f.routes[keyOf(o)]; ok && r.object.Unstructured == o.Unstructured { // not another of the same name
 		return r.judge()
 	}
 	return nil
@@ -30,7 +30,7 @@ func (r *route) judge() []Problem {
 			problems = append(problems, r.mirrors(at, ref.Filters)...)
 		}
 	}
-	return append(problems, r.neverTaken()...)
+	return slices.Concat(problems, r.neverTaken(), r.provesNothing())
 }
 
 func (r *route) mirrors(field string, filters []routeFilter) []Problem {

@@ -83,6 +83,6 @@ func TestTheCertificateOfAListenerIsOneThatClientsTake(t *testing.T) {
 		{"of another kind", listener("", "{group: example.com, kind: Vault, name: tls}"), nil},
 		{"passed through", secret("infra", "Opaque", certificate, otherKey) + gatewayOf("{name: tls, port: 8443, protocol: TLS, tls: {mode: Passthrough, certificateRefs: ["+ref+"]}}"), nil},
 	} {
-		t.Run(test.name, func(t *testing.T) { expect(t, judged(t, test.folder, chart), test.want...) })
+		t.Run(test.name, func(t *testing.T) { expect(t, judged(t, test.folder, takingTLS), test.want...) })
 	}
 }

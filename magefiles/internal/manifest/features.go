@@ -11,8 +11,9 @@ import (
 )
 
 // Features returns a problem for each feature that the routes among objects use and that an implementation lacks: a warning where it ignores the
-// feature or may be set up for it, else an error. A route that cannot be read, or that no Gateway serves, is left out.
-func Features(routes []kube.Object, by *implementation.Implementation) []Problem {
+// feature or may be set up for it, else an error. A route that cannot be read, or that no Gateway serves, is left out, and so is a feature that
+// what the chart renders, provided, sets the implementation up for.
+func Features(routes, provided []kube.Object, by *implementation.Implementation) []Problem {
 	var problems []Problem
 	for _, object := range routes {
 		route, ok, err := gateway.ReadRoute(object.Unstructured)
@@ -20,6 +21,9 @@ func Features(routes []kube.Object, by *implementation.Implementation) []Problem
 			continue
 		}
 		for _, lack := range by.Lacking(gateway.Features(route), nil) {
+			if lack.Outcome == implementation.Optional && runWith(provided, by.Reads(lack.Use)) {
+				continue
+			}
 			say := wrong
 			if lack.Outcome == implementation.Ignored || lack.Outcome == implementation.Optional {
 				say = warning
@@ -28,6 +32,10 @@ func Features(routes []kube.Object, by *implementation.Implementation) []Problem
 		}
 	}
 	return problems
+}
+
+func runWith(provided []kube.Object, option string) bool {
+	return slices.ContainsFunc(provided, func(o kube.Object) bool { return RunsWith(o, option) })
 }
 
 func isGateway(ref gatewayv1.ParentReference) bool { return ref.Kind == nil || *ref.Kind == "Gateway" }

@@ -68,6 +68,7 @@ func (f *folder) gateway(o kube.Object) []Problem {
 	for _, l := range f.gateways[keyOf(o)] {
 		if ours {
 			problems = append(problems, l.misplaced()...)
+			problems = append(problems, l.untaken()...)
 		}
 		// See https://gateway-api.sigs.k8s.io/reference/spec/#listener on tls: the field is required; that a tls has certificates is in the schema.
 		if l.Protocol == gatewayv1.HTTPSProtocolType && l.TLS == nil {
@@ -123,6 +124,20 @@ func (l *listener) misplaced() []Problem {
 	}
 	return []Problem{wrong(l.gateway, l.field+".port", remedy, "listener %s: %s has no entry point at port %d; its entry points are %s",
 		l.Name, l.folder.by.Name, l.Port, strings.Join(names, ", "))}
+}
+
+// untaken judges a listener's protocol: the implementation need not take it, or only with an argument that the chart's values set.
+func (l *listener) untaken() []Problem {
+	f := l.folder
+	needs, takes := f.by.Protocols[l.Protocol]
+	switch {
+	case !f.rendered || !standard(l.Protocol) || takes && (needs == "" || runWith(f.provided, needs)):
+		return nil
+	case !takes:
+		return []Problem{wrong(l.gateway, l.field+".protocol", "take the listener out", "listener %s: %s takes no listeners of the protocol %s", l.Name, f.by.Name, l.Protocol)}
+	}
+	return []Problem{wrong(l.gateway, l.field+".protocol", "take the listener out, or set that in the chart's values",
+		"listener %s: %s takes listeners of the protocol %s only with %s", l.Name, f.by.Name, l.Protocol, needs)}
 }
 
 // An entryPoint is a port at which the implementation listens, and what is known of it.

@@ -243,9 +243,13 @@ func nearest(name string, all []*listener) string {
 	return string(all[max(at, 0)].Name)
 }
 
+// standard tells whether a protocol is one of the specification's.
+func standard(protocol gatewayv1.ProtocolType) bool {
+	return slices.Contains(slices.Concat(protocols["HTTPRoute"], protocols["TCPRoute"], protocols["UDPRoute"]), protocol)
+}
+
 func takesKind(l *listener, kind string) bool {
-	if standard := slices.Contains(slices.Concat(protocols["HTTPRoute"], protocols["TCPRoute"], protocols["UDPRoute"]), l.Protocol); standard &&
-		!slices.Contains(protocols[kind], l.Protocol) {
+	if standard(l.Protocol) && !slices.Contains(protocols[kind], l.Protocol) {
 		return false
 	}
 	return l.AllowedRoutes == nil || len(l.AllowedRoutes.Kinds) == 0 || slices.ContainsFunc(l.AllowedRoutes.Kinds, func(k gatewayv1.RouteGroupKind) bool {

@@ -67,6 +67,7 @@ type folder struct {
 	by       *implementation.Implementation
 	now      time.Time
 	rendered bool // what the chart provides is known
+	provided []kube.Object
 	objects  []kube.Object
 	byKey    map[key]kube.Object
 	byKind   map[string][]key // in the objects' order
@@ -78,11 +79,13 @@ type folder struct {
 	// presented are the Secrets that listeners name.
 	presented map[key]bool
 	shadows   map[check.ID][]gateway.Shadow
+	strays    map[check.ID][]gateway.Stray
 }
 
 func newFolder(objects, provided []kube.Object, by *implementation.Implementation, now time.Time) *folder {
-	f := &folder{by: by, now: now, rendered: len(provided) > 0, byKey: map[key]kube.Object{}, byKind: map[string][]key{},
-		gateways: map[key][]*listener{}, pods: map[string][]*pod{}, routes: map[key]*route{}, presented: map[key]bool{}, ports: entryPoints(provided)}
+	f := &folder{by: by, now: now, rendered: len(provided) > 0, provided: provided, byKey: map[key]kube.Object{}, byKind: map[string][]key{},
+		gateways: map[key][]*listener{}, pods: map[string][]*pod{}, routes: map[key]*route{}, presented: map[key]bool{},
+		shadows: map[check.ID][]gateway.Shadow{}, strays: map[check.ID][]gateway.Stray{}, ports: entryPoints(provided)}
 	for _, o := range provided {
 		if o.GetNamespace() == "" {
 			o = kube.Object{Unstructured: o.DeepCopy(), Source: o.Source}
@@ -116,7 +119,7 @@ func newFolder(objects, provided []kube.Object, by *implementation.Implementatio
 		}
 	}
 	f.attachRoutes()
-	f.shadows = f.shadowed()
+	f.compile()
 	return f
 }
 

@@ -39,6 +39,9 @@ spec:
           ports: [{name: web, containerPort: 8000}, {name: websecure, containerPort: 8443}]
 `
 
+// takingTLS is the same with the argument without which there are no listeners of TLS or TCP.
+var takingTLS = strings.Replace(chart, "args: [", `args: ["--providers.kubernetesGateway.experimentalChannel=true", `, 1)
+
 // edge is a Gateway that takes routes from everywhere, web an application in namespace demo.
 const (
 	edge = `
@@ -78,8 +81,14 @@ func decoded(t testing.TB, text, source string) []kube.Object {
 // judged are the problems of a folder, a line each: the verdict, where, what, and what to write.
 func judged(t testing.TB, folder, provided string) []string {
 	t.Helper()
+	return linesOf(t, References(decoded(t, folder, "m.yaml"), decoded(t, provided, ""), implementation.Traefik, now))
+}
+
+// linesOf are the lines of problems.
+func linesOf(t testing.TB, problems []Problem) []string {
+	t.Helper()
 	var lines []string
-	for _, p := range References(decoded(t, folder, "m.yaml"), decoded(t, provided, ""), implementation.Traefik, now) {
+	for _, p := range problems {
 		if p.Remedy == "" {
 			t.Errorf("nothing says what to write: %s", p)
 		}
@@ -218,6 +227,12 @@ func TestAGatewaysClassPortsAndCertificatesAreThere(t *testing.T) {
 		{"an entry point by its address", class("traefik", "{name: web, port: 7000, protocol: HTTP}"), chart, nil},
 		{"a class and a port", class("example", "{name: web, port: 443, protocol: HTTP}"), chart, []string{"GatewayClass/example", "write port: 8443"}},
 		{"HTTPS without a certificate", class("traefik", "{name: tls, port: 8443, protocol: HTTPS}"), chart, []string{"broken*spec.listeners[0]: listener tls has the protocol HTTPS and no certificate"}},
+		{"a protocol that only an argument makes it take", class("traefik", "{name: db, port: 8443, protocol: TCP}"), chart,
+			[]string{"broken: m.yaml:*spec.listeners[0].protocol: listener db: Traefik takes listeners of the protocol TCP only with --providers.kubernetesgateway.experimentalchannel; take*"}},
+		{"a protocol that it is set up for", class("traefik", "{name: db, port: 8443, protocol: TCP}"),
+			takingTLS, nil},
+		{"a protocol that it does not take", class("traefik", "{name: raw, port: 8000, protocol: UDP}"), chart, []string{"broken*listener raw: Traefik takes no listeners of the protocol UDP; take the listener out"}},
+		{"a protocol, of a chart that is not at hand", class("traefik", "{name: raw, port: 8000, protocol: UDP}"), "", nil},
 		{"a Gateway that cannot be read", class("traefik", "no"), chart, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {

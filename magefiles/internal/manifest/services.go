@@ -54,6 +54,18 @@ func podOf(o kube.Object) (pod, bool) {
 	return pod{o, strings.Join(append(at, "metadata", "labels"), "."), have, spec, containers}, true
 }
 
+// RunsWith tells whether a container that an object makes has an argument which sets an option, that is, one without a value, or with true.
+func RunsWith(o kube.Object, option string) bool {
+	p, _ := podOf(o)
+	return slices.ContainsFunc(p.containers, func(container map[string]any) bool {
+		arguments, _, _ := unstructured.NestedStringSlice(container, "args")
+		return slices.ContainsFunc(arguments, func(argument string) bool {
+			name, value, valued := strings.Cut(argument, "=")
+			return strings.EqualFold(name, option) && (!valued || value == "true")
+		})
+	})
+}
+
 // listOf returns the objects of a list.
 func listOf(in map[string]any, field string) []map[string]any {
 	var all []map[string]any

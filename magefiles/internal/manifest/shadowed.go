@@ -9,9 +9,9 @@ import (
 	"kindgate/magefiles/internal/gateway"
 )
 
-// shadowed returns the matches that get no request, by their route, of the routes on the implementation's Gateways: each only on the
-// listeners that take it.
-func (f *folder) shadowed() map[check.ID][]gateway.Shadow {
+// compile finds the matches that get no request, and the annotations that prove nothing, of the routes on the implementation's Gateways: each only
+// on the listeners that take it.
+func (f *folder) compile() {
 	var routes []gateway.Route
 	var gateways []gatewayv1.Gateway
 	for _, o := range f.objects {
@@ -28,11 +28,13 @@ func (f *folder) shadowed() map[check.ID][]gateway.Shadow {
 			gateways = append(gateways, *gw)
 		}
 	}
-	shadows := map[check.ID][]gateway.Shadow{}
-	for _, s := range gateway.Compile(routes, gateways, f.by.Order).Shadows() {
-		shadows[s.Match.Route] = append(shadows[s.Match.Route], s)
+	table := gateway.Compile(routes, gateways, f.by.Order)
+	for _, s := range table.Shadows() {
+		f.shadows[s.Match.Route] = append(f.shadows[s.Match.Route], s)
 	}
-	return shadows
+	for _, s := range table.Strays() {
+		f.strays[s.Route] = append(f.strays[s.Route], s)
+	}
 }
 
 // sections returns a parentRef for each listener of the implementation's Gateways that takes a route.
@@ -47,10 +49,24 @@ func (r *route) sections() []gatewayv1.ParentReference {
 	return refs
 }
 
+func (r *route) id() check.ID {
+	return check.ID{Kind: r.object.GetKind(), Namespace: keyOf(r.object).namespace, Name: r.object.GetName()}
+}
+
+// provesNothing judges the annotation that says by which requests the route is proven.
+func (r *route) provesNothing() []Problem {
+	var problems []Problem
+	for _, s := range r.folder.strays[r.id()] {
+		problems = append(problems, wrong(r.object, "metadata.annotations["+gateway.ProbeAnnotation+"]",
+			"write a line for each request that a match of the route takes, as POST /orders 201, and below it its headers, as X-Tenant: a", "%s", s.Why))
+	}
+	return problems
+}
+
 // neverTaken warns of a route's matches that get no request.
 func (r *route) neverTaken() []Problem {
 	var problems []Problem
-	for _, s := range r.folder.shadows[check.ID{Kind: r.object.GetKind(), Namespace: keyOf(r.object).namespace, Name: r.object.GetName()}] {
+	for _, s := range r.folder.shadows[r.id()] {
 		where := ""
 		if s.On != "" {
 			where = " for " + s.On

@@ -9,6 +9,18 @@ import (
 	"kindgate/magefiles/internal/implementation"
 )
 
+func TestAnAnnotationThatProvesNothingIsNamed(t *testing.T) {
+	probing := func(probes string) string {
+		return strings.Replace(httpRoute("r", toEdge+", hostnames: [a.x], rules: [{matches: [{method: POST}], backendRefs: [{name: web, port: 80}]}]"), "metadata: {",
+			"metadata: {annotations: {kindgate/probe: \""+probes+"\"}, ", 1)
+	}
+	expect(t, judged(t, edge+web+probing(`POST /orders 201\nX-Tenant: a`), chart))
+	expect(t, judged(t, edge+web+probing(`GET /orders 200\nPOST / 201`), chart),
+		"broken: m.yaml:*HTTPRoute/demo/r: metadata.annotations[kindgate/probe]: GET /orders: no match of the route takes it, as of *its method is POST; write a line for each request")
+	expect(t, judged(t, edge+web+probing(`POST`), chart), `broken*line 1: "POST" is no request`)
+	expect(t, judged(t, web+probing(`POST`), ""))
+}
+
 func TestAMatchThatGetsNoRequestIsNamedWithTheOneThatTakesThem(t *testing.T) {
 	on := func(name, host, rules string) string {
 		return httpRoute(name, toEdge+", hostnames: ["+host+"], rules: ["+rules+"]")

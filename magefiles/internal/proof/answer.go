@@ -64,13 +64,17 @@ func (t trial) prove(ctx context.Context) check.Finding {
 	}
 	answer, problem := t.ask(ctx)
 	t, answer = t.named(ctx, answer)
-	return t.lacking(answer, filtered(t.request, answer, t.judge(ctx, answer, problem)))
+	finding := t.lacking(answer, filtered(t.request, answer, t.judge(ctx, answer, problem)))
+	if t.request.Status > 0 && finding.Verdict != check.Unknown && !finding.Fails() {
+		finding.Found += fmt.Sprintf("; %d, as %s expects", t.request.Status, gateway.ProbeAnnotation)
+	}
+	return finding
 }
 
 // judge says whether the answer to a request is one of its rule's backend or redirect. problem is what ask found.
 func (t trial) judge(ctx context.Context, answer *probe.Answer, problem check.Finding) check.Finding {
 	switch {
-	case problem.Verdict == check.Unknown:
+	case problem.Verdict == check.Unknown || problem.Found != "" && !problem.Fails():
 		return problem
 	case problem.Fails() && (!failed(problem) || len(t.request.Backends) < 2):
 		return mayStart(problem, answer, t.request, t.s, time.Now())
@@ -138,8 +142,33 @@ func mayStart(problem check.Finding, answer *probe.Answer, request gateway.Reque
 	return problem
 }
 
-// ask sends a request. What it finds beside the answer says why it is not one of the rule's backend.
+// ask sends a request. What it finds beside the answer says why it is not one of the rule's backend, or not the one that the route's annotation
+// expects.
 func (t trial) ask(ctx context.Context) (*probe.Answer, check.Finding) {
+	answer, finding := t.asked(ctx)
+	return answer, t.expected(answer, finding)
+}
+
+// expected goes on with what was found of an answer, where the route's annotation says which status it must have.
+func (t trial) expected(answer *probe.Answer, finding check.Finding) check.Finding {
+	own := answer != nil && t.Own(answer)
+	switch {
+	case t.request.Status == 0 || answer == nil:
+	case answer.Status == t.request.Status && finding.Cause == Failure:
+		return check.Finding{Verdict: check.Holds}
+	case answer.Status == t.request.Status && own && finding.Verdict == check.Unknown && !t.Unfamiliar:
+		return holds("%d %s from %s itself, in the place of %s", answer.Status, http.StatusText(answer.Status), t.Name, backends(t.request))
+	case answer.Status != t.request.Status && (!finding.Fails() || finding.Cause == Failure):
+		return because(WrongAnswer, "%s, where %s expects %d", looksOf(answer), gateway.ProbeAnnotation, t.request.Status)
+	}
+	return finding
+}
+
+// once tells whether the request is to be sent no more often than it must be: the cluster is somebody's, or the request may change something.
+func (t trial) once() bool { return t.Careful || !t.request.Harmless() }
+
+// asked sends a request, and says why its answer is not one of the rule's backend.
+func (t trial) asked(ctx context.Context) (*probe.Answer, check.Finding) {
 	header := maps.Clone(t.request.Header)
 	maps.Copy(header, t.request.Carries)
 	answer, err := t.send(ctx, header)
@@ -164,7 +193,7 @@ func (t trial) ask(ctx context.Context) (*probe.Answer, check.Finding) {
 	case answer.Status >= 400 && t.Own(answer):
 		return answer, check.Finding{Verdict: check.Unknown,
 			Found: fmt.Sprintf("%d %s from %s itself: what %s answers is not known", answer.Status, http.StatusText(answer.Status), t.Name, backends(t.request))}
-	case t.Page(t.request.Backends) != "" && t.request.Path == "/" && t.request.Taker == nil && (answer.Status != http.StatusOK || !answer.HTML()):
+	case t.Page(t.request.Backends) != "" && t.request.Path == "/" && t.request.Status == 0 && t.request.Taker == nil && (answer.Status != http.StatusOK || !answer.HTML()):
 		return answer, because(WrongAnswer, "%d %s from %s, expected 200 and the dashboard's page", answer.Status, answer.Header.Get("Content-Type"), answer.URL)
 	}
 	return answer, check.Finding{Verdict: check.Holds}
@@ -196,7 +225,7 @@ func (t trial) provePods(ctx context.Context, answer *probe.Answer) check.Findin
 		return because(PodMissing, "%s has no ready pod, and yet a share of the requests", backends(t.request))
 	case !t.passed(answer):
 		return t.notPassed()
-	case t.Careful && slices.Contains(expected, t.s.podIn(answer)):
+	case t.once() && slices.Contains(expected, t.s.podIn(answer)):
 		return holds("%s: answered by its pod %q, one of %d", backends(t.request), t.s.podIn(answer), len(expected))
 	}
 	seen := map[string]bool{}

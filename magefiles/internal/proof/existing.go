@@ -34,7 +34,6 @@ func Survey(ctx context.Context, cluster Lister, namespaces []string) (*Snapshot
 	}
 	s := newSnapshot()
 	lists := s.lists()
-	lists[serviceKind] = into(&s.Services)
 	parts := map[schema.GroupVersionKind]*part{}
 	reads, ctx := errgroup.WithContext(ctx)
 	for kind := range lists {

@@ -105,6 +105,18 @@ func (p *Proof) Conditions(s *Snapshot) []Promise {
 		id := p.Routes[i].ID
 		add(id, func() check.Finding { return judgeRoute(s, id) })
 	}
+	for _, object := range p.Objects {
+		id := check.ID{Kind: object.GetKind(), Namespace: object.GetNamespace(), Name: object.GetName()}
+		switch id.Kind {
+		case ClassKind.Kind, GatewayKind.Kind, HTTPRouteKind.Kind, GRPCRouteKind.Kind, "ReferenceGrant": // the last shows in what it permits
+		case "BackendTLSPolicy":
+			add(id, func() check.Finding { return s.judgePolicy(object) })
+		default:
+			add(id, func() check.Finding {
+				return check.Finding{Verdict: check.Unknown, Found: "not proven: requests are sent for HTTPRoutes and GRPCRoutes alone"}
+			})
+		}
+	}
 	return all
 }
 

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -86,6 +88,48 @@ func (t trial) logged(ctx context.Context) string {
 		return fmt.Sprintf("; %s's log says of the route: %s", t.Name, line)
 	}
 	return ""
+}
+
+// answered says why the data plane answers a request in the place of its backend, as the end of a sentence: by the lines that its log gets when the
+// request is sent once more. It is empty where they do not say it, or where the request is not to be sent again.
+func (t trial) answered(ctx context.Context) string {
+	pod := t.speaker()
+	if pod == nil || t.Answered == nil || t.once() {
+		return ""
+	}
+	ctx, cancel := context.WithTimeout(ctx, limits.OwnAnswer)
+	defer cancel()
+	read := func() []string {
+		log, _ := t.Place.PodLog(ctx, pod.Namespace, pod.Name, pod.Spec.Containers[0].Name, lastLines)
+		return slices.Collect(strings.Lines(string(log)))
+	}
+	before := read()
+	answer, problem := t.ask(ctx)
+	if problem.Cause != ServerError || !t.Refuses(answer) {
+		return ""
+	}
+	for tries := 0; tries < triesOfLog; tries++ {
+		if why := t.Answered(strings.Join(since(before, read()), ""), answer.Status); why != "" {
+			return fmt.Sprintf("; %s's log says of it: %s", t.Name, why)
+		}
+		select {
+		case <-time.After(limits.LogLine):
+		case <-ctx.Done():
+		}
+	}
+	return ""
+}
+
+// triesOfLog is how often the log is looked at for the lines about a request.
+const triesOfLog = 3
+
+// since returns the lines that the end of a log has beyond an earlier end of it.
+func since(before, after []string) []string {
+	n := min(len(before), len(after))
+	for !slices.Equal(before[len(before)-n:], after[:n]) {
+		n--
+	}
+	return after[n:]
 }
 
 // unserved goes on with a request for which the data plane has no route: with what it says of the router of the request's rule.

@@ -57,7 +57,7 @@ func (t trial) proveShares(ctx context.Context, answer *probe.Answer, problem ch
 		default:
 			count.pods[pod] = true
 		}
-		if t.Careful {
+		if t.once() {
 			return count.once(t.request)
 		}
 		if count.sent >= most || count.sent >= enough && (count.failure != nil || count.nameless != nil || count.unseen(t.request, expected) < 0) {

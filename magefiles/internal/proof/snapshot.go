@@ -48,7 +48,7 @@ type Snapshot struct {
 	// Namespaces are here for their labels, by which listeners select them.
 	Namespaces []corev1.Namespace `json:"namespaces"`
 
-	// Services are here for the addresses of Gateways; none but in a snapshot that Survey has read.
+	// Services are here for the addresses of Gateways, and for the policies that name them.
 	Services []corev1.Service `json:"services,omitempty"`
 
 	// Partial has the namespaces in which the objects of a kind were read, for each kind of which not all could be. Unread says what could not.
@@ -125,6 +125,7 @@ func (s *Snapshot) lists() map[schema.GroupVersionKind]func([]unstructured.Unstr
 	return map[schema.GroupVersionKind]func([]unstructured.Unstructured) error{
 		ClassKind: into(&s.Classes), GatewayKind: into(&s.Gateways), HTTPRouteKind: into(&s.HTTPRoutes),
 		GRPCRouteKind: into(&s.GRPCRoutes), PodKind: into(&s.Pods), sliceKind: into(&s.Slices), namespaceKind: into(&s.Namespaces),
+		serviceKind: into(&s.Services),
 	}
 }
 

@@ -64,7 +64,11 @@ func (w way) hops() []check.Check {
 		hops = append(hops, check.Check{ID: backend.ID(), Expect: "at least one ready pod behind it, all of them on nodes that run", Look: w.Place.Kubectl("get endpointslices,pods -n " + backend.Namespace),
 			Judge: func(ctx context.Context) check.Finding { return w.judgeBackend(ctx, backend) }})
 	}
-	return append(hops, check.Check{Title: "the backend answers", ID: check.ID{Kind: "URL", Name: w.request.String()}, Expect: "an answer of " + w.s.reached(w.request),
+	expect := "an answer of " + w.s.reached(w.request)
+	if w.request.Status > 0 {
+		expect += fmt.Sprintf(", with the status %d", w.request.Status)
+	}
+	return append(hops, check.Check{Title: "the backend answers", ID: check.ID{Kind: "URL", Name: w.request.String()}, Expect: expect,
 		Look: w.lookAtBackend(), Judge: w.quoting()})
 }
 
@@ -92,7 +96,13 @@ func (w way) lookAtBackend() string {
 	if w.finding.Cause == Failure {
 		return w.Place.Kubectl(fmt.Sprintf("logs -n %s service/%s --all-pods", id.Namespace, id.Name))
 	}
-	return w.Place.Kubectl("describe " + id.Resource())
+	all := "describe " + id.Resource()
+	for _, other := range w.request.Backends[1:] {
+		if other.Namespace == id.Namespace {
+			all += " " + other.Name
+		}
+	}
+	return w.Place.Kubectl(all)
 }
 
 // promised returns the hop at which a request fails that reaches the route, and does not come to what the rule promises; false where it fails
@@ -120,9 +130,14 @@ func (w way) promised() (check.Check, bool) {
 // quoting is a check of what is known already, to which the log of the data plane may add why.
 func (w way) quoting() func(context.Context) check.Finding {
 	return func(ctx context.Context) check.Finding {
-		if w.finding.Fails() {
-			w.finding.Found += w.logged(ctx)
+		if !w.finding.Fails() {
+			return w.finding
 		}
+		why := w.logged(ctx)
+		if why == "" && w.finding.Cause == ServerError {
+			why = w.answered(ctx)
+		}
+		w.finding.Found += why
 		return w.finding
 	}
 }

@@ -588,7 +588,7 @@ func TestASnapshotIsTakenOfAllKindsAndSaysWhichCannotBeRead(t *testing.T) {
 	if len(s.Classes) != 2 || len(s.Gateways) != 2 || len(s.HTTPRoutes) != 2 || len(s.GRPCRoutes) != 2 {
 		t.Errorf("%+v", s)
 	}
-	for _, kind := range []string{"GatewayClass", "Gateway", "HTTPRoute", "GRPCRoute", "EndpointSlice", "Pod", "Namespace"} {
+	for _, kind := range []string{"GatewayClass", "Gateway", "HTTPRoute", "GRPCRoute", "EndpointSlice", "Pod", "Namespace", "Service"} {
 		if _, err := Take(t.Context(), lister{fails: kind}); err == nil || !strings.Contains(err.Error(), "list "+kind) {
 			t.Errorf("%s: %v", kind, err)
 		}

@@ -42,7 +42,8 @@ type fakePlace struct {
 	down       map[string]string // the states of nodes that do not run
 	routers    string            // what the data plane's API answers; empty for nothing
 	log        string
-	asked      int // how often it was asked for either
+	logs       []string // what its log gets, at one look after the other
+	asked      int      // how often it was asked for either
 }
 
 func (p *fakePlace) Node(port int) string {
@@ -75,6 +76,9 @@ func (p *fakePlace) PodGet(context.Context, string, string, int32, string) ([]by
 
 func (p *fakePlace) PodLog(context.Context, string, string, string, int64) ([]byte, error) {
 	p.asked++
+	if len(p.logs) > 0 {
+		p.log, p.logs = p.log+p.logs[0], p.logs[1:]
+	}
 	return []byte(p.log), nil
 }
 
@@ -252,7 +256,7 @@ func whole(t *testing.T) *world {
 
 func (w *world) take(context.Context) (*Snapshot, error) {
 	s := w.snapshot // without what was read from it before the test changed it
-	return &Snapshot{Taken: s.Taken, Classes: s.Classes, Gateways: s.Gateways, HTTPRoutes: s.HTTPRoutes, GRPCRoutes: s.GRPCRoutes, Pods: s.Pods, Slices: s.Slices, Namespaces: s.Namespaces}, nil
+	return &Snapshot{Taken: s.Taken, Classes: s.Classes, Gateways: s.Gateways, HTTPRoutes: s.HTTPRoutes, GRPCRoutes: s.GRPCRoutes, Pods: s.Pods, Slices: s.Slices, Namespaces: s.Namespaces, Services: s.Services}, nil
 }
 
 // verify returns the results by what they are about.

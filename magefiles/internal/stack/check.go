@@ -54,6 +54,11 @@ func (e *examiner) judge() []fault {
 	for _, err := range parts(e.wrong) {
 		faults = append(faults, fault{"files", check.Finding{Verdict: check.Broken, Found: err.Error()}})
 	}
+	for _, m := range e.inputs.replaced {
+		set := map[int32]string{80: "KINDGATE_HTTP_PORT", 443: "KINDGATE_HTTPS_PORT"}[m.ContainerPort]
+		faults = append(faults, fault{clusterFile, check.Finding{Verdict: check.Warns, Remedy: fmt.Sprintf("set %s=%d", set, m.HostPort),
+			Found: fmt.Sprintf("the hostPort %d of the mapping to port %d has no effect: %s sets it", m.HostPort, m.ContainerPort, set)}})
+	}
 	provided, err := e.rendered()
 	faults = append(faults, aboutValues(err, check.Broken)...)
 	faults = append(faults, aboutValues(e.release.missing(provided, hasNothing), check.Warns)...)
@@ -92,7 +97,7 @@ func aboutValues(err error, verdict check.Verdict) []fault {
 // that does not depend on them is returned.
 func (e *examiner) problems(ctx context.Context, provided []kube.Object) ([]manifest.Problem, error) {
 	objects := e.inputs.objects
-	problems := slices.Concat(manifest.References(objects, provided, serving, time.Now()), e.features(objects, provided))
+	problems := slices.Concat(manifest.References(objects, provided, serving, time.Now()), e.features(objects, provided), manifest.Undefined(objects, serving))
 	standard, err := crds.Channel(ctx, "standard")
 	if err == nil {
 		schemas := manifest.Schemas{Standard: standard, Kubernetes: cluster.KubernetesVersion(e.config.NodeImage)}
@@ -109,7 +114,7 @@ func (e *examiner) problems(ctx context.Context, provided []kube.Object) ([]mani
 
 // features are the problems of routes with what the implementation lacks. Another release of it may have more: then they only warn.
 func (e *examiner) features(objects, provided []kube.Object) []manifest.Problem {
-	problems := manifest.Features(objects, serving)
+	problems := manifest.Features(objects, provided, serving)
 	if slices.ContainsFunc(kube.Images(provided), func(image string) bool { return strings.Contains(image, ":"+serving.Tried+".") }) {
 		return problems
 	}
@@ -118,6 +123,15 @@ func (e *examiner) features(objects, provided []kube.Object) []manifest.Problem 
 		problems[i].Found += fmt.Sprintf(" (known of %s %s)", serving.Name, serving.Tried)
 	}
 	return problems
+}
+
+// undefined is an error for each object of which a cluster that is made anew cannot have the kind.
+func undefined(objects []kube.Object) error {
+	var problems []error
+	for _, p := range manifest.Undefined(objects, serving) {
+		problems = append(problems, fmt.Errorf("%s (%s): %s: %s", p.Object.Name(), p.At(), p.Found, p.Remedy))
+	}
+	return errors.Join(problems...)
 }
 
 // parts are the errors that were joined to one; those of an error that is whole is itself.

@@ -6,7 +6,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
+
+	"kindgate/magefiles/internal/check"
 )
 
 func TestErrorsThatWereJoinedAreSaidOneByOneAndTheOthersAsAWhole(t *testing.T) {
@@ -40,6 +43,26 @@ func TestEveryFaultOfTheFilesIsFoundWithoutAClusterOrAChart(t *testing.T) {
 	}
 	if faults := find(); len(faults) > 0 {
 		t.Fatalf("the demo's own files: %+v", faults)
+	}
+	ports := "kind: Cluster\napiVersion: kind.x-k8s.io/v1alpha4\nnodes:\n- {role: control-plane, extraPortMappings: [{containerPort: 443, hostPort: 8443}]}\n"
+	if err := os.WriteFile("kind/cluster.yaml", []byte(ports), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if faults := find(); len(faults) != 1 || faults[0].Verdict != check.Warns || faults[0].Found != "the hostPort 8443 of the mapping to port 443 has no effect: KINDGATE_HTTPS_PORT sets it" {
+		t.Errorf("a port of the user's own: %+v", faults)
+	}
+	middleware := "apiVersion: traefik.io/v1alpha1\nkind: Middleware\nmetadata: {name: m, namespace: demo}\nspec: {}\n"
+	if err := errors.Join(os.Remove("kind/cluster.yaml"), os.CopyFS("kind", os.DirFS(filepath.Join(root, "kind"))), os.WriteFile("manifests/m.yaml", []byte(middleware), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if faults := find(); len(faults) != 1 || faults[0].Verdict != check.Warns || faults[0].at != "manifests/m.yaml:2" {
+		t.Errorf("a kind that only a cluster which is there may have: %+v", faults)
+	}
+	if err := undefined(New(environ).inputs.objects); err == nil || !strings.HasPrefix(err.Error(), "Middleware/demo/m (manifests/m.yaml:2): nothing defines Middleware of traefik.io/v1alpha1") {
+		t.Errorf("in a cluster that is to be made: %v", err)
+	}
+	if err := os.Remove("manifests/m.yaml"); err != nil {
+		t.Fatal(err)
 	}
 	for file, text := range map[string]string{
 		"manifests/a.yaml": "kind: [\n",

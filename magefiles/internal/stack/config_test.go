@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -203,4 +205,44 @@ func FuzzReadConfig(f *testing.F) {
 			t.Errorf("an error that names no variable: %v", err)
 		}
 	})
+}
+
+func TestInAWorkspaceOfOthersTheCommandOfTheREADMEFindsMage(t *testing.T) {
+	readme, err := os.ReadFile("../../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := regexp.MustCompile("`((?:[A-Z]+=\\S* )+)go tool mage up`").FindSubmatch(readme)
+	if command == nil {
+		t.Fatal("the README has no such command")
+	}
+	mono := t.TempDir()
+	kindgate := filepath.Join(mono, "kindgate")
+	for path, text := range map[string]string{"go.work": "go 1.26.0\n\nuse ./other\n", "other/go.mod": "module other\n\ngo 1.26.0\n", "kindgate/none": ""} {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(filepath.Join(mono, path)), 0o755), os.WriteFile(filepath.Join(mono, path), []byte(text), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, file := range []string{"go.mod", "go.sum"} {
+		text, err := os.ReadFile("../../../" + file)
+		if err := errors.Join(err, os.WriteFile(filepath.Join(kindgate, file), text, 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tools := func(environ ...string) string {
+		list := exec.CommandContext(t.Context(), "go", "tool")
+		list.Dir, list.Env = kindgate, append(os.Environ(), environ...)
+		out, err := list.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		return string(out)
+	}
+	const mage = "github.com/magefile/mage"
+	if before := tools("GOWORK=", "GOFLAGS="); strings.Contains(before, mage) {
+		t.Errorf("the workspace hides nothing: %s", before)
+	}
+	if after := tools(strings.Fields(string(command[1]))...); !strings.Contains(after, mage) {
+		t.Errorf("%s: %s", command[1], after)
+	}
 }

@@ -1,9 +1,11 @@
 package stack
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 
@@ -57,6 +59,7 @@ func (e *examiner) facts(ctx context.Context) doctor.Facts {
 	if watches, instances, ok := machine.Inotify(); ok {
 		f.Inotify = &doctor.Inotify{Watches: watches, Instances: instances}
 	}
+	f.Proxies = proxies(os.Getenv)
 	names, err := e.names.look(ctx)
 	if err != nil {
 		f.HostsError = e.names.explain(err)
@@ -75,6 +78,17 @@ func (e *examiner) facts(ctx context.Context) doctor.Facts {
 	f.Cluster = e.clusterFacts(ctx, wanted)
 	f.Ports = e.portFacts(ctx, e.cluster.Published) // after the cluster has said which node has them
 	return f
+}
+
+// proxies are those that kind takes from the environment for the nodes.
+func proxies(get func(string) string) []doctor.Proxy {
+	var all []doctor.Proxy
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY"} {
+		if value := cmp.Or(get(name), get(strings.ToLower(name))); value != "" {
+			all = append(all, doctor.Proxy{Variable: name, Value: value})
+		}
+	}
+	return all
 }
 
 // freeDisk returns the free bytes where the engine keeps images and nodes; where that is not on this machine, in the current folder.

@@ -21,9 +21,10 @@ import (
 // inputs are the files that a run depends on.
 type inputs struct {
 	kind     *v1alpha4.Cluster
-	objects  []kube.Object // of the manifests, in their order
-	apps     []kube.Object // those that are not the Gateway API's
-	routes   []kube.Object // those that are
+	replaced []v1alpha4.PortMapping // of the file for kind, in whose place are those of the settings
+	objects  []kube.Object          // of the manifests, in their order
+	apps     []kube.Object          // those that are not the Gateway API's
+	routes   []kube.Object          // those that are
 	values   map[string]any
 	gateways []gatewayv1.Gateway
 	served   []gateway.Route
@@ -40,6 +41,7 @@ func readInputs(config Config) (inputs, error) {
 	}
 	if data, err = kube.OneDocument(data, clusterFile); err == nil {
 		in.kind, err = cluster.ParseConfig(data, clusterFile, config.HTTPPort, config.HTTPSPort)
+		in.replaced = cluster.Replaced(data, config.HTTPPort, config.HTTPSPort)
 	}
 	problems = append(problems, err)
 	objects, err := kube.ReadDir(atomicfile.DirFS(manifestsDir), manifestsDir, in.skip(config))

@@ -311,7 +311,7 @@ func describe(release *traefik.Release) string {
 	return fmt.Sprintf("Traefik %s, chart %s, revision %d", release.AppVersion, release.ChartVersion, release.Revision)
 }
 
-// await returns when Traefik's pod is ready on the node whose ports are this machine's, and these lead to it. A DaemonSet that
+// await returns when Traefik's pod is ready on the node whose ports are this machine's, and these lead to it. A workload that
 // somebody has kept from the node, by a field that the chart does not set, or whose pod has lost its way, is made anew.
 func (r *helmRelease) await(ctx context.Context, report func(string)) (result.Result, string, error) {
 	client, err := r.kube()
@@ -342,7 +342,7 @@ func (r *helmRelease) await(ctx context.Context, report func(string)) (result.Re
 	if err := judgeDoor(r.config.valuesPath(), objects, nodes, r.door()); err != nil {
 		return "", "", err
 	}
-	report("making Traefik's DaemonSet anew")
+	report("making Traefik's " + r.proof.Workload.Kind + " anew")
 	if err := r.remake(ctx, objects, report); err != nil {
 		return "", "", err
 	}
@@ -351,7 +351,7 @@ func (r *helmRelease) await(ctx context.Context, report func(string)) (result.Re
 		return "", "", err
 	}
 	if still.Fails() {
-		return "", "", fmt.Errorf("%s; look at: %s", still.Found, r.proof.Place.Kubectl("describe daemonset,pods -n "+serving.Namespace))
+		return "", "", fmt.Errorf("%s; look at: %s", still.Found, r.proof.Place.Kubectl("describe "+strings.ToLower(r.proof.Workload.Kind)+",pods -n "+serving.Namespace))
 	}
 	return result.Repaired, problem.Found + ": made anew", nil
 }
@@ -385,7 +385,7 @@ func (r *helmRelease) dataPlane(ctx context.Context, report func(string)) (check
 		return proof.Pods(ctx, client)
 	}
 	promise := func(s *proof.Snapshot) []proof.Promise {
-		return []proof.Promise{{Check: check.Check{ID: serving.Workload, Judge: func(ctx context.Context) check.Finding {
+		return []proof.Promise{{Check: check.Check{ID: r.proof.Workload, Judge: func(ctx context.Context) check.Finding {
 			return r.proof.DataPlane(ctx, s, "http")
 		}}}}
 	}
@@ -423,9 +423,7 @@ func (r *helmRelease) remake(ctx context.Context, objects []kube.Object, report 
 	if err := r.helm().MayChange(r.stored, r.mayTakeOver()); err != nil {
 		return err
 	}
-	dataPlane := slices.DeleteFunc(slices.Clone(objects), func(o kube.Object) bool {
-		return o.GetKind() != serving.Workload.Kind || o.GetName() != serving.Workload.Name
-	})
+	dataPlane := slices.DeleteFunc(slices.Clone(objects), func(o kube.Object) bool { return !runsPods(o) || o.GetName() != serving.Workload.Name })
 	if err := client.Delete(ctx, dataPlane); err != nil {
 		return err
 	}

@@ -13,7 +13,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/component-helpers/resource"
 	scheduling "k8s.io/component-helpers/scheduling/corev1"
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
@@ -22,6 +21,7 @@ import (
 	"kindgate/magefiles/internal/crds"
 	"kindgate/magefiles/internal/implementation"
 	"kindgate/magefiles/internal/kube"
+	"kindgate/magefiles/internal/manifest"
 	"kindgate/magefiles/internal/proof"
 	"kindgate/magefiles/internal/result"
 	"kindgate/magefiles/internal/traefik"
@@ -120,7 +120,7 @@ func (r *helmRelease) judgeServing(stored, rendered []kube.Object, live []unstru
 	lost := func(has func(kube.Object) bool) bool {
 		return slices.ContainsFunc(stored, has) && !slices.ContainsFunc(rendered, has)
 	}
-	if lost(func(o kube.Object) bool { return runsPods(o) && runsWith(o, serving.Provider) }) {
+	if lost(func(o kube.Object) bool { return runsPods(o) && manifest.RunsWith(o, serving.Provider) }) {
 		return fmt.Errorf("%s: with these values %s runs without %s, and would serve no route any more", r.config.valuesPath(), serving.Name, serving.Provider)
 	}
 	gateways, err := kube.As[gatewayv1.Gateway](live)
@@ -226,7 +226,7 @@ func (r *helmRelease) missingProviders(objects []kube.Object, has func(kube.Obje
 	var problems []error
 	for _, argument := range slices.Sorted(maps.Keys(serving.Needs)) {
 		kind := serving.Needs[argument]
-		if !slices.ContainsFunc(objects, func(o kube.Object) bool { return runsPods(o) && runsWith(o, argument) }) || defines(r.inputs.apps, kind.GroupKind()) {
+		if !slices.ContainsFunc(objects, func(o kube.Object) bool { return runsPods(o) && manifest.RunsWith(o, argument) }) || manifest.Defines(r.inputs.apps, kind.Group, kind.Kind) {
 			continue
 		}
 		one := kube.Object{Unstructured: &unstructured.Unstructured{}}
@@ -243,26 +243,13 @@ func (r *helmRelease) missingProviders(objects []kube.Object, has func(kube.Obje
 	return errors.Join(problems...)
 }
 
-// runsWith tells whether a container of a workload has an argument that sets an option, which has no value, or true.
-func runsWith(o kube.Object, option string) bool {
-	containers, _, _ := unstructured.NestedSlice(o.Object, "spec", "template", "spec", "containers")
-	return slices.ContainsFunc(containers, func(container any) bool {
-		fields, _ := container.(map[string]any)
-		arguments, _, _ := unstructured.NestedStringSlice(fields, "args")
-		return slices.ContainsFunc(arguments, func(argument string) bool {
-			name, value, valued := strings.Cut(argument, "=")
-			return strings.EqualFold(name, option) && (!valued || value == "true")
-		})
-	})
-}
-
 // missingKinds refuses objects that could not be applied: neither Kubernetes, the Gateway API nor the manifests define their kind, and
 // the cluster does not have it.
 func (r *helmRelease) missingKinds(objects []kube.Object, has func(kube.Object) (bool, error)) error {
 	var problems []error
 	for _, o := range objects {
 		kind := o.GroupVersionKind()
-		if !o.Custom() || kind.Group == crds.Group || defines(r.inputs.apps, kind.GroupKind()) {
+		if !o.Custom() || kind.Group == crds.Group || manifest.Defines(r.inputs.apps, kind.Group, kind.Kind) {
 			continue
 		}
 		ok, err := has(o)
@@ -276,15 +263,6 @@ func (r *helmRelease) missingKinds(objects []kube.Object, has func(kube.Object) 
 		}
 	}
 	return errors.Join(problems...)
-}
-
-// defines tells whether a CustomResourceDefinition among objects is of the kind.
-func defines(objects []kube.Object, kind schema.GroupKind) bool {
-	return slices.ContainsFunc(objects, func(o kube.Object) bool {
-		group, _, _ := unstructured.NestedString(o.Object, "spec", "group")
-		name, _, _ := unstructured.NestedString(o.Object, "spec", "names", "kind")
-		return o.GetKind() == crdKind.Kind && kind == schema.GroupKind{Group: group, Kind: name}
-	})
 }
 
 // asking names the value that has the kind's name, as ingressRoute for an IngressRoute: charts name their values so.

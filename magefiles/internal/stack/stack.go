@@ -3,6 +3,7 @@ package stack
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -120,7 +121,7 @@ func (s *Stack) newCluster() *cluster.Cluster {
 			if err := s.Examiner.checkFree(ctx, engine); err != nil {
 				return err
 			}
-			return s.Release.check()
+			return errors.Join(s.Release.check(), undefined(s.inputs.objects))
 		},
 		Connect: func(cfg *rest.Config) *rest.Config { return kube.Patient(s.run.Context(), cfg, s.run.Note) },
 	})
@@ -134,9 +135,9 @@ func (s *session) newProof() *proof.Proof {
 	}
 	return &proof.Proof{
 		Manifests:      manifests,
-		Implementation: serving,
+		Implementation: s.inputs.implementation(),
 		Prober:         probe.New(probe.Options{}),
-		Place: &place.Kind{Cluster: s.cluster, Name: s.config.Cluster, Kubeconfig: s.config.Kubeconfig, Ports: s.config.ports(),
+		Place: &place.Kind{Cluster: s.cluster, Name: s.config.Cluster, Kubeconfig: s.config.Kubeconfig, Ports: s.inputs.ports(s.config),
 			Client: s.kube},
 	}
 }
