@@ -64,7 +64,7 @@ func (t trial) prove(ctx context.Context) check.Finding {
 	}
 	answer, problem := t.ask(ctx)
 	t, answer = t.named(ctx, answer)
-	return t.lacking(answer, filtered(t.request, answer, t.judge(ctx, answer, problem)))
+	return t.lacking(answer, certified(t.request, answer, filtered(t.request, answer, t.judge(ctx, answer, problem))))
 }
 
 // judge says whether the answer to a request is one of its rule's backend or redirect. problem is what ask found.

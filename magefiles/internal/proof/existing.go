@@ -16,6 +16,7 @@ import (
 	"kindgate/magefiles/internal/check"
 	"kindgate/magefiles/internal/gateway"
 	"kindgate/magefiles/internal/kube"
+	"kindgate/magefiles/internal/spelling"
 )
 
 // ErrNoGatewayAPI is the error of a cluster that does not have the Gateway API's definitions.
@@ -190,6 +191,40 @@ func (s *Snapshot) Sites(m Manifests) []Site {
 		}
 	}
 	return sites
+}
+
+// Recognise asks each port of the Gateways for an answer that only the implementation itself gives. Where another one comes, as through a
+// proxy in front of it or from a release that answers otherwise, its answers cannot be told from others': then the Proof goes on as of an
+// implementation of which nothing is known, and Recognise returns why. No answer at all says nothing.
+func (p *Proof) Recognise(ctx context.Context, s *Snapshot) (why string) {
+	if p.Unfamiliar || len(p.Routes) == 0 {
+		return ""
+	}
+	for _, at := range p.ports(p.Gateways) {
+		on := gateway.Request{Scheme: at.scheme, Listener: at.listener, Port: at.here}
+		finding := trial{p, p.itself(on, p.served(s), p.known(s)), s}.proveItself(ctx)
+		if finding.Cause == Stranger {
+			p.Implementation = p.Implementation.Unrecognised()
+			return finding.Found
+		}
+	}
+	return ""
+}
+
+// Missing are those of some namespaces that the cluster does not have, as far as that can be read, each with one that it has whose name is
+// nearest to it.
+func (s *Snapshot) Missing(namespaces []string) map[string]string {
+	var have []string
+	for i := range s.Namespaces {
+		have = append(have, s.Namespaces[i].Name)
+	}
+	missing := map[string]string{}
+	for _, name := range namespaces {
+		if len(have) > 0 && s.has(namespaceKind.Kind, "") && !slices.Contains(have, name) {
+			missing[name] = slices.MinFunc(have, func(a, b string) int { return spelling.Apart(a, name, 99) - spelling.Apart(b, name, 99) })
+		}
+	}
+	return missing
 }
 
 // controller returns the name of a Gateway's controller, by its class or, where that cannot be read, by who has judged the Gateway's routes.

@@ -2,12 +2,15 @@ package proof
 
 import (
 	"context"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"errors"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -354,5 +357,100 @@ func TestTheSameURLOfTwoSitesIsTwoPromises(t *testing.T) {
 	results, err := Verify(t.Context(), &Proof{Implementation: implementation.Of(""), Place: w.place}, []*Proof{&a, &b}, w.take, func(string) {})
 	if err != nil || len(results) != 4 || results[0].ID == results[2].ID || results[2].String() != shop+" through Gateway/b/gw" {
 		t.Errorf("%v %+v", err, results)
+	}
+}
+
+func TestRequestsThroughAGatewayThatCannotBeReadAreNotKnown(t *testing.T) {
+	t.Parallel()
+	w := whole(t)
+	w.place.node = ""
+	results := w.existing(t, w.surveyed(t, []string{"demo"}, "Gateway"), []string{"demo"}, "")
+	r := results["the requests of HTTPRoute/demo/shop through Gateway/traefik/gw"]
+	if r.Verdict != check.Unknown || !strings.Contains(r.Found, "a Gateway in namespace traefik cannot be read") {
+		t.Errorf("%+v", r.Finding)
+	}
+}
+
+func TestWhereItsOwnAnswersAreNotRecognisedAnImplementationIsTakenForAnUnfamiliarOne(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		anybody *probe.Answer // what a host gets that no route has
+		verdict check.Verdict
+		found   string
+	}{
+		"recognised":             {notFound(), check.Holds, "404, the application's own"},
+		"a proxy in front of it": {page("nothing here"), check.Unknown, "whether Traefik has no such route"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := whole(t)
+			w.place.node = ""
+			w.gateway.answers["*"] = []*probe.Answer{test.anybody}
+			w.gateway.answers["shop.localhost"] = []*probe.Answer{passedOn(&probe.Answer{Status: 404, Header: http.Header{}})}
+			s := w.surveyed(t, nil)
+			site := s.Sites(s.Existing(nil))[0]
+			p := &Proof{Manifests: site.Manifests, Implementation: implementation.Of(site.Controller), Place: w.place, Prober: w.gateway, Apart: true, Careful: true}
+			if why := p.Recognise(t.Context(), s); (why == "") != (test.verdict == check.Holds) {
+				t.Errorf("why: %q", why)
+			}
+			if again := p.Recognise(t.Context(), s); again != "" {
+				t.Errorf("again: %q", again)
+			}
+			for _, promise := range p.Requests(s) {
+				if got := promise.Judge(t.Context()); promise.String() == shop && (got.Verdict != test.verdict || !strings.Contains(got.Found, test.found)) {
+					t.Errorf("%+v", got)
+				}
+			}
+		})
+	}
+}
+
+func TestANamespaceThatTheClusterDoesNotHaveIsNamedWithTheNearest(t *testing.T) {
+	t.Parallel()
+	s := &Snapshot{}
+	if missing := s.Missing([]string{"shpo"}); len(missing) != 0 {
+		t.Errorf("where none was read: %v", missing)
+	}
+	for _, name := range []string{"default", "shop", "cart"} {
+		var namespace corev1.Namespace
+		namespace.Name = name
+		s.Namespaces = append(s.Namespaces, namespace)
+	}
+	if missing := s.Missing([]string{"shpo", "cart"}); len(missing) != 1 || missing["shpo"] != "shop" {
+		t.Errorf("%v", missing)
+	}
+	s.Partial = map[string][]string{"Namespace": {}}
+	if missing := s.Missing([]string{"shpo"}); len(missing) != 0 {
+		t.Errorf("where they may not be listed: %v", missing)
+	}
+}
+
+func TestACertificateForAnotherNameIsSaidAndWarnsOf(t *testing.T) {
+	t.Parallel()
+	holding := check.Finding{Verdict: check.Holds, Found: "answered"}
+	presented := func(names ...string) *probe.Answer {
+		return &probe.Answer{Certificate: &x509.Certificate{DNSNames: names, Subject: pkix.Name{CommonName: "default"}}}
+	}
+	for name, test := range map[string]struct {
+		host    string
+		answer  *probe.Answer
+		finding check.Finding
+		want    string
+	}{
+		"its own":           {"a.example", presented("a.example"), holding, "answered"},
+		"a wildcard's":      {"a.example", presented("*.example"), holding, "answered"},
+		"another":           {"a.example", presented("b.example", "c.example"), holding, "answered; the certificate is for b.example, c.example, and not for a.example, so that clients refuse it"},
+		"one without names": {"a.example", presented(), holding, "answered; the certificate is for default, and not for a.example, so that clients refuse it"},
+		"any host":          {"any-host.localhost", presented("b.example"), holding, "answered"},
+		"without TLS":       {"a.example", &probe.Answer{}, holding, "answered"},
+		"no answer":         {"a.example", nil, holding, "answered"},
+		"what fails anyway": {"a.example", presented("b.example"), broken("502"), "502"},
+		"what is not known": {"a.example", presented("b.example"), check.Finding{Verdict: check.Unknown, Found: "404"}, "404; the certificate is for b.example, and not for a.example, so that clients refuse it"},
+	} {
+		got := certified(gateway.Request{Host: test.host}, test.answer, test.finding)
+		warns := test.finding.Verdict == check.Holds && got.Found != test.finding.Found
+		if got.Found != test.want || (got.Verdict == check.Warns) != warns || !warns && got.Verdict != test.finding.Verdict {
+			t.Errorf("%s: %+v", name, got)
+		}
 	}
 }

@@ -160,22 +160,21 @@ func (w way) judgeBackend(ctx context.Context, backend gateway.Backend) check.Fi
 
 // asWritten tells whether a route in the cluster is as its manifest has it.
 func (p *Proof) asWritten(s *Snapshot, id check.ID) check.Finding {
-	for _, route := range s.routes() {
-		for _, object := range p.Objects {
-			if route.ID != id || object.GetKind() != id.Kind || object.GetNamespace() != id.Namespace || object.GetName() != id.Name {
-				continue
-			}
-			live, err := runtime.DefaultUnstructuredConverter.ToUnstructured(route.Source)
-			if err != nil {
-				return check.Finding{Verdict: check.Unknown, Found: err.Error()}
-			}
-			applied, err := kube.AsWritten(object, &unstructured.Unstructured{Object: live})
-			switch {
-			case err != nil:
-				return check.Finding{Verdict: check.Unknown, Found: err.Error()}
-			case !applied:
-				return broken("somebody has changed it, or its manifest, since it was applied")
-			}
+	route := s.route(id)
+	for _, object := range p.Objects {
+		if route == nil || object.GetKind() != id.Kind || object.GetNamespace() != id.Namespace || object.GetName() != id.Name {
+			continue
+		}
+		live, err := runtime.DefaultUnstructuredConverter.ToUnstructured(route.Source)
+		if err != nil {
+			return check.Finding{Verdict: check.Unknown, Found: err.Error()}
+		}
+		applied, err := kube.AsWritten(object, &unstructured.Unstructured{Object: live})
+		switch {
+		case err != nil:
+			return check.Finding{Verdict: check.Unknown, Found: err.Error()}
+		case !applied:
+			return broken("somebody has changed it, or its manifest, since it was applied")
 		}
 	}
 	return holds("as its manifest has it")
