@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
@@ -31,6 +33,8 @@ type survey struct {
 	requests   []*proof.Proof
 	take       func(context.Context) (*proof.Snapshot, error)
 	close      func()
+	// first is the snapshot that an existing cluster's sites were found by, which take returns once; nil of kindgate's own.
+	first *proof.Snapshot
 }
 
 // errOwnOnly is the error of a target that writes to the cluster, where a context names one that kindgate did not make.
@@ -92,7 +96,7 @@ func (v *verification) survey(ctx context.Context) (survey, error) {
 	if v.config.Context == "" {
 		v.cluster.Attach(ctx)
 		_, err := v.kube()
-		return survey{v.proof, []*proof.Proof{v.proof}, v.snapshot, func() {}}, err
+		return survey{v.proof, []*proof.Proof{v.proof}, v.snapshot, func() {}, nil}, err
 	}
 	cfg, err := contextOf(v.config)
 	if err != nil {
@@ -113,26 +117,53 @@ func (v *verification) survey(ctx context.Context) (survey, error) {
 	if err != nil {
 		return survey{}, err
 	}
+	if nothing := nothingRead(s); nothing != nil {
+		return survey{}, fmt.Errorf("context %s: %w", v.config.Context, nothing)
+	}
 	return v.existing(ctx, s, place.Existing{Context: v.config.Context, Kubeconfig: v.config.Kubeconfig, REST: cfg, Client: client}, take), nil
+}
+
+// someNamespaces is what helps where objects may not be listed in all namespaces.
+const someNamespaces = "KINDGATE_NAMESPACES=NAME,… reads some namespaces only."
+
+// nothingRead is the error of a snapshot in which neither Gateways nor routes could be read, so that nothing could be said of the cluster.
+func nothingRead(s *proof.Snapshot) error {
+	for _, kind := range []schema.GroupVersionKind{proof.GatewayKind, proof.HTTPRouteKind, proof.GRPCRouteKind} {
+		if read, partial := s.Partial[kind.Kind]; !partial || len(read) > 0 {
+			return nil
+		}
+	}
+	return fmt.Errorf("neither Gateways nor routes may be read: %s\n%s", strings.Join(s.Unread, ", "), someNamespaces)
 }
 
 // existing is what a snapshot has of a cluster that is somebody's. Each of its sites is reached, and said how.
 func (v *verification) existing(ctx context.Context, s *proof.Snapshot, at place.Existing, take func(context.Context) (*proof.Snapshot, error)) survey {
 	manifests := s.Existing(v.config.namespaces())
 	for _, unread := range s.Unread {
-		v.ui.Check(ui.Warning, "rights", unread, "What depends on it is not known. KINDGATE_NAMESPACES=NAME,… reads some namespaces only.")
+		v.ui.Check(ui.Warning, "rights", unread, "What depends on it is not known. "+someNamespaces)
+	}
+	for name, nearest := range s.Missing(v.config.namespaces()) {
+		v.ui.Check(ui.Warning, "namespaces", fmt.Sprintf("the cluster has no namespace %s; is %s meant?", name, nearest), "")
 	}
 	sites, wait := s.Sites(manifests), probe.AtMost(v.config.Rate)
 	all := survey{conditions: &proof.Proof{Manifests: manifests, Implementation: implementation.Of(""), Place: &at, Careful: true},
-		requests: make([]*proof.Proof, len(sites)), take: take}
+		requests: make([]*proof.Proof, len(sites)), take: reusing(s, take), first: s}
 	var places []*place.Existing
 	var reaching errgroup.Group
 	for i, site := range sites {
 		facts := place.Facts{Services: s.Services, Slices: s.Slices, Pods: s.Pods, Runs: implementation.Of(site.Controller).Labelled}
 		here := &place.Existing{Context: at.Context, Kubeconfig: at.Kubeconfig, REST: at.REST, Client: at.Client, Targets: targets(site.Gateways, facts)}
 		places = append(places, here)
-		all.requests[i] = siteProof(s, site, here, wait)
-		reaching.Go(func() error { here.Reach(ctx); return nil })
+		p := siteProof(s, site, here, wait)
+		all.requests[i] = p
+		reaching.Go(func() error {
+			here.Reach(ctx)
+			if why := p.Recognise(ctx, s); why != "" {
+				v.ui.Check(ui.Warning, gatewaysOf(p), fmt.Sprintf("%s's own answers are not recognised here: %s", p.Name, why),
+					"What it answers itself, and what an application does, cannot be told apart.")
+			}
+			return nil
+		})
 	}
 	_ = reaching.Wait()
 	if len(sites) > 1 {
@@ -140,7 +171,9 @@ func (v *verification) existing(ctx context.Context, s *proof.Snapshot, at place
 			p.Via = gatewaysOf(p)
 		}
 	}
-	v.sayPlan(s, all.requests)
+	for _, p := range all.requests {
+		v.sayReached(p)
+	}
 	all.close = func() {
 		for _, p := range places {
 			p.Close()
@@ -149,25 +182,49 @@ func (v *verification) existing(ctx context.Context, s *proof.Snapshot, at place
 	return all
 }
 
+// reusing returns a snapshot once, and then those that take reads.
+func reusing(first *proof.Snapshot, take func(context.Context) (*proof.Snapshot, error)) func(context.Context) (*proof.Snapshot, error) {
+	return func(ctx context.Context) (s *proof.Snapshot, err error) {
+		if s, first = first, nil; s == nil {
+			s, err = take(ctx)
+		}
+		return s, err
+	}
+}
+
 // mostUnplanned is how many requests are sent without their plan having been said.
 const mostUnplanned = 50
 
-// sayPlan says how each site is reached, and of many requests how many there will be.
-func (v *verification) sayPlan(s *proof.Snapshot, sites []*proof.Proof) {
-	sum := 0
-	for _, p := range sites {
-		asked := slices.DeleteFunc(p.Requests(s), func(r proof.Promise) bool { return r.Request == nil || r.Request.Unproven != "" })
-		sum += len(asked)
-		v.sayReached(p)
-	}
-	if sum <= mostUnplanned {
+// sayPlan says of many requests to an existing cluster how many there will be, and how long that takes.
+func (v *verification) sayPlan(of survey) {
+	if of.first == nil {
 		return
 	}
-	plan := fmt.Sprintf("%d requests to %s, GET and HEAD only", sum, count(len(sites), "site"))
-	if v.config.Rate > 0 {
-		plan += fmt.Sprintf(", at most %d a second: about %d s. KINDGATE_RATE sets another rate, KINDGATE_NAMESPACES leaves routes out", v.config.Rate, sum/v.config.Rate)
+	sum := 0
+	for _, p := range of.requests {
+		sum += len(slices.DeleteFunc(p.Requests(of.first), func(r proof.Promise) bool { return r.Request == nil || r.Request.Unproven != "" }))
 	}
-	v.ui.Check(ui.OK, "plan", plan, "")
+	if level, plan := planned(sum, len(of.requests), v.config); plan != "" {
+		v.ui.Check(level, "plan", plan, "")
+	}
+}
+
+// planned is the plan of some requests to some sites; empty for few of them. It warns of one that the run has no time for.
+func planned(requests, sites int, config Config) (ui.Level, string) {
+	if requests <= mostUnplanned {
+		return "", ""
+	}
+	plan := fmt.Sprintf("%d requests to %s, GET and HEAD only", requests, count(sites, "site"))
+	if config.Rate == 0 {
+		return ui.OK, plan
+	}
+	level, takes := ui.OK, time.Duration(requests/config.Rate)*time.Second
+	plan += fmt.Sprintf(", at most %d a second: about %d s", config.Rate, int(takes.Seconds()))
+	if takes > config.Timeout {
+		level = ui.Warning
+		plan += fmt.Sprintf(", and the run ends after %s (KINDGATE_TIMEOUT)", config.Timeout)
+	}
+	return level, plan + ". KINDGATE_RATE sets another rate, KINDGATE_NAMESPACES leaves routes out"
 }
 
 // sayReached says once for each Gateway how it is reached.
