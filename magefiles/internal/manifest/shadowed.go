@@ -50,7 +50,7 @@ func (r *route) sections() []gatewayv1.ParentReference {
 // neverTaken warns of a route's matches that get no request.
 func (r *route) neverTaken() []Problem {
 	var problems []Problem
-	for _, s := range r.folder.shadows[check.ID{Kind: r.object.GetKind(), Namespace: keyOf(r.object).namespace, Name: r.object.GetName()}] {
+	for _, s := range r.folder.shadows[r.id()] {
 		where := ""
 		if s.On != "" {
 			where = " for " + s.On
@@ -67,6 +67,29 @@ func (r *route) neverTaken() []Problem {
 		problems = append(problems, warning(r.object, matchField(s.Match), remedy, "%s: %s%s", found, s.Why, place))
 	}
 	return problems
+}
+
+// takingAll warns of a route that takes all requests of a match which the cluster has.
+func (r *route) takingAll() []Problem {
+	var problems []Problem
+	for of, shadows := range r.folder.shadows {
+		for _, s := range shadows {
+			if s.Taker.Route != r.id() || !r.folder.live[key{gatewayv1.GroupName, of.Kind, of.Namespace, of.Name}] {
+				continue
+			}
+			takes := "takes all requests"
+			if s.Tied {
+				takes = "may take the requests"
+			}
+			problems = append(problems, warning(r.object, matchField(s.Taker), "make it more specific, or see that this is meant",
+				"it %s of %s, which is in the cluster: %s", takes, s.Match, s.Why))
+		}
+	}
+	return sorted(problems)
+}
+
+func (r *route) id() check.ID {
+	return check.ID{Kind: r.object.GetKind(), Namespace: keyOf(r.object).namespace, Name: r.object.GetName()}
 }
 
 func matchField(m *gateway.Match) string {

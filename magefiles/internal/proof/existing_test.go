@@ -20,6 +20,7 @@ import (
 	"kindgate/magefiles/internal/check"
 	"kindgate/magefiles/internal/gateway"
 	"kindgate/magefiles/internal/implementation"
+	"kindgate/magefiles/internal/kube"
 	"kindgate/magefiles/internal/probe"
 )
 
@@ -451,6 +452,67 @@ func TestACertificateForAnotherNameIsSaidAndWarnsOf(t *testing.T) {
 		warns := test.finding.Verdict == check.Holds && got.Found != test.finding.Found
 		if got.Found != test.want || (got.Verdict == check.Warns) != warns || !warns && got.Verdict != test.finding.Verdict {
 			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+func TestASnapshotWithFilesAppliedServesTheirRoutesAndTheClustersThatAreAccepted(t *testing.T) {
+	t.Parallel()
+	w := whole(t)
+	s := w.surveyed(t, nil)
+	s.HTTPRoutes[1].Status.Parents = nil // cart is not accepted
+	objects, err := kube.Decode([]byte(`
+{apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, metadata: {name: shop, namespace: demo}, spec: {hostnames: [new.localhost], parentRefs: [{name: gw, namespace: traefik}]}}
+---
+{apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, metadata: {name: more, namespace: demo}, spec: {hostnames: [more.localhost], parentRefs: [{name: gw, namespace: traefik}]}}
+---
+{apiVersion: gateway.networking.k8s.io/v1, kind: GRPCRoute, metadata: {name: calls, namespace: demo}, spec: {parentRefs: [{name: gw, namespace: traefik}]}}
+---
+{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: gw, namespace: traefik}, spec: {gatewayClassName: traefik, listeners: [{name: other, port: 9000, protocol: HTTP}]}}
+---
+{apiVersion: gateway.networking.k8s.io/v1, kind: GatewayClass, metadata: {name: second}, spec: {controllerName: example.com/c}}
+---
+{apiVersion: gateway.networking.k8s.io/v1beta1, kind: ReferenceGrant, metadata: {name: grant, namespace: demo}}
+`), "m.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := len(s.HTTPRoutes)
+	with, m, err := s.Applied(objects)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, r := range m.Routes {
+		got = append(got, r.ID.Name)
+	}
+	slices.Sort(got)
+	if !slices.Equal(got, []string{"calls", "more", "shop"}) || len(s.HTTPRoutes) != before || len(with.Classes) != 2 {
+		t.Errorf("%v, %d classes", got, len(with.Classes))
+	}
+	if gw := with.Gateways[0]; len(with.Gateways) != 1 || gw.Spec.Listeners[0].Port != 9000 || len(gw.Status.Addresses) != 1 {
+		t.Errorf("%+v", with.Gateways)
+	}
+	p := &Proof{Manifests: with.Sites(m)[0].Manifests, Implementation: implementation.Of(unfamiliar), Place: w.place, Apart: true, Careful: true}
+	w.place.ports = map[int32]int{9000: 80}
+	request, err := p.Asked("http://new.localhost/", "GET", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := p.Explain(t.Context(), request, nil); e.Winner == nil || e.Winner.Route.Name != "shop" || len(e.Hops) != 0 {
+		t.Errorf("%+v", e)
+	}
+	objects[0].Object["spec"] = "text"
+	if _, _, err := s.Applied(objects); err == nil {
+		t.Error("no error of an object that is none of its kind")
+	}
+}
+
+func TestKindsAreNamedAsTheAPIServerNamesThem(t *testing.T) {
+	t.Parallel()
+	for kind, want := range map[string]string{"Gateway": "gateways", "GatewayClass": "gatewayclasses", "HTTPRoute": "httproutes", "BackendTLSPolicy": "backendtlspolicies"} {
+		if got := Plural(schema.GroupVersionKind{Kind: kind}); got != want {
+			t.Errorf("%s: %s", kind, got)
 		}
 	}
 }

@@ -98,29 +98,35 @@ func (v *verification) survey(ctx context.Context) (survey, error) {
 		_, err := v.kube()
 		return survey{v.proof, []*proof.Proof{v.proof}, v.snapshot, func() {}, nil}, err
 	}
-	cfg, err := contextOf(v.config)
+	at, take, err := v.reader()
 	if err != nil {
 		return survey{}, err
-	}
-	client, err := kube.New(cfg, kube.Options{})
-	if err != nil {
-		return survey{}, err
-	}
-	take := func(ctx context.Context) (*proof.Snapshot, error) {
-		s, err := proof.Survey(ctx, client, v.config.namespaces())
-		if err != nil {
-			err = fmt.Errorf("context %s: %w", v.config.Context, err)
-		}
-		return s, err
 	}
 	s, err := take(ctx)
 	if err != nil {
 		return survey{}, err
 	}
-	if nothing := nothingRead(s); nothing != nil {
-		return survey{}, fmt.Errorf("context %s: %w", v.config.Context, nothing)
+	return v.existing(ctx, s, at, take), nil
+}
+
+// reader connects to the cluster of the context, and returns what reads a snapshot of it.
+func (s *session) reader() (at place.Existing, take func(context.Context) (*proof.Snapshot, error), err error) {
+	cfg, err := contextOf(s.config)
+	if err != nil {
+		return at, nil, err
 	}
-	return v.existing(ctx, s, place.Existing{Context: v.config.Context, Kubeconfig: v.config.Kubeconfig, REST: cfg, Client: client}, take), nil
+	client, err := kube.New(cfg, kube.Options{})
+	at = place.Existing{Context: s.config.Context, Kubeconfig: s.config.Kubeconfig, REST: cfg, Client: client}
+	return at, func(ctx context.Context) (*proof.Snapshot, error) {
+		snapshot, err := proof.Survey(ctx, client, s.config.namespaces())
+		if err == nil {
+			err = nothingRead(snapshot)
+		}
+		if err != nil {
+			err = fmt.Errorf("context %s: %w", s.config.Context, err)
+		}
+		return snapshot, err
+	}, err
 }
 
 // someNamespaces is what helps where objects may not be listed in all namespaces.
@@ -151,8 +157,7 @@ func (v *verification) existing(ctx context.Context, s *proof.Snapshot, at place
 	var places []*place.Existing
 	var reaching errgroup.Group
 	for i, site := range sites {
-		facts := place.Facts{Services: s.Services, Slices: s.Slices, Pods: s.Pods, Runs: implementation.Of(site.Controller).Labelled}
-		here := &place.Existing{Context: at.Context, Kubeconfig: at.Kubeconfig, REST: at.REST, Client: at.Client, Targets: targets(site.Gateways, facts)}
+		here := placeOf(s, site, at)
 		places = append(places, here)
 		p := siteProof(s, site, here, wait)
 		all.requests[i] = p
@@ -180,6 +185,13 @@ func (v *verification) existing(ctx context.Context, s *proof.Snapshot, at place
 		}
 	}
 	return all
+}
+
+// placeOf is where a site's Gateways are, which are not reached yet.
+func placeOf(s *proof.Snapshot, site proof.Site, at place.Existing) *place.Existing {
+	facts := place.Facts{Services: s.Services, Slices: s.Slices, Pods: s.Pods, Runs: implementation.Of(site.Controller).Labelled}
+	at.Targets = targets(site.Gateways, facts)
+	return &at
 }
 
 // reusing returns a snapshot once, and then those that take reads.
