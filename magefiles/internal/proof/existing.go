@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -260,22 +261,28 @@ func (s *Snapshot) Sites(m Manifests) []Site {
 	return sites
 }
 
-// Recognise asks each port of the Gateways for an answer that only the implementation itself gives. Where another one comes, as through a
-// proxy in front of it or from a release that answers otherwise, its answers cannot be told from others': then the Proof goes on as of an
-// implementation of which nothing is known, and Recognise returns why. No answer at all says nothing.
-func (p *Proof) Recognise(ctx context.Context, s *Snapshot) (why string) {
-	if p.Unfamiliar || len(p.Routes) == 0 {
-		return ""
+// recognised tells whether the implementation's own answers are told from others' at the port of a request: by one that only it can give, asked for
+// once. Where another one comes, as through a proxy in front of it or from a release that answers otherwise, they are not. No answer at all says
+// nothing. On a cluster of kindgate's own, the controls see to it.
+func (t trial) recognised(ctx context.Context) bool {
+	if !t.Careful || t.Unfamiliar {
+		return true
 	}
-	for _, at := range p.ports(p.Gateways) {
-		on := gateway.Request{Scheme: at.scheme, Listener: at.listener, Port: at.here}
-		finding := trial{p, p.itself(on, p.served(s), p.known(s)), s}.proveItself(ctx)
-		if finding.Cause == Stranger {
-			p.Implementation = p.Implementation.Unrecognised()
-			return finding.Found
-		}
-	}
-	return ""
+	ask, _ := t.s.view(t.Proof).recognises.LoadOrStore(t.request.Port, sync.OnceValue(func() bool {
+		return trial{t.Proof, t.itself(t.request, t.served(t.s), t.known(t.s)), t.s}.proveItself(ctx).Cause != Stranger
+	}))
+	return ask.(func() bool)()
+}
+
+// unrecognised is the same proof by an implementation whose own answers cannot be told from others'.
+func (t trial) unrecognised() *Proof {
+	v := t.s.view(t.Proof)
+	v.plain.Do(func() {
+		plain := *t.Proof
+		plain.Implementation = t.Unrecognised()
+		v.unfamiliar = &plain
+	})
+	return v.unfamiliar
 }
 
 // Missing are those of some namespaces that the cluster does not have, as far as that can be read, each with one that it has whose name is

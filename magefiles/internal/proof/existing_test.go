@@ -391,18 +391,29 @@ func TestWhereItsOwnAnswersAreNotRecognisedAnImplementationIsTakenForAnUnfamilia
 			s := w.surveyed(t, nil)
 			site := s.Sites(s.Existing(nil))[0]
 			p := &Proof{Manifests: site.Manifests, Implementation: implementation.Of(site.Controller), Place: w.place, Prober: w.gateway, Apart: true, Careful: true}
-			if why := p.Recognise(t.Context(), s); (why == "") != (test.verdict == check.Holds) {
-				t.Errorf("why: %q", why)
-			}
-			if again := p.Recognise(t.Context(), s); again != "" {
-				t.Errorf("again: %q", again)
-			}
 			for _, promise := range p.Requests(s) {
 				if got := promise.Judge(t.Context()); promise.String() == shop && (got.Verdict != test.verdict || !strings.Contains(got.Found, test.found)) {
 					t.Errorf("%+v", got)
 				}
 			}
+			if w.gateway.asked["cart.localhost"] != 1 || w.gateway.asked["no-such-route.localhost"] != 1 {
+				t.Errorf("asked: %v", w.gateway.asked)
+			}
+			e := p.Explain(t.Context(), p.Requests(s)[0].by.Planned()[0], s)
+			if verdict := e.Hops[1].Verdict; (verdict == check.Unknown) != (test.verdict == check.Unknown) || e.Hops[1].Fails() {
+				t.Errorf("the hop %+v", e.Hops[1])
+			}
 		})
+	}
+}
+
+func TestWherePodsNameThemselvesNoMoreIsAskedThanTheirRoutes(t *testing.T) {
+	t.Parallel()
+	w := whole(t)
+	w.place.node = ""
+	w.existing(t, w.surveyed(t, nil), nil, "")
+	if len(w.gateway.asked) != 2 {
+		t.Errorf("asked: %v", w.gateway.asked)
 	}
 }
 

@@ -78,6 +78,9 @@ type view struct {
 	compile sync.Once
 	table   *gateway.Table
 	said
+	recognises sync.Map // whether the implementation's own answers are, a func() bool by the port of URLs
+	plain      sync.Once
+	unfamiliar *Proof // where they are not
 }
 
 func (s *Snapshot) view(p *Proof) *view {
