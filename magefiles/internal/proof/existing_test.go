@@ -527,3 +527,23 @@ func TestKindsAreNamedAsTheAPIServerNamesThem(t *testing.T) {
 		}
 	}
 }
+
+func TestTheSamePortOfTwoSitesIsTwoHops(t *testing.T) {
+	t.Parallel()
+	w, elsewhere := whole(t), whole(t)
+	w.gateway.answers["shop.localhost"] = []*probe.Answer{status(502)}
+	elsewhere.place.leads = broken("no way there")
+	elsewhere.gateway.answers = map[string][]*probe.Answer{"shop.localhost": {nil}}
+	a, b := *w.proof, *w.proof
+	a.Via, b.Via, a.Careful, b.Careful = "Gateway/a/gw", "Gateway/b/gw", true, true
+	b.Place, b.Prober = elsewhere.place, elsewhere.gateway
+	results, err := Verify(t.Context(), &Proof{Implementation: implementation.Of(""), Place: w.place}, []*Proof{&a, &b}, w.take, func(string) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range results {
+		if r.String() == shop+" through Gateway/b/gw" && (r.Hop == nil || r.AtHop.Found != "no way there") {
+			t.Errorf("%+v at %v", r.AtHop, r.Hop)
+		}
+	}
+}
