@@ -127,7 +127,7 @@ func (w *world) written(t *testing.T) (writes []string, asked int) {
 		if err := json.Unmarshal([]byte(line), &event); err != nil {
 			t.Fatal(err)
 		}
-		if !strings.HasPrefix(event.UserAgent, "kindgate/") {
+		if event.UserAgent != "kindgate" {
 			continue
 		}
 		asked++

@@ -87,7 +87,7 @@ func contextOf(config Config) (*rest.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("context %s: %w", config.Context, err)
 	}
-	cfg.QPS, cfg.Timeout = -1, limits.Reading
+	cfg.QPS, cfg.Timeout, cfg.UserAgent = -1, limits.Reading, "kindgate" // whose log says who reads
 	return kube.ReadOnly(cfg), nil
 }
 
