@@ -82,10 +82,11 @@ func Verify(ctx context.Context) error { return after(ctx, kindgate().Routes.Ver
 // Check finds what is wrong with the files, before there is a cluster.
 func Check(ctx context.Context) error { return anyway(ctx, kindgate().Examiner.Check) }
 
-// Explain says which route takes a request, and why the others do not: explain URL [-method=GET] [-header="Name: value"].
-func Explain(ctx context.Context, url string, method, header *string) error {
+// Explain says which route takes a request, and why the others do not: explain URL [-method=GET] [-header="Name: value"] [-files], the last
+// as it would be with the files applied.
+func Explain(ctx context.Context, url string, method, header *string, files *bool) error {
 	return anyway(ctx, func(ctx context.Context) error {
-		return kindgate().Routes.Explain(ctx, url, valueOr(method, "GET"), valueOr(header, ""))
+		return kindgate().Routes.Explain(ctx, url, valueOr(method, "GET"), valueOr(header, ""), files != nil && *files)
 	})
 }
 

@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/kind/pkg/apis/config/v1alpha4"
 	"sigs.k8s.io/kind/pkg/cluster"
 
 	kindgate "kindgate/magefiles/internal/cluster"
@@ -23,8 +24,8 @@ func (w *world) id(t *testing.T) string {
 	return w.docker(t, "inspect", "--format", "{{.Id}}", w.node())
 }
 
-// kindCreate makes a cluster of the world's name as somebody does who has kind only.
-func (w *world) kindCreate(t *testing.T) {
+// kindCreate makes a cluster of the world's name as somebody does who has kind only, with a configuration that each change has been made to.
+func (w *world) kindCreate(t *testing.T, changes ...func(*v1alpha4.Cluster)) {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(w.dir, "kind", "cluster.yaml"))
 	if err != nil {
@@ -33,6 +34,9 @@ func (w *world) kindCreate(t *testing.T) {
 	config, err := kindgate.ParseConfig(data, "kind/cluster.yaml", w.httpPort, freePort(t))
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, change := range changes {
+		change(config)
 	}
 	image := os.Getenv("KINDGATE_NODE_IMAGE")
 	provider, forKind, err := kindgate.New(kindgate.Options{Name: w.name, Config: config, NodeImage: image, Kubeconfig: w.env["KINDGATE_KUBECONFIG"]}).ForKind()

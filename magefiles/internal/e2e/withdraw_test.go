@@ -6,12 +6,13 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	kindgate "kindgate/magefiles/internal/cluster"
 )
 
 // onContext makes a cluster by kind alone, with the images that the manifests need, and has the world's runs work on its context.
@@ -19,54 +20,24 @@ func onContext(t *testing.T, name string) *world {
 	t.Helper()
 	w := ownWorld(t, name)
 	w.kindCreate(t)
-	w.kindLoad(t, "traefik:v3.6.12", "traefik/whoami:v1.11.0")
+	images := []string{"docker.io/traefik:v3.6.12", "traefik/whoami:v1.11.0"}
+	if _, _, err := kindgate.New(kindgate.Options{Name: w.name}).LoadImages(t.Context(), images, func(int64, int64) {}); err != nil {
+		t.Fatal(err)
+	}
 	delete(w.env, "KINDGATE_CLUSTER")
 	w.env["KINDGATE_CONTEXT"] = "kind-" + w.name
 	return w
 }
 
-// kindLoad copies images of the engine into the node, as kind load does.
-func (w *world) kindLoad(t *testing.T, images ...string) {
+// uids are those of all objects of a cluster, but of those that controllers make anew.
+func (w *world) uids(t *testing.T) map[string]string {
 	t.Helper()
-	archive := filepath.Join(t.TempDir(), "images.tar")
-	w.docker(t, append([]string{"save", "--output", archive}, images...)...)
-	w.docker(t, "cp", archive, w.node()+":/images.tar")
-	w.docker(t, "exec", w.node(), "ctr", "--namespace", "k8s.io", "images", "import", "/images.tar")
-	w.docker(t, "exec", w.node(), "rm", "/images.tar")
-}
-
-// everything returns the UIDs of all objects that a cluster stores, by their resources and names, but for those that controllers renew.
-func (w *world) everything(t *testing.T) map[string]string {
-	t.Helper()
-	dyn, typed := w.clients(t)
-	lists, err := typed.Discovery().ServerPreferredResources()
-	if err != nil {
-		t.Fatal(err)
-	}
-	all := map[string]string{}
-	for _, list := range lists {
-		version, err := schema.ParseGroupVersion(list.GroupVersion)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, resource := range list.APIResources {
-			if !slices.Contains(resource.Verbs, "delete") || slices.Contains([]string{"events", "leases", "endpointslices", "pods"}, resource.Name) {
-				continue
-			}
-			found, err := dyn.Resource(version.WithResource(resource.Name)).List(context.Background(), listAll)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, object := range found.Items {
-				all[resource.Name+"."+version.Group+" "+object.GetNamespace()+"/"+object.GetName()] = string(object.GetUID())
-			}
-		}
-	}
-	return all
+	return w.objects(t, []string{"events", "leases", "endpoints", "endpointslices", "pods", "nodes", "csinodes"},
+		func(o *unstructured.Unstructured) string { return string(o.GetUID()) })
 }
 
 func TestUpOnSomebodysClusterAsksFirstAndTeardownTakesOutWhatItMadeAndNothingElse(t *testing.T) {
-	w := onContext(t, "kindgate-e2e-context")
+	w := onContext(t, "kindgate-e2e-bringing")
 	_, typed := w.clients(t)
 	theirs := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "theirs"}, Data: map[string]string{"a": "b"}}
 	if _, err := typed.CoreV1().ConfigMaps("default").Create(context.Background(), theirs, metav1.CreateOptions{}); err != nil {
@@ -75,11 +46,11 @@ func TestUpOnSomebodysClusterAsksFirstAndTeardownTakesOutWhatItMadeAndNothingEls
 	w.write(t, "manifests/more.yaml", "{apiVersion: v1, kind: ConfigMap, metadata: {name: theirs, namespace: default}, data: {a: b}}\n---\n"+
 		"{apiVersion: v1, kind: ConfigMap, metadata: {name: extra, namespace: default}}\n")
 	refusesWhatOthersHave(t, w)
-	before := w.everything(t)
+	before := w.uids(t)
 
 	out := w.fails(t, []string{"nothing was changed", "KINDGATE_APPROVE=yes", "+ create    HTTPRoute/demo/whoami-path", "+ create    Deployment/traefik/traefik",
 		"! take over ConfigMap/default/theirs  (it was there before"}, "up")
-	if after := w.everything(t); !maps.Equal(before, after) {
+	if after := w.uids(t); !maps.Equal(before, after) {
 		t.Fatalf("without approval, something was changed: %v\n%s", changed(before, after), out)
 	}
 
@@ -101,7 +72,7 @@ func TestUpOnSomebodysClusterAsksFirstAndTeardownTakesOutWhatItMadeAndNothingEls
 	contains(t, w.mage(t, "up"), "prune     deleted")
 
 	contains(t, w.mage(t, "teardown"), "leave     ConfigMap/default/theirs", "withdraw  deleted")
-	if after := w.everything(t); !maps.Equal(before, after) {
+	if after := w.uids(t); !maps.Equal(before, after) {
 		t.Errorf("after teardown the cluster is another: %v", changed(before, after))
 	}
 	contains(t, w.mage(t, "teardown"), "absent")
@@ -109,14 +80,14 @@ func TestUpOnSomebodysClusterAsksFirstAndTeardownTakesOutWhatItMadeAndNothingEls
 
 // refusesWhatOthersHave fails the test unless up refuses the objects and definitions of others that are in its way, and leaves all as it is.
 func refusesWhatOthersHave(t *testing.T, w *world) {
-	before := w.everything(t)
+	before := w.uids(t)
 	w.kubectl(t, "create clusterrole traefik-traefik --verb=get --resource=pods")
 	w.kubectl(t, "create -f - <<'E'\n"+older("gateways", "Gateway")+"\n---\n"+older("httproutes", "HTTPRoute")+"\nE")
 	w.fails(t, []string{"the cluster has the Gateway API v1.2.0 (standard), older than v1.4.0 (standard)", "KINDGATE_ADOPT=yes"}, "up")
 	w.kubectl(t, "delete crd gateways.gateway.networking.k8s.io httproutes.gateway.networking.k8s.io")
 	w.fails(t, []string{"ClusterRole/traefik-traefik is there, and is not of Helm release traefik/traefik", "nothing was changed"}, "up")
 	w.kubectl(t, "delete clusterrole traefik-traefik")
-	if after := w.everything(t); !maps.Equal(before, after) {
+	if after := w.uids(t); !maps.Equal(before, after) {
 		t.Errorf("something was changed: %v", changed(before, after))
 	}
 }

@@ -29,7 +29,7 @@ func conditions(have []metav1.Condition, generation int64, wanted ...string) che
 		switch {
 		case condition == nil:
 			return check.Finding{Verdict: check.Pending, Found: "no condition " + name + " yet"}
-		case condition.ObservedGeneration < generation:
+		case condition.ObservedGeneration < generation && condition.Status != metav1.ConditionUnknown: // which says why, as that no controller has come
 			return check.Finding{Verdict: check.Pending, Found: fmt.Sprintf("condition %s is of generation %d, the object is at %d", name, condition.ObservedGeneration, generation)}
 		case condition.Status != metav1.ConditionTrue:
 			return check.Finding{Verdict: check.Pending, Found: said(condition)}

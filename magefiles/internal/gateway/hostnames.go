@@ -28,6 +28,9 @@ func Hostnames(routes []Route, gateways []gatewayv1.Gateway) []string {
 // anyHost stands for a route that takes every name.
 const anyHost = "any-host.localhost"
 
+// AnyHost tells whether a request's host stands for every name.
+func AnyHost(host string) bool { return host == anyHost }
+
 // Unrouted returns a host that no route answers, to see that the gateway refuses it, and false where some route answers every host.
 func Unrouted(routes []Route, gateways []gatewayv1.Gateway) (string, bool) {
 	const host = "no-such-route.localhost"

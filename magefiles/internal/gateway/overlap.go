@@ -94,7 +94,7 @@ func (m *Match) meets(other *Match) (Request, bool) {
 			return r, false
 		}
 	}
-	return r, m.differs(r) == "" && other.differs(r) == ""
+	return r, m.holds(r) && other.holds(r)
 }
 
 // path returns one that two matches take if there is any; empty where an expression keeps it from being known.
@@ -113,7 +113,8 @@ func (m *Match) path(other *Match) string {
 
 // deeper tells whether one prefix is below another.
 func deeper(path, prefix string) bool {
-	return strings.HasPrefix(path, strings.TrimSuffix(prefix, "/")+"/")
+	below, ok := strings.CutPrefix(path, strings.TrimSuffix(prefix, "/"))
+	return ok && strings.HasPrefix(below, "/")
 }
 
 // wildcard tells whether a match is for many hosts.

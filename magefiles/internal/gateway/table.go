@@ -135,7 +135,7 @@ func (t *Table) Takes(r Request) *Match {
 
 // holding returns the matches that hold for a request.
 func (t *Table) holding(r Request) []*Match {
-	return slices.DeleteFunc(t.on(r.Host), func(m *Match) bool { return m.differs(r) != "" })
+	return slices.DeleteFunc(t.on(r.Host), func(m *Match) bool { return !m.holds(r) })
 }
 
 // Sending returns the first match that has a backend for which is holds, and that backend; nil where none has.
@@ -151,31 +151,68 @@ func (t *Table) Sending(is func(Backend) bool) (*Match, Backend) {
 
 // differs says why a match does not hold for a request; it is empty where it does.
 func (m *Match) differs(r Request) string {
-	switch {
-	case !m.takesHost(r.Host):
+	switch at, i := m.differsIn(r); at {
+	case inHost:
 		return "its host is " + m.host
-	case m.request.Scheme != r.Scheme || m.request.Listener != r.Listener:
+	case inListener:
 		return fmt.Sprintf("its listener takes %s at port %d", m.request.Scheme, m.request.Listener)
-	case m.Method != "" && m.Method != r.Method:
+	case inMethod:
 		return "its method is " + m.Method
-	case !m.takesPath(*m.Path.Value, r.Path):
+	case inPath:
 		why := fmt.Sprintf("its path is %s %s", *m.Path.Type, *m.Path.Value)
 		if m.takesPath(strings.ToLower(*m.Path.Value), strings.ToLower(r.Path)) {
 			why += ", and upper and lower case differ"
 		}
 		return why
-	}
-	for _, header := range m.Headers {
-		if value, ok := headerOf(r, string(header.Name)); !ok || !takes(header.Type != nil && *header.Type == gatewayv1.HeaderMatchRegularExpression, header.Value, value) {
-			return fmt.Sprintf("it asks for the header %s: %s", header.Name, header.Value)
-		}
-	}
-	for _, param := range m.Params {
-		if value, ok := r.Query[string(param.Name)]; !ok || !takes(param.Type != nil && *param.Type == gatewayv1.QueryParamMatchRegularExpression, param.Value, value) {
-			return fmt.Sprintf("it asks for the query parameter %s=%s", param.Name, param.Value)
-		}
+	case inHeader:
+		return fmt.Sprintf("it asks for the header %s: %s", m.Headers[i].Name, m.Headers[i].Value)
+	case inParam:
+		return fmt.Sprintf("it asks for the query parameter %s=%s", m.Params[i].Name, m.Params[i].Value)
 	}
 	return ""
+}
+
+// The parts of a request in which it may differ from a match.
+const (
+	inNothing = iota
+	inHost
+	inListener
+	inMethod
+	inPath
+	inHeader
+	inParam
+)
+
+// differsIn returns the first part in which a request differs from a match, and which of the match's headers or parameters it is. Each request is
+// compared with all matches of its host: it makes no text.
+func (m *Match) differsIn(r Request) (part, index int) {
+	switch {
+	case !m.takesHost(r.Host):
+		return inHost, 0
+	case m.request.Scheme != r.Scheme || m.request.Listener != r.Listener:
+		return inListener, 0
+	case m.Method != "" && m.Method != r.Method:
+		return inMethod, 0
+	case !m.takesPath(*m.Path.Value, r.Path):
+		return inPath, 0
+	}
+	for i, header := range m.Headers {
+		if value, ok := headerOf(r, string(header.Name)); !ok || !takes(header.Type != nil && *header.Type == gatewayv1.HeaderMatchRegularExpression, header.Value, value) {
+			return inHeader, i
+		}
+	}
+	for i, param := range m.Params {
+		if value, ok := r.Query[string(param.Name)]; !ok || !takes(param.Type != nil && *param.Type == gatewayv1.QueryParamMatchRegularExpression, param.Value, value) {
+			return inParam, i
+		}
+	}
+	return inNothing, 0
+}
+
+// holds tells whether a match holds for a request.
+func (m *Match) holds(r Request) bool {
+	part, _ := m.differsIn(r)
+	return part == inNothing
 }
 
 // headerOf returns a request's header, whose name has no case.
@@ -212,8 +249,8 @@ func (m *Match) takesPath(value, path string) bool {
 	case gatewayv1.PathMatchExact:
 		return path == value
 	case gatewayv1.PathMatchPathPrefix:
-		prefix := strings.TrimSuffix(value, "/")
-		return path == prefix || strings.HasPrefix(path, prefix+"/")
+		below, ok := strings.CutPrefix(path, strings.TrimSuffix(value, "/"))
+		return ok && (below == "" || below[0] == '/')
 	}
 	return takes(true, value, path)
 }

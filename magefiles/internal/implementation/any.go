@@ -33,6 +33,13 @@ func unfamiliar(controller string) *Implementation {
 		Lacks: func(gateway.Use) (Outcome, string) { return "", "" }, Logged: func(string, check.ID, int) string { return "" }}
 }
 
+// Unrecognised returns what is known of an implementation where its own answers cannot be told from others'.
+func (i *Implementation) Unrecognised() *Implementation {
+	plain, none := *i, unfamiliar(i.Controller)
+	plain.Unfamiliar, plain.Refuses, plain.Own, plain.Pong = true, none.Refuses, none.Own, none.Pong
+	return &plain
+}
+
 // DataPlane returns the workload that runs a pod: its DaemonSet, StatefulSet or Deployment; the zero ID for a pod that has none.
 func DataPlane(pod *corev1.Pod) check.ID {
 	if len(pod.OwnerReferences) == 0 {

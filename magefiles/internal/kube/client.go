@@ -2,6 +2,7 @@ package kube
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
+	"k8s.io/apimachinery/pkg/version"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/discovery/cached/memory"
 	"k8s.io/client-go/dynamic"
@@ -138,6 +140,16 @@ func (c *Client) Known(kind schema.GroupVersionKind) (bool, error) {
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// Version returns that of the cluster's Kubernetes, as v1.37.2.
+func (c *Client) Version(ctx context.Context) (string, error) {
+	data, err := c.core.RESTClient().Get().AbsPath("/version").DoRaw(ctx)
+	var info version.Info
+	if err == nil {
+		err = json.Unmarshal(data, &info)
+	}
+	return info.GitVersion, err
 }
 
 // Patient returns a copy of cfg whose requests end when ctx does, whoever makes them, and are sent again for as long while the API

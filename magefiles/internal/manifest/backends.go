@@ -30,7 +30,7 @@ func (r *route) judge() []Problem {
 			problems = append(problems, r.mirrors(at, ref.Filters)...)
 		}
 	}
-	return slices.Concat(problems, r.neverTaken(), r.provesNothing())
+	return slices.Concat(problems, r.neverTaken(), r.takingAll(), r.provesNothing())
 }
 
 func (r *route) mirrors(field string, filters []routeFilter) []Problem {
@@ -82,11 +82,17 @@ func noPort(o kube.Object, field string, to key, service *corev1.Service, port i
 	return wrong(o, field, remedy, "%s has no port %d: it has %s", to, port, strings.Join(ports, ", "))
 }
 
-// absent warns where an object that is not in the folder seems to be one that is; else nothing is known of it.
+// absent warns where an object that is not in the folder seems to be one that is; else nothing is known of it, unless all Services are.
 func (f *folder) absent(o kube.Object, field string, to key) []Problem {
-	meant, ok := f.meant(to)
-	if !ok {
-		return nil
+	say := warning
+	if len(f.live) > 0 && to.kind == "Service" {
+		say = wrong
 	}
-	return []Problem{warning(o, field+".name", to.write(meant), "there is no %s in the manifests, but there is %s", to, meant)}
+	switch meant, ok := f.meant(to); {
+	case ok:
+		return []Problem{say(o, field+".name", to.write(meant), "there is no %s %s, but there is %s", to, f.where, meant)}
+	case len(f.live) > 0 && to.kind == "Service":
+		return []Problem{say(o, field+".name", "write the Service into the manifests", "there is no %s %s", to, f.where)}
+	}
+	return nil
 }

@@ -62,7 +62,7 @@ func (f *folder) gateway(o kube.Object) []Problem {
 	case known && !ours:
 		problems = append(problems, warning(o, "spec.gatewayClassName", f.classes(), "%s does not serve it: %s is of another controller", f.by.Name, class))
 	case !known && f.rendered && class.name != "":
-		problems = append(problems, wrong(o, "spec.gatewayClassName", f.classes(), "there is no %s in the manifests or the chart of %s", class, f.by.Name))
+		problems = append(problems, wrong(o, "spec.gatewayClassName", f.classes(), "there is no %s %s or the chart of %s", class, f.where, f.by.Name))
 		ours = true // with whatever class it gets
 	}
 	for _, l := range f.gateways[keyOf(o)] {
@@ -85,7 +85,7 @@ func classOf(o kube.Object) key {
 	return key{gatewayv1.GroupName, "GatewayClass", "", name}
 }
 
-// ours tells whether a Gateway is of one of the implementation's classes.
+// ours tells whether a Gateway is of one of the implementation's classes: of any, where it is not known which implementation it is.
 func (f *folder) ours(o kube.Object) bool {
 	class, ok := f.has(classOf(o))
 	return ok && f.controls(class)
@@ -93,7 +93,7 @@ func (f *folder) ours(o kube.Object) bool {
 
 func (f *folder) controls(class kube.Object) bool {
 	controller, _, _ := unstructured.NestedString(class.Object, "spec", "controllerName")
-	return controller == f.by.Controller
+	return controller == f.by.Controller || f.by.Controller == ""
 }
 
 // classes says what to write for the class of a Gateway.

@@ -159,7 +159,7 @@ func (r *route) parent(i int, ref gatewayv1.ParentReference) (all []*listener, k
 }
 
 func (r *route) noGateway(field string, to key) []Problem {
-	found, remedy, say := fmt.Sprintf("there is no %s in the manifests", to), "", wrong
+	found, remedy, say := fmt.Sprintf("there is no %s %s", to, r.folder.where), "", wrong
 	meant, ok := r.folder.meant(to)
 	switch all := r.folder.byKind["Gateway"]; {
 	case ok:

@@ -21,7 +21,14 @@ import (
 // that depends on it. An object that is in neither may be in the cluster: that it is missing is only said where that is certain, or where
 // another one seems to be meant. What cannot be read as its kind is passed over, as its schema says more. now is the time for certificates.
 func References(objects, provided []kube.Object, by *implementation.Implementation, now time.Time) []Problem {
-	f := newFolder(objects, provided, by, now)
+	return ReferencesOn(nil, objects, provided, by, now)
+}
+
+// ReferencesOn is References for a cluster that has the objects live already, and so do the objects of the folder, which take the place of those of
+// their names: its Gateways, classes, routes, Services, pods, Namespaces and ReferenceGrants must all be among them. An object that is missing there,
+// too, is said to be, and so is a match of the cluster's whose requests the folder's would take.
+func ReferencesOn(live, objects, provided []kube.Object, by *implementation.Implementation, now time.Time) []Problem {
+	f := newFolder(live, objects, provided, by, now)
 	var problems []Problem
 	for _, o := range objects {
 		problems = append(problems, dumped(o)...)
@@ -66,8 +73,10 @@ func keyOf(o kube.Object) key {
 type folder struct {
 	by       *implementation.Implementation
 	now      time.Time
-	rendered bool // what the chart provides is known
+	rendered bool // what the chart provides is known, or what the cluster has
 	provided []kube.Object
+	live     map[key]bool
+	where    string // all that is known is
 	objects  []kube.Object
 	byKey    map[key]kube.Object
 	byKind   map[string][]key // in the objects' order
@@ -82,16 +91,29 @@ type folder struct {
 	strays    map[check.ID][]gateway.Stray
 }
 
-func newFolder(objects, provided []kube.Object, by *implementation.Implementation, now time.Time) *folder {
-	f := &folder{by: by, now: now, rendered: len(provided) > 0, provided: provided, byKey: map[key]kube.Object{}, byKind: map[string][]key{},
-		gateways: map[key][]*listener{}, pods: map[string][]*pod{}, routes: map[key]*route{}, presented: map[key]bool{},
-		shadows: map[check.ID][]gateway.Shadow{}, strays: map[check.ID][]gateway.Stray{}, ports: entryPoints(provided)}
+func newFolder(live, objects, provided []kube.Object, by *implementation.Implementation, now time.Time) *folder {
+	f := &folder{by: by, now: now, rendered: len(provided)+len(live) > 0, provided: provided, live: map[key]bool{}, where: "in the manifests",
+		byKey: map[key]kube.Object{}, byKind: map[string][]key{}, gateways: map[key][]*listener{}, pods: map[string][]*pod{}, routes: map[key]*route{},
+		presented: map[key]bool{}, shadows: map[check.ID][]gateway.Shadow{}, strays: map[check.ID][]gateway.Stray{}, ports: entryPoints(provided)}
 	for _, o := range provided {
 		if o.GetNamespace() == "" {
 			o = kube.Object{Unstructured: o.DeepCopy(), Source: o.Source}
 			o.SetNamespace(by.Namespace) // as Helm does
 		}
 		f.objects = append(f.objects, o)
+	}
+	if len(live) > 0 {
+		f.where += " or the cluster"
+		written := map[key]bool{}
+		for _, o := range objects {
+			written[keyOf(o)] = true
+		}
+		for _, o := range live {
+			if k := keyOf(o); !written[k] {
+				f.live[k] = true
+				f.objects = append(f.objects, o)
+			}
+		}
 	}
 	f.objects = append(f.objects, objects...)
 	for _, o := range f.objects {
@@ -123,7 +145,7 @@ func newFolder(objects, provided []kube.Object, by *implementation.Implementatio
 	return f
 }
 
-// has returns an object of the folder or the chart.
+// has returns an object of the folder, the chart or the cluster.
 func (f *folder) has(k key) (kube.Object, bool) {
 	o, ok := f.byKey[k]
 	return o, ok

@@ -3,6 +3,7 @@ package manifest
 import (
 	"context"
 	"io/fs"
+	"maps"
 	"runtime"
 	"slices"
 
@@ -18,6 +19,8 @@ type Schemas struct {
 	// Standard and Experimental are folders with the Gateway API's definitions, by channel. A new cluster has those of the standard channel;
 	// the others, which may be nil, only tell what is of their channel.
 	Standard, Experimental fs.FS
+	// Live are the definitions that a cluster has of the Gateway API's kinds among the objects, and it has no others; nil for a new one.
+	Live []kube.Object
 	// Kubernetes is the version of the cluster's nodes, as v1.37.2; empty where it is not known.
 	Kubernetes string
 }
@@ -30,7 +33,8 @@ func (s Schemas) Problems(ctx context.Context, objects []kube.Object) []Problem 
 	for i, o := range objects {
 		kinds[o.GroupVersionKind()] = append(kinds[o.GroupVersionKind()], i)
 	}
-	own := definitions(objects)
+	own := definitions(s.Live)
+	maps.Copy(own, definitions(objects))
 	problems := make([][]Problem, len(objects))
 	var judges errgroup.Group
 	for gvk, members := range kinds {
@@ -55,6 +59,11 @@ func (s Schemas) judge(ctx context.Context, gvk schema.GroupVersionKind, objects
 		return s.builtin(gvk, objects)
 	}
 	definition, err := own, error(nil)
+	if own == nil && len(s.Live) > 0 && gvk.Group == crds.Group {
+		return each(objects, func(o kube.Object) []Problem {
+			return []Problem{wrong(o, "kind", "leave it out, or put the definition of its kind into the manifests", "the cluster has no definition of the kind %s", gvk.Kind)}
+		})
+	}
 	if own == nil {
 		definition, err = released(s.Standard, gvk)
 	}

@@ -85,6 +85,25 @@ func (r *route) neverTaken() []Problem {
 	return problems
 }
 
+// takingAll warns of a route that takes all requests of a match which the cluster has.
+func (r *route) takingAll() []Problem {
+	var problems []Problem
+	for of, shadows := range r.folder.shadows {
+		for _, s := range shadows {
+			if s.Taker.Route != r.id() || !r.folder.live[key{gatewayv1.GroupName, of.Kind, of.Namespace, of.Name}] {
+				continue
+			}
+			takes := "takes all requests"
+			if s.Tied {
+				takes = "may take the requests"
+			}
+			problems = append(problems, warning(r.object, matchField(s.Taker), "make it more specific, or see that this is meant",
+				"it %s of %s, which is in the cluster: %s", takes, s.Match, s.Why))
+		}
+	}
+	return sorted(problems)
+}
+
 func matchField(m *gateway.Match) string {
 	return fmt.Sprintf("spec.rules[%d].matches[%d]", m.Rule, m.Index)
 }

@@ -52,7 +52,7 @@ func (f *folder) used(o kube.Object, field, kind string, ref map[string]any) []P
 			if meant.namespace == to.namespace {
 				remedy = fmt.Sprintf("write %s: %s", name, meant.name)
 			}
-			return []Problem{warning(o, field+"."+name, remedy, "there is no %s in the manifests, but there is %s", to, meant)}
+			return []Problem{warning(o, field+"."+name, remedy, "there is no %s %s, but there is %s", to, f.where, meant)}
 		}
 	}
 	return nil

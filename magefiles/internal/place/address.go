@@ -39,15 +39,19 @@ type Facts struct {
 
 // Target finds how a listener's port is reached. The Service of the data plane is the one that has an address of the Gateway, or which the
 // controller has labelled for it, or which selects the pods that are known to be the data plane's. Its port may be another than the
-// listener's, which is that of the pods then.
+// listener's, which is that of the pods then; and an address that is a node's, and not the Service's, leads to it by the port that it has on nodes.
 func (f Facts) Target(gw *gatewayv1.Gateway, listener int32) Target {
 	t := Target{Port: int(listener)}
-	for _, is := range []func(*corev1.Service) bool{
+	onNodes := int32(0)
+	for i, is := range []func(*corev1.Service) bool{
 		func(s *corev1.Service) bool { return hasAddress(s, gw.Status.Addresses) },
 		func(s *corev1.Service) bool { return s.Namespace == gw.Namespace && s.Labels[GatewayName] == gw.Name },
 		f.selectsDataPlane,
 	} {
-		if f.through(&t, is, listener) {
+		if port, ok := f.through(&t, is, listener); ok {
+			if i > 0 {
+				onNodes = port.NodePort
+			}
 			break
 		}
 	}
@@ -58,27 +62,39 @@ func (f Facts) Target(gw *gatewayv1.Gateway, listener int32) Target {
 		if ip := net.ParseIP(address.Value); ip != nil && (ip.IsLoopback() || ip.IsUnspecified()) {
 			continue // each machine has its own: another cluster may answer there
 		}
-		t.Addresses = append(t.Addresses, net.JoinHostPort(address.Value, strconv.Itoa(t.Port)))
+		port := t.Port
+		if onNodes != 0 && f.isNode(address.Value) {
+			port = int(onNodes)
+		}
+		t.Addresses = append(t.Addresses, net.JoinHostPort(address.Value, strconv.Itoa(port)))
 	}
 	return t
 }
 
-// through fills in what the first Service has of which is holds and which leads to the listener; false where none does.
-func (f Facts) through(t *Target, is func(*corev1.Service) bool, listener int32) bool {
+// isNode tells whether an address is that of a node, as far as the pods say on which they run.
+func (f Facts) isNode(address string) bool {
+	return slices.ContainsFunc(f.Pods, func(pod corev1.Pod) bool {
+		return slices.Contains(pod.Status.HostIPs, corev1.HostIP{IP: address})
+	})
+}
+
+// through fills in what the first Service has of which is holds and which leads to the listener, and returns the port by which it does; false
+// where none does.
+func (f Facts) through(t *Target, is func(*corev1.Service) bool, listener int32) (corev1.ServicePort, bool) {
 	for i := range f.Services {
 		service := &f.Services[i]
 		if !is(service) {
 			continue
 		}
 		if port, endpoint, ok := f.leading(service, listener); ok {
-			t.Port, t.Service = int(port), "Service/"+service.Namespace+"/"+service.Name
+			t.Port, t.Service = int(port.Port), "Service/"+service.Namespace+"/"+service.Name
 			if endpoint != nil {
 				t.Namespace, t.Pod, t.PodPort = endpoint.namespace, endpoint.pod, endpoint.port
 			}
-			return true
+			return port, true
 		}
 	}
-	return false
+	return corev1.ServicePort{}, false
 }
 
 type endpoint struct {
@@ -88,7 +104,7 @@ type endpoint struct {
 
 // leading returns the port of a Service that leads to a listener's: the one of the same number, or the one whose pods have that number; and a ready
 // endpoint behind it that is a pod, nil where there is none.
-func (f Facts) leading(service *corev1.Service, listener int32) (port int32, at *endpoint, ok bool) {
+func (f Facts) leading(service *corev1.Service, listener int32) (port corev1.ServicePort, at *endpoint, ok bool) {
 	same := func(p corev1.ServicePort, _ *endpoint) bool { return p.Port == listener }
 	behind := func(p corev1.ServicePort, e *endpoint) bool {
 		return e != nil && e.port == int(listener) || e == nil && p.TargetPort.IntVal == listener
@@ -96,11 +112,11 @@ func (f Facts) leading(service *corev1.Service, listener int32) (port int32, at 
 	for _, leads := range []func(corev1.ServicePort, *endpoint) bool{same, behind} {
 		for _, p := range service.Spec.Ports {
 			if e := f.endpoint(service, p.Name); (p.Protocol == "" || p.Protocol == corev1.ProtocolTCP) && leads(p, e) {
-				return p.Port, e, true
+				return p, e, true
 			}
 		}
 	}
-	return 0, nil, false
+	return port, nil, false
 }
 
 // endpoint returns a ready pod behind a port of a Service, nil where there is none.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"net"
 	"strings"
 	"sync"
@@ -52,6 +53,14 @@ func (r *recorder) names() []string {
 		names = append(names, name)
 	}
 	return names
+}
+
+// certificate returns the one that the server has presented, nil without TLS.
+func (r *recorder) certificate() *x509.Certificate {
+	if secure, ok := r.Conn.(*tls.Conn); ok {
+		return secure.ConnectionState().PeerCertificates[0] // a server has one, or the handshake fails
+	}
+	return nil
 }
 
 type dialer = func(ctx context.Context, network, address string) (net.Conn, error)

@@ -4,6 +4,7 @@ package probe
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -94,11 +95,14 @@ type Answer struct {
 	HTTP2 bool
 	// Body is the answer's beginning: at most 64 KiB, and of one that does not end, such as a stream of events, what came in limits.Body.
 	Body string
-	// URL is the one that answered at last, after redirects within the host.
+	// URL is the one that answered at last, after redirects within the host and the scheme.
 	URL string
+	// Certificate is the server's; nil without TLS, and of an answer by HTTP/2.
+	Certificate *x509.Certificate
 }
 
-// Get sends a request with the given header, following redirects only where follow is set and only within the host.
+// Get sends a request with the given header, following redirects only where follow is set and only within the host and the scheme: another
+// scheme has another port.
 func (c *Client) Get(ctx context.Context, method, url string, header map[string]string, follow bool) (*Answer, error) {
 	for range 5 {
 		answer, next, err := c.once(ctx, method, url, header)
@@ -113,7 +117,7 @@ func (c *Client) Get(ctx context.Context, method, url string, header map[string]
 	return nil, fmt.Errorf("%s redirects in a circle", url)
 }
 
-// once sends a request, and returns beside the answer where it redirects to within the host.
+// once sends a request, and returns beside the answer where it redirects to within the host and the scheme.
 func (c *Client) once(ctx context.Context, method, url string, header map[string]string) (answer *Answer, next string, err error) {
 	if err := c.allowed(ctx, method); err != nil {
 		return nil, "", err
@@ -134,14 +138,14 @@ func (c *Client) once(ctx context.Context, method, url string, header map[string
 		return nil, "", err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	answer = &Answer{Status: resp.StatusCode, Header: resp.Header, Order: conn.names(), URL: url}
+	answer = &Answer{Status: resp.StatusCode, Header: resp.Header, Order: conn.names(), Certificate: conn.certificate(), URL: url}
 	defer time.AfterFunc(limits.Body, func() { cancel(errGoesOn) }).Stop()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
 	if err != nil && !errors.Is(context.Cause(ctx), errGoesOn) {
 		return nil, "", err
 	}
 	answer.Body = string(body)
-	if to, err := resp.Location(); err == nil && resp.StatusCode/100 == 3 && to.Hostname() == req.URL.Hostname() {
+	if to, err := resp.Location(); err == nil && resp.StatusCode/100 == 3 && to.Hostname() == req.URL.Hostname() && to.Scheme == req.URL.Scheme {
 		to.Host = req.URL.Host // a server behind the gateway does not know the port on this machine
 		next = to.String()
 	}

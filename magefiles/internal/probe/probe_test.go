@@ -59,7 +59,7 @@ func TestAnyCertificateIsTaken(t *testing.T) {
 	server := httptest.NewTLSServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { name = r.TLS.ServerName }))
 	defer server.Close()
 	answer, err := New(Options{}).Get(t.Context(), "GET", "https://shop.localhost:"+portOf(t, server)+"/", nil, false)
-	if err != nil || answer.Status != http.StatusOK || name != "shop.localhost" {
+	if err != nil || answer.Status != http.StatusOK || name != "shop.localhost" || answer.Certificate.VerifyHostname("example.com") != nil {
 		t.Errorf("%+v, %v; asked for the certificate of %q", answer, err, name)
 	}
 }
@@ -88,6 +88,7 @@ func TestOnlyARedirectWithinTheHostIsFollowedAndOnlyIfAsked(t *testing.T) {
 		{"several", "/from?to=/from%3Fto=/next", true, 200, here + "/next"},
 		{"another host", "/from?to=http://other.localhost:" + port + "/", true, 302, here + "/from?to=http://other.localhost:" + port + "/"},
 		{"a host below", "/from?to=http://a.shop.localhost:" + port + "/", true, 302, here + "/from?to=http://a.shop.localhost:" + port + "/"},
+		{"another scheme, which has another port", "/from?to=https://shop.localhost/", true, 302, here + "/from?to=https://shop.localhost/"},
 		{"nowhere", "/from", true, 302, here + "/from"},
 		{"a location that is no redirect's", "/?to=/dashboard/", true, 200, here + "/?to=/dashboard/"},
 	} {

@@ -63,8 +63,12 @@ func (t trial) prove(ctx context.Context) check.Finding {
 		return t.lacking(nil, check.Finding{Verdict: check.Unknown, Found: "not proven: " + t.request.Unproven})
 	}
 	answer, problem := t.ask(ctx)
+	if answer != nil && t.s.podIn(answer) == "" && !t.Own(answer) && !t.recognised(ctx) {
+		t.Proof = t.unrecognised()
+		problem = t.problem(answer)
+	}
 	t, answer = t.named(ctx, answer)
-	finding := t.lacking(answer, filtered(t.request, answer, t.judge(ctx, answer, problem)))
+	finding := t.lacking(answer, certified(t.request, answer, filtered(t.request, answer, t.judge(ctx, answer, problem))))
 	if t.request.Status > 0 && finding.Verdict != check.Unknown && !finding.Fails() {
 		finding.Found += fmt.Sprintf("; %d, as %s expects", t.request.Status, gateway.ProbeAnnotation)
 	}
@@ -177,26 +181,33 @@ func (t trial) asked(ctx context.Context) (*probe.Answer, check.Finding) {
 		return nil, check.Finding{Verdict: check.Unknown, Found: err.Error()}
 	case err != nil:
 		return nil, because(NoAnswer, "no answer: %v", err)
+	}
+	return answer, t.problem(answer)
+}
+
+// problem says why an answer is not one of the rule's backend, as far as it can be seen.
+func (t trial) problem(answer *probe.Answer) check.Finding {
+	switch {
 	case t.request.Redirect != nil:
 	case t.Unfamiliar && answer.Status == http.StatusNotFound:
-		return answer, check.Finding{Verdict: check.Unknown, Found: fmt.Sprintf("404: whether %s has no such route or %s says so is not known", t.Name, backends(t.request))}
+		return check.Finding{Verdict: check.Unknown, Found: fmt.Sprintf("404: whether %s has no such route or %s says so is not known", t.Name, backends(t.request))}
 	case t.Unfamiliar && answer.Status >= 500 && !t.request.GRPC():
-		return answer, because(ServerError, "%d %s from %s, or from %s: whose answer that is is not known", answer.Status, http.StatusText(answer.Status), t.Name, backends(t.request))
+		return because(ServerError, "%d %s from %s, or from %s: whose answer that is is not known", answer.Status, http.StatusText(answer.Status), t.Name, backends(t.request))
 	case t.Unrouted(answer):
-		return answer, because(NoRoute, "%d from %s: it has no such route", answer.Status, t.Name)
+		return because(NoRoute, "%d from %s: it has no such route", answer.Status, t.Name)
 	case answer.Status >= 500 && t.Own(answer):
-		return answer, because(ServerError, "%d %s instead of an answer of %s", answer.Status, http.StatusText(answer.Status), backends(t.request))
+		return because(ServerError, "%d %s instead of an answer of %s", answer.Status, http.StatusText(answer.Status), backends(t.request))
 	case t.request.GRPC():
-		return answer, t.called(answer)
+		return t.called(answer)
 	case answer.Status >= 500:
-		return answer, because(Failure, "%d %s: an answer of %s, not %s's own", answer.Status, http.StatusText(answer.Status), backends(t.request), t.Name)
+		return because(Failure, "%d %s: an answer of %s, not %s's own", answer.Status, http.StatusText(answer.Status), backends(t.request), t.Name)
 	case answer.Status >= 400 && t.Own(answer):
-		return answer, check.Finding{Verdict: check.Unknown,
+		return check.Finding{Verdict: check.Unknown,
 			Found: fmt.Sprintf("%d %s from %s itself: what %s answers is not known", answer.Status, http.StatusText(answer.Status), t.Name, backends(t.request))}
 	case t.Page(t.request.Backends) != "" && t.request.Path == "/" && t.request.Status == 0 && t.request.Taker == nil && (answer.Status != http.StatusOK || !answer.HTML()):
-		return answer, because(WrongAnswer, "%d %s from %s, expected 200 and the dashboard's page", answer.Status, answer.Header.Get("Content-Type"), answer.URL)
+		return because(WrongAnswer, "%d %s from %s, expected 200 and the dashboard's page", answer.Status, answer.Header.Get("Content-Type"), answer.URL)
 	}
-	return answer, check.Finding{Verdict: check.Holds}
+	return check.Finding{Verdict: check.Holds}
 }
 
 // failed tells whether the answer to a request was a 5xx.

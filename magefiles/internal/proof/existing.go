@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
@@ -16,6 +18,7 @@ import (
 	"kindgate/magefiles/internal/check"
 	"kindgate/magefiles/internal/gateway"
 	"kindgate/magefiles/internal/kube"
+	"kindgate/magefiles/internal/spelling"
 )
 
 // ErrNoGatewayAPI is the error of a cluster that does not have the Gateway API's definitions.
@@ -45,9 +48,8 @@ func Survey(ctx context.Context, cluster Lister, namespaces []string) (*Snapshot
 				return wrapped(kind, err)
 			}
 			p.read = []string{}
-			if global := kube.ClusterScoped(kind.GroupKind()); global || len(namespaces) == 0 {
-				where := map[bool]string{false: " in all namespaces"}[global]
-				p.unread = []string{fmt.Sprintf("cannot list %s%s: Forbidden", plural(kind), where)}
+			if kube.ClusterScoped(kind.GroupKind()) || len(namespaces) == 0 {
+				p.unread = []string{Unlisted(kind, "")}
 				return nil
 			}
 			for _, namespace := range namespaces {
@@ -56,7 +58,7 @@ func Survey(ctx context.Context, cluster Lister, namespaces []string) (*Snapshot
 				case err == nil:
 					p.objects, p.read = append(p.objects, objects...), append(p.read, namespace)
 				case apierrors.IsForbidden(err):
-					p.unread = append(p.unread, fmt.Sprintf("cannot list %s in namespace %s: Forbidden", plural(kind), namespace))
+					p.unread = append(p.unread, Unlisted(kind, namespace))
 				default:
 					return wrapped(kind, err)
 				}
@@ -80,10 +82,27 @@ func Survey(ctx context.Context, cluster Lister, namespaces []string) (*Snapshot
 	return s, nil
 }
 
-func plural(kind schema.GroupVersionKind) string {
+// Unlisted says that a kind may not be listed in a namespace, or in all for an empty one.
+func Unlisted(kind schema.GroupVersionKind, namespace string) string {
+	where := " in namespace " + namespace
+	switch {
+	case kube.ClusterScoped(kind.GroupKind()):
+		where = ""
+	case namespace == "":
+		where = " in all namespaces"
+	}
+	return fmt.Sprintf("cannot list %s%s: Forbidden", Plural(kind), where)
+}
+
+// Plural is the name that the API server has for the objects of a kind.
+func Plural(kind schema.GroupVersionKind) string {
 	name := strings.ToLower(kind.Kind)
-	if strings.HasSuffix(name, "s") {
+	stem, y := strings.CutSuffix(name, "y")
+	switch {
+	case strings.HasSuffix(name, "s"):
 		return name + "es"
+	case y && !strings.ContainsAny(stem[len(stem)-1:], "aeiou"):
+		return stem + "ies"
 	}
 	return name + "s"
 }
@@ -171,6 +190,56 @@ func (m *Manifests) keep(s *Snapshot, keep func(*gatewayv1.Gateway) bool) {
 	m.Classes = slices.Compact(m.Classes)
 }
 
+// Applied is a snapshot as it would be with some classes, Gateways and routes applied, and what it would serve: their routes, and those of others
+// that are accepted. A Gateway keeps its addresses. Its error is of an object that is none of its kind.
+func (s *Snapshot) Applied(objects []kube.Object) (*Snapshot, Manifests, error) {
+	with := &Snapshot{Taken: s.Taken, Classes: slices.Clone(s.Classes), Gateways: slices.Clone(s.Gateways), HTTPRoutes: slices.Clone(s.HTTPRoutes),
+		GRPCRoutes: slices.Clone(s.GRPCRoutes), Pods: s.Pods, Slices: s.Slices, Namespaces: s.Namespaces, Services: s.Services, Partial: s.Partial, Unread: s.Unread}
+	ours := map[check.ID]bool{}
+	for _, object := range objects {
+		var err error
+		switch kind := object.GetKind(); kind {
+		case ClassKind.Kind:
+			err = put(&with.Classes, object, func(had, has *gatewayv1.GatewayClass) {})
+		case GatewayKind.Kind:
+			err = put(&with.Gateways, object, func(had, has *gatewayv1.Gateway) { has.Status.Addresses = had.Status.Addresses })
+		case HTTPRouteKind.Kind:
+			err = put(&with.HTTPRoutes, object, func(had, has *gatewayv1.HTTPRoute) {})
+		case GRPCRouteKind.Kind:
+			err = put(&with.GRPCRoutes, object, func(had, has *gatewayv1.GRPCRoute) {})
+		}
+		if err != nil {
+			return nil, Manifests{}, err
+		}
+		ours[check.ID{Kind: object.GetKind(), Namespace: object.GetNamespace(), Name: object.GetName()}] = true
+	}
+	served := with.Existing(nil)
+	served.Routes = slices.DeleteFunc(slices.Clone(served.Routes), func(route gateway.Route) bool {
+		return !ours[route.ID] && gateway.Attached(&route, with.withUnread(&route)).Fails()
+	})
+	return with, served, nil
+}
+
+// put puts an object among others of its kind, in the place of the one of its name, of which keep keeps something.
+func put[T any, P interface {
+	*T
+	metav1.Object
+}](all *[]T, object kube.Object, keep func(had, has P)) error {
+	typed, err := kube.As[T]([]unstructured.Unstructured{*object.Unstructured})
+	if err != nil {
+		return err
+	}
+	for i := range *all {
+		if had := P(&(*all)[i]); had.GetNamespace() == object.GetNamespace() && had.GetName() == object.GetName() {
+			keep(had, P(&typed[0]))
+			(*all)[i] = typed[0]
+			return nil
+		}
+	}
+	*all = append(*all, typed[0])
+	return nil
+}
+
 func idOf(gw *gatewayv1.Gateway) check.ID {
 	return check.ID{Kind: GatewayKind.Kind, Namespace: gw.Namespace, Name: gw.Name}
 }
@@ -213,6 +282,46 @@ func (s *Snapshot) Sites(m Manifests) []Site {
 		}
 	}
 	return sites
+}
+
+// recognised tells whether the implementation's own answers are told from others' at the port of a request: by one that only it can give, asked for
+// once. Where another one comes, as through a proxy in front of it or from a release that answers otherwise, they are not. No answer at all says
+// nothing. On a cluster of kindgate's own, the controls see to it.
+func (t trial) recognised(ctx context.Context) bool {
+	if !t.Careful || t.Unfamiliar {
+		return true
+	}
+	ask, _ := t.s.view(t.Proof).recognises.LoadOrStore(t.request.Port, sync.OnceValue(func() bool {
+		return trial{t.Proof, t.itself(t.request, t.served(t.s), t.known(t.s)), t.s}.proveItself(ctx).Cause != Stranger
+	}))
+	return ask.(func() bool)()
+}
+
+// unrecognised is the same proof by an implementation whose own answers cannot be told from others'.
+func (t trial) unrecognised() *Proof {
+	v := t.s.view(t.Proof)
+	v.plain.Do(func() {
+		plain := *t.Proof
+		plain.Implementation = t.Unrecognised()
+		v.unfamiliar = &plain
+	})
+	return v.unfamiliar
+}
+
+// Missing are those of some namespaces that the cluster does not have, as far as that can be read, each with one that it has whose name is
+// nearest to it.
+func (s *Snapshot) Missing(namespaces []string) map[string]string {
+	var have []string
+	for i := range s.Namespaces {
+		have = append(have, s.Namespaces[i].Name)
+	}
+	missing := map[string]string{}
+	for _, name := range namespaces {
+		if len(have) > 0 && s.has(namespaceKind.Kind, "") && !slices.Contains(have, name) {
+			missing[name] = slices.MinFunc(have, func(a, b string) int { return spelling.Apart(a, name, 99) - spelling.Apart(b, name, 99) })
+		}
+	}
+	return missing
 }
 
 // controller returns the name of a Gateway's controller, by its class or, where that cannot be read, by who has judged the Gateway's routes.

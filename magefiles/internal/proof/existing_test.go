@@ -2,12 +2,15 @@ package proof
 
 import (
 	"context"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"errors"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -17,6 +20,7 @@ import (
 	"kindgate/magefiles/internal/check"
 	"kindgate/magefiles/internal/gateway"
 	"kindgate/magefiles/internal/implementation"
+	"kindgate/magefiles/internal/kube"
 	"kindgate/magefiles/internal/probe"
 )
 
@@ -354,5 +358,192 @@ func TestTheSameURLOfTwoSitesIsTwoPromises(t *testing.T) {
 	results, err := Verify(t.Context(), &Proof{Implementation: implementation.Of(""), Place: w.place}, []*Proof{&a, &b}, w.take, func(string) {})
 	if err != nil || len(results) != 4 || results[0].ID == results[2].ID || results[2].String() != shop+" through Gateway/b/gw" {
 		t.Errorf("%v %+v", err, results)
+	}
+}
+
+func TestRequestsThroughAGatewayThatCannotBeReadAreNotKnown(t *testing.T) {
+	t.Parallel()
+	w := whole(t)
+	w.place.node = ""
+	results := w.existing(t, w.surveyed(t, []string{"demo"}, "Gateway"), []string{"demo"}, "")
+	r := results["the requests of HTTPRoute/demo/shop through Gateway/traefik/gw"]
+	if r.Verdict != check.Unknown || !strings.Contains(r.Found, "a Gateway in namespace traefik cannot be read") {
+		t.Errorf("%+v", r.Finding)
+	}
+}
+
+func TestWhereItsOwnAnswersAreNotRecognisedAnImplementationIsTakenForAnUnfamiliarOne(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		anybody *probe.Answer // what a host gets that no route has
+		verdict check.Verdict
+		found   string
+	}{
+		"recognised":             {notFound(), check.Holds, "404, the application's own"},
+		"a proxy in front of it": {page("nothing here"), check.Unknown, "whether Traefik has no such route"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := whole(t)
+			w.place.node = ""
+			w.gateway.answers["*"] = []*probe.Answer{test.anybody}
+			w.gateway.answers["shop.localhost"] = []*probe.Answer{passedOn(&probe.Answer{Status: 404, Header: http.Header{}})}
+			s := w.surveyed(t, nil)
+			site := s.Sites(s.Existing(nil))[0]
+			p := &Proof{Manifests: site.Manifests, Implementation: implementation.Of(site.Controller), Place: w.place, Prober: w.gateway, Apart: true, Careful: true}
+			for _, promise := range p.Requests(s) {
+				if got := promise.Judge(t.Context()); promise.String() == shop && (got.Verdict != test.verdict || !strings.Contains(got.Found, test.found)) {
+					t.Errorf("%+v", got)
+				}
+			}
+			if w.gateway.asked["cart.localhost"] != 1 || w.gateway.asked["no-such-route.localhost"] != 1 {
+				t.Errorf("asked: %v", w.gateway.asked)
+			}
+			e := p.Explain(t.Context(), p.Requests(s)[0].by.Planned()[0], s)
+			if verdict := e.Hops[1].Verdict; (verdict == check.Unknown) != (test.verdict == check.Unknown) || e.Hops[1].Fails() {
+				t.Errorf("the hop %+v", e.Hops[1])
+			}
+		})
+	}
+}
+
+func TestWherePodsNameThemselvesNoMoreIsAskedThanTheirRoutes(t *testing.T) {
+	t.Parallel()
+	w := whole(t)
+	w.place.node = ""
+	w.existing(t, w.surveyed(t, nil), nil, "")
+	if len(w.gateway.asked) != 2 {
+		t.Errorf("asked: %v", w.gateway.asked)
+	}
+}
+
+func TestANamespaceThatTheClusterDoesNotHaveIsNamedWithTheNearest(t *testing.T) {
+	t.Parallel()
+	s := &Snapshot{}
+	if missing := s.Missing([]string{"shpo"}); len(missing) != 0 {
+		t.Errorf("where none was read: %v", missing)
+	}
+	for _, name := range []string{"default", "shop", "cart"} {
+		var namespace corev1.Namespace
+		namespace.Name = name
+		s.Namespaces = append(s.Namespaces, namespace)
+	}
+	if missing := s.Missing([]string{"shpo", "cart"}); len(missing) != 1 || missing["shpo"] != "shop" {
+		t.Errorf("%v", missing)
+	}
+	s.Partial = map[string][]string{"Namespace": {}}
+	if missing := s.Missing([]string{"shpo"}); len(missing) != 0 {
+		t.Errorf("where they may not be listed: %v", missing)
+	}
+}
+
+func TestACertificateForAnotherNameIsSaidAndWarnsOf(t *testing.T) {
+	t.Parallel()
+	holding := check.Finding{Verdict: check.Holds, Found: "answered"}
+	presented := func(names ...string) *probe.Answer {
+		return &probe.Answer{Certificate: &x509.Certificate{DNSNames: names, Subject: pkix.Name{CommonName: "default"}}}
+	}
+	for name, test := range map[string]struct {
+		host    string
+		answer  *probe.Answer
+		finding check.Finding
+		want    string
+	}{
+		"its own":           {"a.example", presented("a.example"), holding, "answered"},
+		"a wildcard's":      {"a.example", presented("*.example"), holding, "answered"},
+		"another":           {"a.example", presented("b.example", "c.example"), holding, "answered; the certificate is for b.example, c.example, and not for a.example, so that clients refuse it"},
+		"one without names": {"a.example", presented(), holding, "answered; the certificate is for default, and not for a.example, so that clients refuse it"},
+		"any host":          {"any-host.localhost", presented("b.example"), holding, "answered"},
+		"without TLS":       {"a.example", &probe.Answer{}, holding, "answered"},
+		"no answer":         {"a.example", nil, holding, "answered"},
+		"what fails anyway": {"a.example", presented("b.example"), broken("502"), "502"},
+		"what is not known": {"a.example", presented("b.example"), check.Finding{Verdict: check.Unknown, Found: "404"}, "404; the certificate is for b.example, and not for a.example, so that clients refuse it"},
+	} {
+		got := certified(gateway.Request{Host: test.host}, test.answer, test.finding)
+		warns := test.finding.Verdict == check.Holds && got.Found != test.finding.Found
+		if got.Found != test.want || (got.Verdict == check.Warns) != warns || !warns && got.Verdict != test.finding.Verdict {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+func TestASnapshotWithFilesAppliedServesTheirRoutesAndTheClustersThatAreAccepted(t *testing.T) {
+	t.Parallel()
+	w := whole(t)
+	s := w.surveyed(t, nil)
+	s.HTTPRoutes[1].Status.Parents = nil // cart is not accepted
+	objects, err := kube.Decode([]byte(`
+{apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, metadata: {name: shop, namespace: demo}, spec: {hostnames: [new.localhost], parentRefs: [{name: gw, namespace: traefik}]}}
+---
+{apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, metadata: {name: more, namespace: demo}, spec: {hostnames: [more.localhost], parentRefs: [{name: gw, namespace: traefik}]}}
+---
+{apiVersion: gateway.networking.k8s.io/v1, kind: GRPCRoute, metadata: {name: calls, namespace: demo}, spec: {parentRefs: [{name: gw, namespace: traefik}]}}
+---
+{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: gw, namespace: traefik}, spec: {gatewayClassName: traefik, listeners: [{name: other, port: 9000, protocol: HTTP}]}}
+---
+{apiVersion: gateway.networking.k8s.io/v1, kind: GatewayClass, metadata: {name: second}, spec: {controllerName: example.com/c}}
+---
+{apiVersion: gateway.networking.k8s.io/v1beta1, kind: ReferenceGrant, metadata: {name: grant, namespace: demo}}
+`), "m.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := len(s.HTTPRoutes)
+	with, m, err := s.Applied(objects)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, r := range m.Routes {
+		got = append(got, r.ID.Name)
+	}
+	slices.Sort(got)
+	if !slices.Equal(got, []string{"calls", "more", "shop"}) || len(s.HTTPRoutes) != before || len(with.Classes) != 2 {
+		t.Errorf("%v, %d classes", got, len(with.Classes))
+	}
+	if gw := with.Gateways[0]; len(with.Gateways) != 1 || gw.Spec.Listeners[0].Port != 9000 || len(gw.Status.Addresses) != 1 {
+		t.Errorf("%+v", with.Gateways)
+	}
+	p := &Proof{Manifests: with.Sites(m)[0].Manifests, Implementation: implementation.Of(unfamiliar), Place: w.place, Apart: true, Careful: true}
+	w.place.ports = map[int32]int{9000: 80}
+	request, err := p.Asked("http://new.localhost/", "GET", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := p.Explain(t.Context(), request, nil); e.Winner == nil || e.Winner.Route.Name != "shop" || len(e.Hops) != 0 {
+		t.Errorf("%+v", e)
+	}
+	objects[0].Object["spec"] = "text"
+	if _, _, err := s.Applied(objects); err == nil {
+		t.Error("no error of an object that is none of its kind")
+	}
+}
+
+func TestKindsAreNamedAsTheAPIServerNamesThem(t *testing.T) {
+	t.Parallel()
+	for kind, want := range map[string]string{"Gateway": "gateways", "GatewayClass": "gatewayclasses", "HTTPRoute": "httproutes", "BackendTLSPolicy": "backendtlspolicies"} {
+		if got := Plural(schema.GroupVersionKind{Kind: kind}); got != want {
+			t.Errorf("%s: %s", kind, got)
+		}
+	}
+}
+
+func TestTheSamePortOfTwoSitesIsTwoHops(t *testing.T) {
+	t.Parallel()
+	w, elsewhere := whole(t), whole(t)
+	w.gateway.answers["shop.localhost"] = []*probe.Answer{status(502)}
+	elsewhere.place.leads = broken("no way there")
+	elsewhere.gateway.answers = map[string][]*probe.Answer{"shop.localhost": {nil}}
+	a, b := *w.proof, *w.proof
+	a.Via, b.Via, a.Careful, b.Careful = "Gateway/a/gw", "Gateway/b/gw", true, true
+	b.Place, b.Prober = elsewhere.place, elsewhere.gateway
+	results, err := Verify(t.Context(), &Proof{Implementation: implementation.Of(""), Place: w.place}, []*Proof{&a, &b}, w.take, func(string) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range results {
+		if r.String() == shop+" through Gateway/b/gw" && (r.Hop == nil || r.AtHop.Found != "no way there") {
+			t.Errorf("%+v at %v", r.AtHop, r.Hop)
+		}
 	}
 }

@@ -72,6 +72,20 @@ func filtered(request gateway.Request, answer *probe.Answer, finding check.Findi
 	return finding
 }
 
+// certified adds to what was found of a request over TLS that the certificate is for another name. A route that takes every name has none to
+// ask for.
+func certified(request gateway.Request, answer *probe.Answer, finding check.Finding) check.Finding {
+	if answer == nil || answer.Certificate == nil || finding.Fails() || gateway.AnyHost(request.Host) || answer.Certificate.VerifyHostname(request.Host) == nil {
+		return finding
+	}
+	names := cmp.Or(strings.Join(answer.Certificate.DNSNames, ", "), answer.Certificate.Subject.CommonName, "no name")
+	finding.Found += fmt.Sprintf("; the certificate is for %s, and not for %s, so that clients refuse it", names, request.Host)
+	if finding.Verdict == check.Holds {
+		finding.Verdict = check.Warns
+	}
+	return finding
+}
+
 // mostRedirects bounds those that are followed from one request.
 const mostRedirects = 5
 

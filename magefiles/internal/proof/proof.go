@@ -104,6 +104,12 @@ func (p *Proof) Conditions(s *Snapshot) []Promise {
 	for i := range p.Routes {
 		id := p.Routes[i].ID
 		add(id, func() check.Finding { return judgeRoute(s, id) })
+		for _, gw := range p.Routes[i].Gateways() {
+			if !s.has(GatewayKind.Kind, gw.Namespace) {
+				all = append(all, Promise{Check: check.Check{ID: check.ID{Kind: id.Kind, Namespace: id.Namespace, Name: id.Name, Part: "through " + gw.String()},
+					Title: fmt.Sprintf("the requests of %s through %s", id, gw), Judge: given(unread(gw.Kind, gw.Namespace))}})
+			}
+		}
 	}
 	for _, object := range p.Objects {
 		id := check.ID{Kind: object.GetKind(), Namespace: object.GetNamespace(), Name: object.GetName()}
@@ -162,16 +168,15 @@ func judgeGateway(s *Snapshot, id check.ID, listeners []gatewayv1.SectionName) c
 }
 
 func judgeRoute(s *Snapshot, id check.ID) check.Finding {
-	for _, route := range s.routes() {
-		if route.ID == id {
-			finding := gateway.Attached(&route, s.withUnread(&route))
-			if finding.Cause == check.Cause(gatewayv1.RouteReasonNotAllowedByListeners) {
-				finding.Found += s.notAdmitted(&route)
-			}
-			return finding
-		}
+	route := s.route(id)
+	if route == nil {
+		return absent()
 	}
-	return absent()
+	finding := gateway.Attached(route, s.withUnread(route))
+	if finding.Cause == check.Cause(gatewayv1.RouteReasonNotAllowedByListeners) {
+		finding.Found += s.notAdmitted(route)
+	}
+	return finding
 }
 
 // Planned are the requests of the manifests alone, before there is a cluster.
@@ -294,17 +299,24 @@ func (p *Proof) Requests(s *Snapshot) []Promise {
 	if p.Careful { // the address is the Gateways' own by their status: nobody else answers there
 		return all
 	}
-	host, free := gateway.Unrouted(routes, gateways)
 	for _, on := range ports {
-		request := gateway.Request{Scheme: on.Scheme, Method: "GET", Host: host, Path: "/", Listener: on.Listener, Port: on.Port}
-		if !free {
-			request.Host, request.Header = "localhost", p.Ping
-		}
+		request := p.itself(on, routes, gateways)
 		control := p.promise(request, func(ctx context.Context) check.Finding { return trial{p, request, s}.proveItself(ctx) })
 		control.Control = true
 		all = append(all, control)
 	}
 	return all
+}
+
+// itself returns a request to the port of another that only the implementation itself can answer: one that no route takes, or where some
+// route takes every host, one that it answers before it looks at routes.
+func (p *Proof) itself(on gateway.Request, routes []gateway.Route, gateways []gatewayv1.Gateway) gateway.Request {
+	host, free := gateway.Unrouted(routes, gateways)
+	request := gateway.Request{Scheme: on.Scheme, Method: "GET", Host: host, Path: "/", Listener: on.Listener, Port: on.Port}
+	if !free {
+		request.Host, request.Header = "localhost", p.Ping
+	}
+	return request
 }
 
 // permitted returns a request that may be sent to the cluster, or one that says why none may.

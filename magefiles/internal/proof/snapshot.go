@@ -18,6 +18,7 @@ import (
 	"k8s.io/utils/ptr"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
+	"kindgate/magefiles/internal/check"
 	"kindgate/magefiles/internal/gateway"
 	"kindgate/magefiles/internal/kube"
 )
@@ -61,6 +62,15 @@ type Snapshot struct {
 	hostnames map[string]string // of the pods, by namespace/name, read with the services
 
 	views sync.Map // a *view by the *Proof that judges by the snapshot
+
+	index index
+}
+
+// An index has the routes of a snapshot, and where each is among them.
+type index struct {
+	once   sync.Once
+	routes []gateway.Route
+	at     map[check.ID]int
 }
 
 // A view is what one Proof makes of a snapshot, and has asked about it.
@@ -68,6 +78,9 @@ type view struct {
 	compile sync.Once
 	table   *gateway.Table
 	said
+	recognises sync.Map // whether the implementation's own answers are, a func() bool by the port of URLs
+	plain      sync.Once
+	unfamiliar *Proof // where they are not
 }
 
 func (s *Snapshot) view(p *Proof) *view {
@@ -135,14 +148,29 @@ func into[T any](list *[]T) func([]unstructured.Unstructured) error {
 
 // routes are those of all kinds.
 func (s *Snapshot) routes() []gateway.Route {
-	var all []gateway.Route
-	for i := range s.HTTPRoutes {
-		all = append(all, gateway.FromHTTP(&s.HTTPRoutes[i]))
+	s.index.once.Do(func() {
+		x := &s.index
+		for i := range s.HTTPRoutes {
+			x.routes = append(x.routes, gateway.FromHTTP(&s.HTTPRoutes[i]))
+		}
+		for i := range s.GRPCRoutes {
+			x.routes = append(x.routes, gateway.FromGRPC(&s.GRPCRoutes[i]))
+		}
+		x.at = make(map[check.ID]int, len(x.routes))
+		for i := range x.routes {
+			x.at[x.routes[i].ID] = i
+		}
+	})
+	return s.index.routes
+}
+
+// route returns the one of an ID, nil where there is none.
+func (s *Snapshot) route(id check.ID) *gateway.Route {
+	all := s.routes()
+	if i, ok := s.index.at[id]; ok {
+		return &all[i]
 	}
-	for i := range s.GRPCRoutes {
-		all = append(all, gateway.FromGRPC(&s.GRPCRoutes[i]))
-	}
-	return all
+	return nil
 }
 
 // Pods reads the pods alone, for those who need no more.
@@ -161,6 +189,7 @@ func (s *Snapshot) Replace(kind schema.GroupVersionKind, objects []*unstructured
 	for i, object := range objects {
 		values[i] = *object
 	}
+	s.index = index{}
 	return s.lists()[kind](values)
 }
 

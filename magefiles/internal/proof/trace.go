@@ -175,22 +175,21 @@ func (w way) judgeBackend(ctx context.Context, backend gateway.Backend) check.Fi
 
 // asWritten tells whether a route in the cluster is as its manifest has it.
 func (p *Proof) asWritten(s *Snapshot, id check.ID) check.Finding {
-	for _, route := range s.routes() {
-		for _, object := range p.Objects {
-			if route.ID != id || object.GetKind() != id.Kind || object.GetNamespace() != id.Namespace || object.GetName() != id.Name {
-				continue
-			}
-			live, err := runtime.DefaultUnstructuredConverter.ToUnstructured(route.Source)
-			if err != nil {
-				return check.Finding{Verdict: check.Unknown, Found: err.Error()}
-			}
-			applied, err := kube.AsWritten(object, &unstructured.Unstructured{Object: live})
-			switch {
-			case err != nil:
-				return check.Finding{Verdict: check.Unknown, Found: err.Error()}
-			case !applied:
-				return broken("somebody has changed it, or its manifest, since it was applied")
-			}
+	route := s.route(id)
+	for _, object := range p.Objects {
+		if route == nil || object.GetKind() != id.Kind || object.GetNamespace() != id.Namespace || object.GetName() != id.Name {
+			continue
+		}
+		live, err := runtime.DefaultUnstructuredConverter.ToUnstructured(route.Source)
+		if err != nil {
+			return check.Finding{Verdict: check.Unknown, Found: err.Error()}
+		}
+		applied, err := kube.AsWritten(object, &unstructured.Unstructured{Object: live})
+		switch {
+		case err != nil:
+			return check.Finding{Verdict: check.Unknown, Found: err.Error()}
+		case !applied:
+			return broken("somebody has changed it, or its manifest, since it was applied")
 		}
 	}
 	return holds("as its manifest has it")
@@ -270,6 +269,8 @@ func (w way) answers(ctx context.Context) check.Finding {
 	switch {
 	case err != nil:
 		return because(NoAnswer, "%v", err)
+	case free && w.Careful && !w.Unfamiliar && !w.Unrouted(answer): // a proxy in front of it may have answered
+		return check.Finding{Verdict: check.Unknown, Found: fmt.Sprintf("%d for a host that no route has, where %s would say 404: its own answers cannot be told from others' here", answer.Status, w.Name)}
 	case free && !w.Unfamiliar && !w.Unrouted(answer):
 		return because(Stranger, "%d for a host that no route has, where %s would say 404", answer.Status, w.Name)
 	}

@@ -174,12 +174,15 @@ func Verify(ctx context.Context, conditions *Proof, requests []*Proof, take func
 		return nil, err
 	}
 	distrust(last, leads)
-	walk := walk{}
+	walks := map[*Proof]walk{} // the same port of two places is two hops
 	results := make([]Result, len(last.Promises))
 	for i, promise := range last.Promises {
 		r := Result{Promise: promise, Finding: last.Findings[i]}
 		if r.Fails() && promise.Request != nil {
-			r.Hop, r.AtHop = walk.firstBroken(ctx, way{trial{promise.by, *promise.Request, last.Snapshot}, r.Finding}.hops())
+			if walks[promise.by] == nil {
+				walks[promise.by] = walk{}
+			}
+			r.Hop, r.AtHop = walks[promise.by].firstBroken(ctx, way{trial{promise.by, *promise.Request, last.Snapshot}, r.Finding}.hops())
 		}
 		results[i] = r
 	}

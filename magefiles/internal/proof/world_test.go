@@ -173,7 +173,7 @@ func router(route string, rule, priority int, more string) string {
 	return fmt.Sprintf(`[{"name": "httproute-demo-%s-gw-traefik-gw-ep-web-%d-0abc@kubernetesgateway", "rule": "Host(x)", "priority": %d%s}]`, route, rule, priority, more)
 }
 
-func parse[T any](t *testing.T, text string) T {
+func parse[T any](t testing.TB, text string) T {
 	t.Helper()
 	var object T
 	if err := yaml.UnmarshalStrict([]byte(text), &object); err != nil {
@@ -194,7 +194,7 @@ func judged(generation int64, types ...string) []metav1.Condition {
 	return all
 }
 
-func route(t *testing.T, name, backend string) gateway.Route {
+func route(t testing.TB, name, backend string) gateway.Route {
 	t.Helper()
 	r := parse[gatewayv1.HTTPRoute](t, fmt.Sprintf(`{metadata: {name: %s, namespace: demo, generation: 1}, spec: {hostnames: [%[1]s.localhost],
 		parentRefs: [{name: gw, namespace: traefik}], rules: [{backendRefs: [{name: %s, port: 80}]}]}}`, name, backend))
@@ -228,7 +228,7 @@ func slice(namespace, service string, pods ...string) discoveryv1.EndpointSlice 
 }
 
 // whole is a world in which everything holds.
-func whole(t *testing.T) *world {
+func whole(t testing.TB) *world {
 	t.Helper()
 	gw := parse[gatewayv1.Gateway](t, `{metadata: {name: gw, namespace: traefik, generation: 1}, spec: {gatewayClassName: traefik,
 		listeners: [{name: web, port: 8000, protocol: HTTP}]}}`)

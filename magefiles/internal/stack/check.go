@@ -13,13 +13,15 @@ import (
 	"kindgate/magefiles/internal/check"
 	"kindgate/magefiles/internal/cluster"
 	"kindgate/magefiles/internal/crds"
+	"kindgate/magefiles/internal/implementation"
 	"kindgate/magefiles/internal/kube"
 	"kindgate/magefiles/internal/manifest"
 	"kindgate/magefiles/internal/result"
 	"kindgate/magefiles/internal/ui"
 )
 
-// Check prints all that is wrong with the files, or may be, as far as that is known without a cluster. What is wrong is an error.
+// Check prints all that is wrong with the files, or may be, as far as that is known without a cluster, or for the cluster of a context, if they
+// were applied there. What is wrong is an error.
 func (e *examiner) Check(context.Context) error {
 	return e.run.Step("check", func(*ui.Step) (result.Result, string, error) {
 		if left := e.inputs.leftOut; len(left) > 0 {
@@ -62,7 +64,12 @@ func (e *examiner) judge() []fault {
 	provided, err := e.rendered()
 	faults = append(faults, aboutValues(err, check.Broken)...)
 	faults = append(faults, aboutValues(e.release.missing(provided, hasNothing), check.Warns)...)
-	problems, err := e.problems(e.run.Context(), provided)
+	on, err := e.on(e.run.Context())
+	if err != nil {
+		return append(faults, fault{"context " + e.config.Context, check.Finding{Verdict: check.Broken, Found: err.Error()}})
+	}
+	faults = append(faults, on.faults...)
+	problems, err := e.problems(e.run.Context(), provided, on)
 	if err != nil {
 		faults = append(faults, fault{"schemas", check.Finding{Verdict: check.Unknown, Found: "not judged, as the Gateway API's definitions cannot be read: " + err.Error()}})
 	}
@@ -93,14 +100,25 @@ func aboutValues(err error, verdict check.Verdict) []fault {
 	return faults
 }
 
-// problems are those of the manifests, in their order. provided is what the chart renders. The error is that the schemas cannot be had: then all
+// on is what the files are to be applied to: nothing, where that is a new cluster.
+func (e *examiner) on(ctx context.Context) (beneath, error) {
+	if e.config.Context == "" {
+		return beneath{kubernetes: cluster.KubernetesVersion(e.config.NodeImage)}, nil
+	}
+	return e.beneath(ctx)
+}
+
+// problems are those of the manifests, in their order. provided is what the chart renders, where a cluster has not got it already. The error is that the schemas cannot be had: then all
 // that does not depend on them is returned.
-func (e *examiner) problems(ctx context.Context, provided []kube.Object) ([]manifest.Problem, error) {
-	objects := e.inputs.objects
-	problems := slices.Concat(manifest.References(objects, provided, serving, time.Now()), e.features(objects, provided), manifest.Undefined(objects, serving))
+func (e *examiner) problems(ctx context.Context, provided []kube.Object, on beneath) ([]manifest.Problem, error) {
+	objects, by := e.inputs.objects, on.by(e.inputs.routes)
+	if on.controllers(nil)[serving.Controller] {
+		provided = nil
+	}
+	problems := slices.Concat(manifest.ReferencesOn(on.objects, objects, provided, by, time.Now()), e.features(objects, provided, by), manifest.Undefined(objects, by))
 	standard, err := crds.Channel(ctx, "standard")
 	if err == nil {
-		schemas := manifest.Schemas{Standard: standard, Kubernetes: cluster.KubernetesVersion(e.config.NodeImage)}
+		schemas := manifest.Schemas{Standard: standard, Live: on.definitions, Kubernetes: on.kubernetes}
 		schemas.Experimental, _ = crds.Channel(ctx, "experimental") // it only explains
 		problems = slices.Concat(schemas.Problems(ctx, objects), manifest.Owned(objects, standard), problems)
 	}
@@ -113,8 +131,8 @@ func (e *examiner) problems(ctx context.Context, provided []kube.Object) ([]mani
 }
 
 // features are the problems of routes with what the implementation lacks. Another release of it may have more: then they only warn.
-func (e *examiner) features(objects, provided []kube.Object) []manifest.Problem {
-	problems := manifest.Features(objects, provided, serving)
+func (e *examiner) features(objects, provided []kube.Object, by *implementation.Implementation) []manifest.Problem {
+	problems := manifest.Features(objects, provided, by)
 	if slices.ContainsFunc(kube.Images(provided), func(image string) bool { return strings.Contains(image, ":"+serving.Tried+".") }) {
 		return problems
 	}

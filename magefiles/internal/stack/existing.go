@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
@@ -31,6 +33,8 @@ type survey struct {
 	requests   []*proof.Proof
 	take       func(context.Context) (*proof.Snapshot, error)
 	close      func()
+	// first is the snapshot that an existing cluster's sites were found by, which take returns once; nil of kindgate's own.
+	first *proof.Snapshot
 }
 
 // An unknownContextError is one of a context that the kubeconfig does not have.
@@ -86,7 +90,7 @@ func contextOf(config Config) (*rest.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("context %s: %w", config.Context, err)
 	}
-	cfg.QPS = -1
+	cfg.QPS, cfg.UserAgent = -1, "kindgate" // the API server's log then says who it was
 	return cfg, nil
 }
 
@@ -96,22 +100,11 @@ func (v *verification) survey(ctx context.Context, own bool) (survey, error) {
 	if v.config.Context == "" {
 		v.cluster.Attach(ctx)
 		_, err := v.kube()
-		return survey{v.proof, []*proof.Proof{v.proof}, v.snapshot, func() {}}, err
+		return survey{v.proof, []*proof.Proof{v.proof}, v.snapshot, func() {}, nil}, err
 	}
-	cfg, err := readContext(v.config)
+	at, take, err := v.reader()
 	if err != nil {
 		return survey{}, err
-	}
-	client, err := kube.New(cfg, kube.Options{})
-	if err != nil {
-		return survey{}, err
-	}
-	take := func(ctx context.Context) (*proof.Snapshot, error) {
-		s, err := proof.Survey(ctx, client, v.config.namespaces())
-		if err != nil {
-			err = fmt.Errorf("context %s: %w", v.config.Context, err)
-		}
-		return s, err
 	}
 	s, err := take(ctx)
 	if err != nil {
@@ -121,21 +114,68 @@ func (v *verification) survey(ctx context.Context, own bool) (survey, error) {
 	if own {
 		manifests = s.Live(v.proof.Manifests)
 	}
-	all := v.existing(ctx, s, manifests, place.Existing{Context: v.config.Context, Kubeconfig: v.config.Kubeconfig, REST: cfg, Client: client})
-	all.take = take
-	return all, nil
+	return v.existing(ctx, s, manifests, at, take), nil
+}
+
+// reader connects to the cluster of the context, and returns what reads a snapshot of it.
+func (s *session) reader() (at place.Existing, take func(context.Context) (*proof.Snapshot, error), err error) {
+	cfg, err := readContext(s.config)
+	if err != nil {
+		return at, nil, err
+	}
+	client, err := kube.New(cfg, kube.Options{})
+	at = place.Existing{Context: s.config.Context, Kubeconfig: s.config.Kubeconfig, REST: cfg, Client: client}
+	return at, func(ctx context.Context) (*proof.Snapshot, error) {
+		snapshot, err := proof.Survey(ctx, client, s.config.namespaces())
+		if err == nil {
+			err = nothingRead(snapshot)
+		}
+		if err != nil {
+			err = fmt.Errorf("context %s: %w", s.config.Context, err)
+		}
+		return snapshot, err
+	}, err
+}
+
+// someNamespaces is what helps where objects may not be listed in all namespaces.
+const someNamespaces = "KINDGATE_NAMESPACES=NAME,… reads some namespaces only."
+
+// nothingRead is the error of a snapshot in which neither Gateways nor routes could be read, so that nothing could be said of the cluster.
+func nothingRead(s *proof.Snapshot) error {
+	for _, kind := range []schema.GroupVersionKind{proof.GatewayKind, proof.HTTPRouteKind, proof.GRPCRouteKind} {
+		if read, partial := s.Partial[kind.Kind]; !partial || len(read) > 0 {
+			return nil
+		}
+	}
+	return fmt.Errorf("neither Gateways nor routes may be read: %s\n%s", strings.Join(s.Unread, ", "), someNamespaces)
+}
+
+// sayExisting says what of a cluster that is somebody's may not be read, and how each of its sites is reached.
+func (v *verification) sayExisting(of survey) {
+	if of.first == nil {
+		return
+	}
+	for _, unread := range of.first.Unread {
+		v.ui.Check(ui.Warning, "rights", unread, "What depends on it is not known. "+someNamespaces)
+	}
+	for name, nearest := range of.first.Missing(v.config.namespaces()) {
+		v.ui.Check(ui.Warning, "namespaces", fmt.Sprintf("the cluster has no namespace %s; is %s meant?", name, nearest), "")
+	}
+	for _, p := range of.requests {
+		v.sayReached(p)
+	}
 }
 
 // existing is what a snapshot has of some manifests on a cluster that is somebody's. Each of its sites is reached.
-func (v *verification) existing(ctx context.Context, s *proof.Snapshot, manifests proof.Manifests, at place.Existing) survey {
+func (v *verification) existing(ctx context.Context, s *proof.Snapshot, manifests proof.Manifests, at place.Existing,
+	take func(context.Context) (*proof.Snapshot, error)) survey {
 	sites, wait := s.Sites(manifests), probe.AtMost(v.config.Rate)
 	all := survey{conditions: &proof.Proof{Manifests: manifests, Implementation: implementation.Of(""), Place: &at, Careful: true},
-		requests: make([]*proof.Proof, len(sites))}
+		requests: make([]*proof.Proof, len(sites)), take: reusing(s, take), first: s}
 	var places []*place.Existing
 	var reaching errgroup.Group
 	for i, site := range sites {
-		facts := place.Facts{Services: s.Services, Slices: s.Slices, Pods: s.Pods, Runs: implementation.Of(site.Controller).Labelled}
-		here := &place.Existing{Context: at.Context, Kubeconfig: at.Kubeconfig, REST: at.REST, Client: at.Client, Targets: targets(site.Gateways, facts)}
+		here := placeOf(s, site, at)
 		places = append(places, here)
 		all.requests[i] = siteProof(s, site, here, wait)
 		all.requests[i].Objects = manifests.Objects
@@ -155,41 +195,56 @@ func (v *verification) existing(ctx context.Context, s *proof.Snapshot, manifest
 	return all
 }
 
-// sayExisting says what may not be read of a cluster that is somebody's, how each site is reached, and of many requests how many there will be.
-func (v *verification) sayExisting(ctx context.Context, of survey) error {
-	if v.config.Context == "" {
-		return nil
+// placeOf is where a site's Gateways are, which are not reached yet.
+func placeOf(s *proof.Snapshot, site proof.Site, at place.Existing) *place.Existing {
+	facts := place.Facts{Services: s.Services, Slices: s.Slices, Pods: s.Pods, Runs: implementation.Of(site.Controller).Labelled}
+	at.Targets = targets(site.Gateways, facts)
+	return &at
+}
+
+// reusing returns a snapshot once, and then those that take reads.
+func reusing(first *proof.Snapshot, take func(context.Context) (*proof.Snapshot, error)) func(context.Context) (*proof.Snapshot, error) {
+	return func(ctx context.Context) (s *proof.Snapshot, err error) {
+		if s, first = first, nil; s == nil {
+			s, err = take(ctx)
+		}
+		return s, err
 	}
-	s, err := of.take(ctx)
-	if err != nil {
-		return err
-	}
-	for _, unread := range s.Unread {
-		v.ui.Check(ui.Warning, "rights", unread, "What depends on it is not known. KINDGATE_NAMESPACES=NAME,… reads some namespaces only.")
-	}
-	v.sayPlan(s, of.requests)
-	return nil
 }
 
 // mostUnplanned is how many requests are sent without their plan having been said.
 const mostUnplanned = 50
 
-// sayPlan says how each site is reached, and of many requests how many there will be.
-func (v *verification) sayPlan(s *proof.Snapshot, sites []*proof.Proof) {
-	sum := 0
-	for _, p := range sites {
-		asked := slices.DeleteFunc(p.Requests(s), func(r proof.Promise) bool { return r.Request == nil || r.Request.Unproven != "" })
-		sum += len(asked)
-		v.sayReached(p)
-	}
-	if sum <= mostUnplanned {
+// sayPlan says of many requests to an existing cluster how many there will be, and how long that takes.
+func (v *verification) sayPlan(of survey) {
+	if of.first == nil {
 		return
 	}
-	plan := fmt.Sprintf("%d requests to %s, GET and HEAD only", sum, count(len(sites), "site"))
-	if v.config.Rate > 0 {
-		plan += fmt.Sprintf(", at most %d a second: about %d s. KINDGATE_RATE sets another rate, KINDGATE_NAMESPACES leaves routes out", v.config.Rate, sum/v.config.Rate)
+	sum := 0
+	for _, p := range of.requests {
+		sum += len(slices.DeleteFunc(p.Requests(of.first), func(r proof.Promise) bool { return r.Request == nil || r.Request.Unproven != "" }))
 	}
-	v.ui.Check(ui.OK, "plan", plan, "")
+	if level, plan := requestPlan(sum, len(of.requests), v.config); plan != "" {
+		v.ui.Check(level, "plan", plan, "")
+	}
+}
+
+// requestPlan is the plan of some requests to some sites; empty for few of them. It warns of one that the run has no time for.
+func requestPlan(requests, sites int, config Config) (ui.Level, string) {
+	if requests <= mostUnplanned {
+		return "", ""
+	}
+	plan := fmt.Sprintf("%d requests to %s, GET and HEAD only", requests, count(sites, "site"))
+	if config.Rate == 0 {
+		return ui.OK, plan
+	}
+	level, takes := ui.OK, time.Duration(requests/config.Rate)*time.Second
+	plan += fmt.Sprintf(", at most %d a second: about %d s", config.Rate, int(takes.Seconds()))
+	if takes > config.Timeout {
+		level = ui.Warning
+		plan += fmt.Sprintf(", and the run ends after %s (KINDGATE_TIMEOUT)", config.Timeout)
+	}
+	return level, plan + ". KINDGATE_RATE sets another rate, KINDGATE_NAMESPACES leaves routes out"
 }
 
 // sayReached says once for each Gateway how it is reached.

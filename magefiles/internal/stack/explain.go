@@ -19,47 +19,84 @@ const mostLosses = 20
 
 // Explain says which match takes a request and why the others do not; where the cluster is up, by its routes, and goes along the request's
 // hops. Its error is one of the arguments, that nothing takes the request, or that a hop is broken.
-func (v *verification) Explain(ctx context.Context, url, method, header string) error {
-	if v.wrong != nil && v.config.Context == "" {
+// With files, it is by the files, and where there is a context by what its cluster has, too, as if the files were applied; then nothing is sent.
+func (v *verification) Explain(ctx context.Context, url, method, header string, files bool) error {
+	if v.wrong != nil && (v.config.Context == "" || files) {
 		return v.wrong
 	}
 	var headers []string
 	if header != "" {
 		headers = strings.Split(header, "\n")
 	}
-	if v.config.Context != "" {
+	switch {
+	case v.config.Context != "" && files:
+		return v.explainApplied(ctx, url, method, headers)
+	case v.config.Context != "":
 		return v.explainExisting(ctx, url, method, headers)
 	}
 	request, err := v.proof.Asked(url, method, headers)
 	if err != nil {
 		return err
 	}
-	snapshot, source := v.live(ctx)
+	snapshot, source := (*proof.Snapshot)(nil), "the files alone"
+	if !files {
+		snapshot, source = v.live(ctx)
+	}
 	return v.say(v.proof, v.proof.Explain(ctx, request, snapshot), source)
 }
 
-// explainExisting explains a request by the routes of an existing cluster: at each site that has a listener for it, or only at those where a
-// match takes it.
+// explainExisting explains a request by the routes of an existing cluster.
 func (v *verification) explainExisting(ctx context.Context, url, method string, headers []string) error {
 	of, err := v.survey(ctx, false)
 	if err != nil {
 		return err
 	}
+	v.sayExisting(of)
 	defer of.close()
 	snapshot, err := of.take(ctx)
 	if err != nil {
 		return err
 	}
+	return v.explainAt(ctx, of.requests, snapshot, "", func(p *proof.Proof) (gateway.Request, error) { return p.Asked(url, method, headers) })
+}
+
+// explainApplied explains a request by the routes of an existing cluster, as they would be with the files applied.
+func (v *verification) explainApplied(ctx context.Context, url, method string, headers []string) error {
+	at, take, err := v.reader()
+	if err != nil {
+		return err
+	}
+	s, err := take(ctx)
+	if err != nil {
+		return err
+	}
+	s, served, err := s.Applied(v.inputs.routes)
+	if err != nil {
+		return err
+	}
+	var sites []*proof.Proof
+	for _, site := range s.Sites(served) {
+		p := siteProof(s, site, placeOf(s, site, at), nil)
+		p.Via = gatewaysOf(p)
+		sites = append(sites, p)
+	}
+	return v.explainAt(ctx, sites, nil, ", with these files applied,", func(p *proof.Proof) (gateway.Request, error) { return p.Asked(url, method, headers) })
+}
+
+// explainAt explains a request at each site that has a listener for it, or only at those where a match takes it. A nil snapshot leaves the
+// sites' own routes to decide, and nothing is sent.
+func (v *verification) explainAt(ctx context.Context, sites []*proof.Proof, snapshot *proof.Snapshot, changed string,
+	asked func(*proof.Proof) (gateway.Request, error)) error {
 	var taken, heard []func() error
 	var unreached error
-	for _, p := range of.requests {
-		request, err := p.Asked(url, method, headers)
+	for _, p := range sites {
+		request, err := asked(p)
 		if err != nil {
 			unreached = err
 			continue
 		}
 		e := p.Explain(ctx, request, snapshot)
-		source := "the routes of context " + v.config.Context
+		source := "the routes of context " + v.config.Context + changed
 		if p.Via != "" {
 			source += " at " + p.Via
 		}

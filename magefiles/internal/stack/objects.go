@@ -111,13 +111,13 @@ func unstructureds(objects []kube.Object) []*unstructured.Unstructured {
 // awaitRollout waits for the workloads among objects. Those of a chart have the release's namespace where they name none.
 func awaitRollout(ctx context.Context, client *kube.Client, objects []kube.Object, inNamespace string, report func(string)) error {
 	for i := range objects {
-		objects[i] = within(inNamespace, objects[i])
+		objects[i] = placed(inNamespace, objects[i])
 	}
 	return rollout.Wait(ctx, client, objects, report)
 }
 
-// within is an object as the cluster has it: one that names no namespace is in the given one, unless its kind has none.
-func within(namespace string, o kube.Object) kube.Object {
+// placed is an object as the cluster has it: one that names no namespace is in the given one, unless its kind has none.
+func placed(namespace string, o kube.Object) kube.Object {
 	if o.GetNamespace() == "" && !kube.ClusterScoped(o.GroupVersionKind().GroupKind()) {
 		o.Unstructured = o.DeepCopy()
 		o.SetNamespace(namespace)
@@ -126,7 +126,7 @@ func within(namespace string, o kube.Object) kube.Object {
 }
 
 // inRelease is an object as the chart's release has it.
-func inRelease(o kube.Object) kube.Object { return within(serving.Namespace, o) }
+func inRelease(o kube.Object) kube.Object { return placed(serving.Namespace, o) }
 
 // ApplyApps applies every object of the manifests that is not the Gateway API's. AwaitApps waits for what they run.
 func (s *objectSteps) ApplyApps(ctx context.Context) error {

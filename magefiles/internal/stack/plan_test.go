@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
 	"kindgate/magefiles/internal/inventory"
 	"kindgate/magefiles/internal/kube"
 	"kindgate/magefiles/internal/result"
@@ -93,6 +95,21 @@ func TestAManifestForOtherClustersIsLeftOut(t *testing.T) {
 		if got := [2]bool{(Config{}).forOthers(path), (Config{Context: "c"}).forOthers(path)}; got != of {
 			t.Errorf("%s: %v", path, got)
 		}
+	}
+}
+
+func TestASecondTraefikIsNotInstalledBesideOneOfOthers(t *testing.T) {
+	of := func(controller, release string) []unstructured.Unstructured {
+		return []unstructured.Unstructured{*decoded(t, "{apiVersion: gateway.networking.k8s.io/v1, kind: GatewayClass, metadata: {name: edge, annotations: {meta.helm.sh/release-name: "+
+			release+"}}, spec: {controllerName: "+controller+"}}")[0].Unstructured}
+	}
+	for _, beside := range [][]unstructured.Unstructured{nil, of("example.com/other", "edge"), of(serving.Controller, serving.Release)} {
+		if err := judgeOthers(beside); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := judgeOthers(of(serving.Controller, "edge")); err == nil || !strings.Contains(err.Error(), "GatewayClass/edge is served already") {
+		t.Error(err)
 	}
 }
 

@@ -85,6 +85,9 @@ func (r *helmRelease) checkUpgrade(ctx context.Context, client *kube.Client, sto
 		return err
 	}
 	if stored == nil {
+		if err := r.alone(ctx, client); err != nil {
+			return err
+		}
 		return r.sayTakenOver(ctx, client, slices.Clone(objects)) // nothing runs that could be lost, and the nodes may still be joining
 	}
 	nodes, err := client.List(ctx, nodeKind, "")
@@ -137,6 +140,19 @@ func (r *helmRelease) pullImages(ctx context.Context, stored *traefik.Release) e
 		}
 	}
 	return nil
+}
+
+// alone returns an error where somebody else's release of the implementation serves the cluster of a context.
+func (r *helmRelease) alone(ctx context.Context, client *kube.Client) error {
+	known, err := client.Known(proof.ClassKind)
+	if err != nil || !known || r.config.Context == "" || r.config.Adopt {
+		return err
+	}
+	classes, err := client.List(ctx, proof.ClassKind, "")
+	if err != nil {
+		return err
+	}
+	return judgeOthers(classes)
 }
 
 // sayTakenOver names the objects that Helm takes over, as they are there without a release and say that they are of one of this name: only its

@@ -317,6 +317,19 @@ func ofRelease(live *unstructured.Unstructured) bool {
 	return live != nil && live.GetAnnotations()["meta.helm.sh/release-name"] == serving.Release
 }
 
+// judgeOthers refuses to install the implementation beside another of its kind: both serve every GatewayClass that names their controller, and write
+// each other's statuses. classes are the cluster's.
+func judgeOthers(classes []unstructured.Unstructured) error {
+	for i := range classes {
+		controller, _, _ := unstructured.NestedString(classes[i].Object, "spec", "controllerName")
+		if controller == serving.Controller && !ofRelease(&classes[i]) {
+			return fmt.Errorf("%s is served already: another %s, which kindgate did not install, has the controller %s, and two of them write each other's statuses. "+
+				"To prove its routes: go tool mage verify. KINDGATE_ADOPT=yes installs a second one all the same", kube.Name(&classes[i]), serving.Name, controller)
+		}
+	}
+	return nil
+}
+
 // pendingBalancer tells whether a Service, nil for none, waits for the address of a load balancer.
 func pendingBalancer(live *unstructured.Unstructured) bool {
 	if live == nil {

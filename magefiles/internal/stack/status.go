@@ -26,6 +26,7 @@ type view struct {
 	promises    []proof.Promise
 	findings    []check.Finding
 	pods        []corev1.Pod
+	brief       bool // of many promises, those that do not fail are summed up
 }
 
 // Status prints what there is, and changes nothing.
@@ -34,10 +35,11 @@ func (e *examiner) Status(ctx context.Context) error {
 	if err != nil {
 		return e.run.Failed("status", "", err)
 	}
-	rows := v.rows()
-	for _, r := range rows {
+	for _, r := range v.rows() {
 		e.ui.Object(map[string]string{"what": r[0], "name": r[1], "state": r[2]})
 	}
+	v.brief = len(v.promises) > mostLines
+	rows := v.rows()
 	e.ui.Table(append([][]string{{"WHAT", "NAME", "STATE"}}, rows...))
 	return nil
 }
@@ -96,6 +98,8 @@ func (e *examiner) lookAtExisting(ctx context.Context) (v view, err error) {
 	if err != nil {
 		return v, err
 	}
+	e.routes.sayExisting(of)
+	e.routes.sayPlan(of)
 	v.context = e.config.Context
 	v.promises = of.conditions.Conditions(snapshot)
 	for _, p := range of.requests {
@@ -117,12 +121,19 @@ func (e *examiner) ownNamespaces() map[string]bool {
 // promised are a row for each promise: what it is about, and what was found.
 func (v view) promised() [][]string {
 	var rows [][]string
+	shown := summary{whole: !v.brief}
 	for i, promise := range v.promises {
+		if f := v.findings[i]; !f.Fails() && !shown.shows(promise.ID.Kind, f) {
+			continue
+		}
 		name := promise.ID.Path()
 		if promise.Request != nil {
 			name = promise.String()
 		}
 		rows = append(rows, []string{promise.ID.Kind, name, v.findings[i].Found})
+	}
+	for _, more := range shown.rest() {
+		rows = append(rows, []string{more.ID.Kind, "", more.Found})
 	}
 	return rows
 }
@@ -130,7 +141,7 @@ func (v view) promised() [][]string {
 // rows are what there is, its name, and its state.
 func (v view) rows() [][]string {
 	if v.context != "" {
-		return append([][]string{{"context", v.context, "not made by kindgate"}}, v.promised()...)
+		return append([][]string{{"context", v.context, "only read"}}, v.promised()...)
 	}
 	state := v.observation.String()
 	switch {

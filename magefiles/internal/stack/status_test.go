@@ -30,11 +30,16 @@ func TestStatusShowsWhatThereIsAndWhatIsNot(t *testing.T) {
 	silent.Name, silent.Status.Conditions = "n-worker2", []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionUnknown, Message: "silent"}}
 	several := cluster.Observation{State: cluster.Ready, Node: node, Others: []corev1.Node{{ObjectMeta: metav1.ObjectMeta{Name: "n-worker"}}, silent},
 		Down: []cluster.Down{{Node: "n-worker", State: "stopped"}}}
+	many := view{context: "staging", brief: true, promises: make([]proof.Promise, 3), findings: []check.Finding{{Verdict: check.Holds}, {Verdict: check.Holds}, {Verdict: check.Broken, Found: "502"}}}
+	for i, name := range []string{"http://a/", "http://b/", "http://c/"} {
+		many.promises[i].ID = check.ID{Kind: "URL", Name: name}
+	}
 	for _, test := range []struct {
 		name string
 		view view
 		want []string
 	}{
+		{"many promises", many, []string{"context staging only read", "URL http://c/ 502", "URL  2 checks passed"}},
 		{"several nodes", view{name: "k", observation: several}, []string{"cluster k ready, but n-worker is stopped", "node n Kubernetes v1.37.2, containerd://2",
 			"node n-worker stopped", "node n-worker2 Kubernetes v1.37.2, containerd://2, not Ready: silent", "release traefik/traefik not installed",
 			"crds Gateway API not installed"}},

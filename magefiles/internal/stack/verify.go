@@ -47,9 +47,8 @@ func (v *verification) prove(ctx context.Context, own bool) error {
 	failed, total := 0, 0
 	of, err := v.survey(ctx, own)
 	if err == nil {
-		if err = v.sayExisting(ctx, of); err == nil {
-			failed, total, err = v.verify(ctx, of, step.Report)
-		}
+		v.sayExisting(of)
+		failed, total, err = v.verify(ctx, of, step.Report)
 		of.close()
 	}
 	if err == nil && failed > 0 {
@@ -138,19 +137,20 @@ func (v *verification) snapshot(ctx context.Context) (*proof.Snapshot, error) {
 	return proof.Take(ctx, client)
 }
 
-// mostLines is from how many checks on those that pass are only counted, by what they are about. JSON has them all.
+// mostLines is from how many checks on a summary stands for those that do not fail. JSON has them all.
 const mostLines = 100
 
 func (v *verification) verify(ctx context.Context, of survey, report func(string)) (failed, total int, err error) {
+	v.sayPlan(of)
 	report("checking conditions and sending requests")
 	results, err := proof.Verify(ctx, of.conditions, of.requests, of.take, report)
 	if err != nil {
 		return 0, 0, err
 	}
-	said, held := map[string]bool{}, map[string]int{}
+	said := map[string]bool{}
+	shown := summary{whole: len(results) <= mostLines || v.config.Output == "json"}
 	for _, r := range results {
-		if r.Verdict == check.Holds && len(results) > mostLines && v.config.Output != "json" {
-			held[r.ID.Kind]++
+		if !r.Fails() && !shown.shows(r.ID.Kind, r.Finding) {
 			continue
 		}
 		hint := ""
@@ -164,13 +164,68 @@ func (v *verification) verify(ctx context.Context, of survey, report func(string
 		}
 		v.ui.Check(level(r.Finding), r.String(), r.Found, hint)
 	}
-	for _, kind := range slices.Sorted(maps.Keys(held)) {
-		v.ui.Check(ui.OK, kind, count(held[kind], "check")+" passed", "")
+	for _, more := range shown.rest() {
+		v.ui.Check(level(more.Finding), more.ID.Kind, more.Found, "")
 	}
-	if v.config.Context == "" {
+	switch {
+	case v.config.Context == "":
 		v.warnOfNames(ctx)
+	case len(results) == 0:
+		return 0, 0, fmt.Errorf("there is nothing to verify: context %s has no Gateway and no route%s", v.config.Context, within(v.config.namespaces()))
 	}
 	return failed, len(results), nil
+}
+
+// within says in which namespaces something is; empty for all.
+func within(namespaces []string) string {
+	if len(namespaces) == 0 {
+		return ""
+	}
+	return " in namespaces " + strings.Join(namespaces, ", ")
+}
+
+// A summary counts, by the kinds of what they are about, the findings that are not shown one by one: where there are many, those that hold, and
+// all but the first of those that warn.
+type summary struct {
+	whole           bool // each is shown
+	warned          int
+	held, uncertain map[string]int
+}
+
+// mostWarnings is how many of many findings that warn are shown one by one.
+const mostWarnings = 20
+
+// shows tells whether a finding that does not fail is shown, and counts it otherwise.
+func (s *summary) shows(kind string, f check.Finding) bool {
+	counts := &s.held
+	if f.Verdict != check.Holds {
+		s.warned++
+		counts = &s.uncertain
+	}
+	if s.whole || f.Verdict != check.Holds && s.warned <= mostWarnings {
+		return true
+	}
+	if *counts == nil {
+		*counts = map[string]int{}
+	}
+	(*counts)[kind]++
+	return false
+}
+
+// rest are a finding for each kind of what was only counted.
+func (s *summary) rest() []check.Result {
+	var all []check.Result
+	for _, of := range []struct {
+		counts  map[string]int
+		verdict check.Verdict
+		says    string
+	}{{s.uncertain, check.Warns, " more warned, or not known: KINDGATE_OUTPUT=json has each"}, {s.held, check.Holds, " passed"}} {
+		for _, kind := range slices.Sorted(maps.Keys(of.counts)) {
+			all = append(all, check.Result{Check: check.Check{ID: check.ID{Kind: kind}},
+				Finding: check.Finding{Verdict: of.verdict, Found: count(of.counts[kind], "check") + of.says}})
+		}
+	}
+	return all
 }
 
 // hintOf says about a failed promise what to look at; for a request, which hop on its way is broken.

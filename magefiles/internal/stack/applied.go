@@ -1,0 +1,114 @@
+package stack
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"kindgate/magefiles/internal/check"
+	"kindgate/magefiles/internal/crds"
+	"kindgate/magefiles/internal/implementation"
+	"kindgate/magefiles/internal/kube"
+	"kindgate/magefiles/internal/proof"
+)
+
+// A beneath is what the files would be applied to: the objects that a cluster has, and its definitions of the Gateway API's kinds.
+type beneath struct {
+	objects, definitions []kube.Object
+	kubernetes           string // its version, as v1.37.2
+	faults               []fault
+}
+
+// beneathKinds are those of the objects that files may name, or whose requests they may take. The last two a cluster need not have.
+var beneathKinds = []schema.GroupVersionKind{proof.ClassKind, proof.GatewayKind, proof.HTTPRouteKind, corev1.SchemeGroupVersion.WithKind("Service"),
+	corev1.SchemeGroupVersion.WithKind("Namespace"), proof.PodKind, proof.GRPCRouteKind, {Group: crds.Group, Version: "v1beta1", Kind: "ReferenceGrant"}}
+
+// beneath reads what the cluster of the context has. What is judged of the files depends on all of it: where a part of it may not be read, or is
+// not there, that is said, and the files are judged alone. Its error is one of the context, or that the cluster cannot be read.
+func (e *examiner) beneath(ctx context.Context) (b beneath, err error) {
+	at, _, err := e.reader()
+	if err != nil {
+		return b, err
+	}
+	alone := func(why string) (beneath, error) {
+		return beneath{faults: []fault{{"context " + at.Context, check.Finding{Verdict: check.Warns, Found: why + ": the files are judged alone"}}}}, nil
+	}
+	known, err := at.Client.Known(proof.GatewayKind)
+	switch {
+	case err != nil:
+		return b, fmt.Errorf("context %s: %w", at.Context, err)
+	case !known:
+		return alone(proof.ErrNoGatewayAPI.Error())
+	}
+	for i, kind := range beneathKinds {
+		if known, err := at.Client.Known(kind); i >= len(beneathKinds)-2 && err == nil && !known {
+			continue
+		}
+		objects, err := at.Client.List(ctx, kind, "")
+		switch {
+		case apierrors.IsForbidden(err):
+			return alone(proof.Unlisted(kind, ""))
+		case err != nil:
+			return b, fmt.Errorf("context %s: list %s: %w", at.Context, kind.Kind, err)
+		}
+		for j := range objects {
+			b.objects = append(b.objects, kube.Object{Unstructured: &objects[j], Source: "context " + at.Context})
+		}
+	}
+	if b.kubernetes, err = at.Client.Version(ctx); err != nil {
+		return b, fmt.Errorf("context %s: %w", at.Context, err)
+	}
+	return b, e.defined(ctx, at.Client, &b)
+}
+
+// defined adds the cluster's definitions of the Gateway API's kinds that the files have. Where these may not be read, they are taken to be those
+// that kindgate installs, which is said.
+func (e *examiner) defined(ctx context.Context, client *kube.Client, b *beneath) error {
+	names := []string{proof.Plural(proof.GatewayKind) + "." + crds.Group} // which is there
+	for _, object := range e.inputs.routes {
+		names = append(names, proof.Plural(object.GroupVersionKind())+"."+crds.Group)
+	}
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		definition, err := client.Get(ctx, crdKind, "", name)
+		switch {
+		case apierrors.IsForbidden(err):
+			b.definitions = nil
+			b.faults = append(b.faults, fault{"context " + e.config.Context, check.Finding{Verdict: check.Warns,
+				Found: "cannot get customresourcedefinitions: Forbidden: the files are judged by the definitions that kindgate installs"}})
+			return nil
+		case err != nil:
+			return err
+		case definition != nil:
+			b.definitions = append(b.definitions, kube.Object{Unstructured: definition, Source: "context " + e.config.Context})
+		}
+	}
+	return nil
+}
+
+// by is the implementation that serves the Gateways of the cluster and of the files: one of which nothing is known, unless all are of one.
+func (b beneath) by(files []kube.Object) *implementation.Implementation {
+	controllers := b.controllers(files)
+	if len(controllers) > 1 || len(controllers) == 1 && !controllers[serving.Controller] {
+		return implementation.Of("")
+	}
+	return serving
+}
+
+// controllers are those that the GatewayClasses of the cluster and of some files name.
+func (b beneath) controllers(files []kube.Object) map[string]bool {
+	controllers := map[string]bool{}
+	for _, objects := range [][]kube.Object{b.objects, files} {
+		for _, o := range objects {
+			if controller, _, _ := unstructured.NestedString(o.Object, "spec", "controllerName"); o.GetKind() == proof.ClassKind.Kind {
+				controllers[controller] = true
+			}
+		}
+	}
+	return controllers
+}
