@@ -55,7 +55,8 @@ type Implementation struct {
 	GatewayAPI map[string]string
 	// Provider is the argument of its workload without which it serves no Gateway.
 	Provider string
-	// Protocols are those of the listeners that it takes, each with the argument of its workload without which it does not, empty for none.
+	// Protocols are those of the listeners that it takes, each with the argument of its workload without which it does not, empty for none;
+	// nil where they are not known.
 	Protocols map[gatewayv1.ProtocolType]string
 	// Needs are the kinds that must be defined where its workload has an argument: without one of them it serves nothing at all.
 	Needs map[string]schema.GroupVersionKind

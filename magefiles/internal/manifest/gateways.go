@@ -131,8 +131,10 @@ func (l *listener) untaken() []Problem {
 	f := l.folder
 	needs, takes := f.by.Protocols[l.Protocol]
 	switch {
-	case !f.rendered || !standard(l.Protocol) || takes && (needs == "" || runWith(f.provided, needs)):
+	case !f.rendered || !standard(l.Protocol) || f.by.Protocols == nil || takes && (needs == "" || runWith(f.provided, needs)):
 		return nil
+	case takes && len(f.provided) == 0:
+		return nil // with which arguments the cluster's own runs is not known
 	case !takes:
 		return []Problem{wrong(l.gateway, l.field+".protocol", "take the listener out", "listener %s: %s takes no listeners of the protocol %s", l.Name, f.by.Name, l.Protocol)}
 	}

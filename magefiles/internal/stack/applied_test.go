@@ -79,7 +79,7 @@ func TestFilesAreCheckedOnTopOfTheClusterOfAContext(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Chdir(dir)
-	for file, text := range map[string]string{"traefik-values.yaml": "", "gateway.yaml": `
+	for file, text := range map[string]string{"traefik-values.cluster.yaml": "", "gateway.yaml": `
 apiVersion: gateway.networking.k8s.io/v1
 kind: Gateway
 metadata: {name: gw, namespace: demo}
