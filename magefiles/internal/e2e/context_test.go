@@ -213,7 +213,7 @@ func (w *world) helmInstall(t *testing.T, namespace string) {
 // everything has the resource versions of all objects of a cluster, but of those that Kubernetes itself writes all the time.
 func (w *world) everything(t *testing.T) map[string]string {
 	t.Helper()
-	return w.objects(t, []string{"events", "leases", "nodes", "csinodes"}, (*unstructured.Unstructured).GetResourceVersion)
+	return w.objects(t, []string{"events", "leases", "nodes", "csinodes", "pods", "endpoints", "endpointslices"}, (*unstructured.Unstructured).GetResourceVersion)
 }
 
 // objects returns what is asked of all objects of a cluster, by their resources and names, but of some resources.
@@ -340,7 +340,7 @@ spec: {hostnames: [shop.example], parentRefs: [{name: edge, namespace: infra}], 
 	}
 
 	w.apply(t, ghost)
-	out = w.fails(t, []string{"✗ GatewayClass/ghost", "✗ Gateway/shop/ghost", "✗ HTTPRoute/shop/ghost", "✗ http://ghost.example/", "http://shop.example/  Service/shop/shop: answered by its pod"}, "verify")
+	out = w.fails(t, []string{"✗ GatewayClass/ghost", "✗ Gateway/shop/ghost", "✗ HTTPRoute/shop/ghost", "✗ http://ghost.example/", "http://shop.example/ through Gateway/infra/edge  Service/shop/shop: answered by its pod"}, "verify")
 	if strings.Contains(out, "✗ HTTPRoute/shop/shop") || strings.Contains(out, "✗ http://shop.example") {
 		t.Errorf("one class that nobody serves is no fault of another's:\n%s", out)
 	}

@@ -126,15 +126,14 @@ func (l *listener) misplaced() []Problem {
 		l.Name, l.folder.by.Name, l.Port, strings.Join(names, ", "))}
 }
 
-// untaken judges a listener's protocol: the implementation need not take it, or only with an argument that the chart's values set.
+// untaken judges a listener's protocol: the implementation need not take it, or only with an argument that the chart's values set. Of
+// one that is not known, nothing is.
 func (l *listener) untaken() []Problem {
 	f := l.folder
 	needs, takes := f.by.Protocols[l.Protocol]
 	switch {
-	case !f.rendered || !standard(l.Protocol) || f.by.Protocols == nil || takes && (needs == "" || runWith(f.provided, needs)):
+	case !f.rendered || f.by.Unfamiliar || !standard(l.Protocol) || takes && (needs == "" || len(f.provided) == 0 || runWith(f.provided, needs)):
 		return nil
-	case takes && len(f.provided) == 0:
-		return nil // with which arguments the cluster's own runs is not known
 	case !takes:
 		return []Problem{wrong(l.gateway, l.field+".protocol", "take the listener out", "listener %s: %s takes no listeners of the protocol %s", l.Name, f.by.Name, l.Protocol)}
 	}

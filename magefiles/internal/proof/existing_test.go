@@ -347,6 +347,10 @@ func TestAGatewayWithoutAnAddressIsNoFailureWhereItIsReachedOtherwise(t *testing
 	if r := results[cart]; r.Verdict != check.Holds {
 		t.Errorf("%+v", r.Finding)
 	}
+	w.gateway.answers["shop.localhost"] = []*probe.Answer{status(502)}
+	if r := w.existing(t, w.surveyed(t, nil), nil, "")[shop]; r.Hop == nil || r.Hop.Title != "the backend answers" {
+		t.Errorf("%+v at %v", r.AtHop, r.Hop)
+	}
 }
 
 func TestTheSameURLOfTwoSitesIsTwoPromises(t *testing.T) {

@@ -93,13 +93,7 @@ func (p *Proof) Conditions(s *Snapshot) []Promise {
 	for i := range p.Gateways {
 		gw := &p.Gateways[i]
 		id := check.ID{Kind: GatewayKind.Kind, Namespace: gw.Namespace, Name: gw.Name}
-		add(id, func() check.Finding {
-			finding := judgeGateway(s, id, gateway.ListenerNames(gw))
-			if p.Careful && finding.Cause == gateway.NoAddress { // no request of ours needs it
-				finding.Verdict = check.Warns
-			}
-			return finding
-		})
+		add(id, func() check.Finding { return p.judgeGateway(s, id, gateway.ListenerNames(gw)) })
 	}
 	for i := range p.Routes {
 		id := p.Routes[i].ID
@@ -154,11 +148,16 @@ func (p *Proof) judgeClass(s *Snapshot, name string) check.Finding {
 	return absent()
 }
 
-// judgeGateway judges a Gateway and those of its listeners that are named; what others have added to it is theirs.
-func judgeGateway(s *Snapshot, id check.ID, listeners []gatewayv1.SectionName) check.Finding {
+// judgeGateway judges a Gateway and those of its listeners that are named; what others have added to it is theirs. On a cluster that is somebody's,
+// no request of ours needs its address.
+func (p *Proof) judgeGateway(s *Snapshot, id check.ID, listeners []gatewayv1.SectionName) check.Finding {
 	for i := range s.Gateways {
 		if gw := &s.Gateways[i]; gw.Namespace == id.Namespace && gw.Name == id.Name {
-			return gateway.Programmed(gw, listeners)
+			finding := gateway.Programmed(gw, listeners)
+			if p.Careful && finding.Cause == gateway.NoAddress {
+				finding.Verdict = check.Warns
+			}
+			return finding
 		}
 	}
 	if !s.has(GatewayKind.Kind, id.Namespace) {

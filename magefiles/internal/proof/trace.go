@@ -293,7 +293,7 @@ func (w way) gatewayHops(entry gateway.Entry) []check.Check {
 	}
 	return append(hops, check.Check{ID: entry.Gateway,
 		Expect: fmt.Sprintf("accepted and programmed, with %s%s", listeners(entry.Listeners), on),
-		Look:   w.Place.Kubectl("describe " + entry.Gateway.Resource()), Judge: given(judgeGateway(w.s, entry.Gateway, entry.Listeners))})
+		Look:   w.Place.Kubectl("describe " + entry.Gateway.Resource()), Judge: given(w.judgeGateway(w.s, entry.Gateway, entry.Listeners))})
 }
 
 func listeners(names []gatewayv1.SectionName) string {

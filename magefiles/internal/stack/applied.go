@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"golang.org/x/mod/semver"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -24,7 +25,7 @@ type beneath struct {
 	faults               []fault
 }
 
-// beneathKinds are those of the objects that files may name, or whose requests they may take. The last two a cluster need not have.
+// beneathKinds are those of the objects that files may name, or whose requests they may take. Not every cluster has all of them.
 var beneathKinds = []schema.GroupVersionKind{proof.ClassKind, proof.GatewayKind, proof.HTTPRouteKind, corev1.SchemeGroupVersion.WithKind("Service"),
 	corev1.SchemeGroupVersion.WithKind("Namespace"), proof.PodKind, proof.GRPCRouteKind, {Group: crds.Group, Version: "v1beta1", Kind: "ReferenceGrant"}}
 
@@ -45,8 +46,8 @@ func (e *examiner) beneath(ctx context.Context) (b beneath, err error) {
 	case !known:
 		return alone(proof.ErrNoGatewayAPI.Error())
 	}
-	for i, kind := range beneathKinds {
-		if known, err := at.Client.Known(kind); i >= len(beneathKinds)-2 && err == nil && !known {
+	for _, kind := range beneathKinds {
+		if known, err := at.Client.Known(kind); err == nil && !known {
 			continue
 		}
 		objects, err := at.Client.List(ctx, kind, "")
@@ -84,11 +85,33 @@ func (e *examiner) defined(ctx context.Context, client *kube.Client, b *beneath)
 			return nil
 		case err != nil:
 			return err
+		case definition != nil && older(definition):
+			bundle, _ := crds.BundleOf(definition)
+			b.definitions = nil
+			b.faults = append(b.faults, fault{"context " + e.config.Context, check.Finding{Verdict: check.Warns,
+				Found: "the cluster has the Gateway API " + bundle.String() + ": the files are judged by the newer definitions that kindgate would install"}})
+			return nil
 		case definition != nil:
 			b.definitions = append(b.definitions, kube.Object{Unstructured: definition, Source: "context " + e.config.Context})
 		}
 	}
 	return nil
+}
+
+// older tells whether a definition is of an earlier release than kindgate's, which up refuses or replaces.
+func older(definition *unstructured.Unstructured) bool {
+	bundle, _ := crds.BundleOf(definition)
+	pinned, err := crds.Version()
+	return err == nil && semver.IsValid(bundle.Version) && semver.Compare(bundle.Version, pinned) < 0
+}
+
+// provides tells whether the cluster has all GatewayClasses that a chart renders, so that somebody, perhaps kindgate, has installed it already.
+func (b beneath) provides(rendered []kube.Object) bool {
+	return len(b.objects) > 0 && !slices.ContainsFunc(rendered, func(o kube.Object) bool {
+		return o.GetKind() == proof.ClassKind.Kind && !slices.ContainsFunc(b.objects, func(live kube.Object) bool {
+			return live.GetKind() == o.GetKind() && live.GetName() == o.GetName()
+		})
+	})
 }
 
 // by is the implementation that serves the Gateways of the cluster and of the files: one of which nothing is known, unless all are of one.

@@ -79,7 +79,7 @@ func TestFilesAreCheckedOnTopOfTheClusterOfAContext(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Chdir(dir)
-	for file, text := range map[string]string{"traefik-values.cluster.yaml": "", "gateway.yaml": `
+	for file, text := range map[string]string{"traefik-values.yaml": "", "traefik-values.cluster.yaml": "", "gateway.yaml": `
 apiVersion: gateway.networking.k8s.io/v1
 kind: Gateway
 metadata: {name: gw, namespace: demo}
@@ -137,6 +137,13 @@ func TestFilesAreJudgedByTheImplementationThatServesAllGateways(t *testing.T) {
 		return decoded(t, "{apiVersion: gateway.networking.k8s.io/v1, kind: GatewayClass, metadata: {name: c}, spec: {controllerName: "+controller+"}}")
 	}
 	ours, theirs := class("traefik.io/gateway-controller"), class("example.com/c")
+	if b := (beneath{objects: theirs}); !b.provides(append(ours, class("x")...)) || (beneath{}).provides(nil) {
+		t.Error("by their names, all classes are there")
+	}
+	other := decoded(t, "{apiVersion: gateway.networking.k8s.io/v1, kind: GatewayClass, metadata: {name: d}, spec: {controllerName: x}}")
+	if (beneath{objects: theirs}).provides(other) {
+		t.Error("a class is not there")
+	}
 	for name, test := range map[string]struct {
 		live, files []kube.Object
 		traefik     bool

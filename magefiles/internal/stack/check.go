@@ -112,7 +112,7 @@ func (e *examiner) on(ctx context.Context) (beneath, error) {
 // that does not depend on them is returned.
 func (e *examiner) problems(ctx context.Context, provided []kube.Object, on beneath) ([]manifest.Problem, error) {
 	objects, by := e.inputs.objects, on.by(e.inputs.routes)
-	if on.controllers(nil)[serving.Controller] {
+	if on.provides(provided) {
 		provided = nil
 	}
 	problems := slices.Concat(manifest.ReferencesOn(on.objects, objects, provided, by, time.Now()), e.features(objects, provided, by), manifest.Undefined(objects, by))
