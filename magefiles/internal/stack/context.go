@@ -97,10 +97,10 @@ func (s *contextSteps) API(ctx context.Context) error {
 			return "", "", err
 		}
 		s.planner.say(p)
-		if err := p.err(); err != nil {
+		if err := p.Err(); err != nil {
 			return "", "", fmt.Errorf("nothing was changed: %w", err)
 		}
-		s.ground.approved = p.pending() == 0
+		s.ground.approved = p.Pending() == 0
 		return "", "", nil
 	})
 	if err != nil {
