@@ -86,7 +86,7 @@ func Check(ctx context.Context) error { return anyway(ctx, kindgate().Examiner.C
 // as it would be with the files applied.
 func Explain(ctx context.Context, url string, method, header *string, files *bool) error {
 	return anyway(ctx, func(ctx context.Context) error {
-		return kindgate().Routes.Explain(ctx, url, valueOr(method, "GET"), valueOr(header, ""), files != nil && *files)
+		return kindgate().Explainer.Explain(ctx, url, valueOr(method, "GET"), valueOr(header, ""), files != nil && *files)
 	})
 }
 

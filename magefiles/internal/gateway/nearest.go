@@ -50,7 +50,7 @@ func (m *Match) misses(r Request, reach func(listener int32) (int, bool)) (diffe
 		add(fmt.Sprintf("its listener takes %s at port %d: %s", r.Scheme, r.Listener, r.URL()), 1)
 	}
 	if !m.takesPath(*m.Path.Value, r.Path) {
-		add(m.missedPath(r.Path))
+		add(missedPath(m, r.Path))
 		r.Path = m.request.Path
 	}
 	if why := m.differs(r); why != "" { // the method, a header or a parameter
@@ -76,7 +76,7 @@ func missedHost(host, asked string) (why string, cost int) {
 }
 
 // missedPath says how a path differs from those that a match takes.
-func (m *Match) missedPath(path string) (why string, cost int) {
+func missedPath(m *Match, path string) (why string, cost int) {
 	why, cost = fmt.Sprintf("its path is %s %s", *m.Path.Type, *m.Path.Value), unlike
 	prefix := strings.TrimSuffix(*m.Path.Value, "/")
 	switch kind := *m.Path.Type; {

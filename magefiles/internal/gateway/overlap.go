@@ -68,7 +68,7 @@ func (t *Table) between(r Request) (Request, bool) {
 		}
 		sent.Unproven = t.unproven(specified, winner)
 	case winner.Route != specified.Route || winner.Rule != specified.Rule:
-		sent.Taker = t.taker(winner, specified)
+		sent.Taker = t.by.taker(winner, specified)
 	}
 	return sent, true
 }

@@ -203,7 +203,7 @@ func (t *Table) aim(m *Match) Request {
 			taken = &r
 		case r.GRPC() && winner.Route.Kind != grpcRoute: // a POST to whatever that leads to is not harmless
 		case specified == m && !disputed && !tied && lost == nil:
-			r.Taker, lost = t.taker(winner, m), &r
+			r.Taker, lost = t.by.taker(winner, m), &r
 		}
 		if winner == m {
 			winner = t.rival(m, holding)
@@ -235,9 +235,9 @@ func (m *Match) paths() []string {
 }
 
 // taker describes the match that takes a request, by the table's order, which the specification gives to another.
-func (t *Table) taker(winner, specifically *Match) *Taker {
+func (o Order) taker(winner, specifically *Match) *Taker {
 	return &Taker{Route: winner.Route, Rule: winner.Rule, Backends: winner.request.Backends,
-		Why: fmt.Sprintf("%s, where the specification goes by the %s", t.by.sums(winner, specifically), specified(specifically, winner))}
+		Why: fmt.Sprintf("%s, where the specification goes by the %s", o.sums(winner, specifically), specified(specifically, winner))}
 }
 
 // unproven says why no request proves a match: another takes them all, or may.

@@ -72,7 +72,7 @@ func (c *Client) ApplyTo(ctx context.Context, objects []Object, live []*unstruct
 	for i, object := range objects {
 		changes[i].Object = object // also of those whose turn does not come
 	}
-	if err := c.record(ctx, objects, live); err != nil {
+	if err := record(ctx, c, objects, live); err != nil {
 		return changes, err
 	}
 	for tier := Definitions; tier <= Workloads; tier++ {
@@ -141,7 +141,7 @@ type application struct {
 
 func (a application) run(ctx context.Context) Change {
 	change := Change{Object: a.object}
-	err := a.checkOwners(ctx, a.object)
+	err := checkOwners(ctx, a.Client, a.object)
 	if err == nil && a.Options.DryRun {
 		err = a.try(ctx, &change)
 	} else if err == nil {
@@ -219,7 +219,7 @@ func (a application) patch(ctx context.Context, client dynamic.ResourceInterface
 }
 
 // record tells Record which of objects have not been applied before.
-func (c *Client) record(ctx context.Context, objects []Object, live []*unstructured.Unstructured) error {
+func record(ctx context.Context, c *Client, objects []Object, live []*unstructured.Unstructured) error {
 	if c.Options.Record == nil || c.Options.DryRun {
 		return nil
 	}

@@ -12,7 +12,7 @@ import (
 // checkOwners returns an error for an object none of whose owners is in the cluster: the garbage collector deletes it within seconds.
 // Owners of which that cannot be told, such as those of an unknown kind, count as there. See
 // https://kubernetes.io/docs/concepts/architecture/garbage-collection/#owners-dependents.
-func (c *Client) checkOwners(ctx context.Context, object Object) error {
+func checkOwners(ctx context.Context, c *Client, object Object) error {
 	var missing []string
 	for _, ref := range object.GetOwnerReferences() {
 		kind := schema.FromAPIVersionAndKind(ref.APIVersion, ref.Kind)

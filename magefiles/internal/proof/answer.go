@@ -63,8 +63,8 @@ func (t trial) prove(ctx context.Context) check.Finding {
 		return t.lacking(nil, check.Finding{Verdict: check.Unknown, Found: "not proven: " + t.request.Unproven})
 	}
 	answer, problem := t.ask(ctx)
-	if answer != nil && t.s.podIn(answer) == "" && !t.Own(answer) && !t.recognised(ctx) {
-		t.Proof = t.unrecognised()
+	if answer != nil && t.s.podIn(answer) == "" && !t.Own(answer) && !recognised(ctx, t) {
+		t.Proof = unrecognised(t)
 		problem = t.problem(answer)
 	}
 	t, answer = t.named(ctx, answer)
@@ -92,8 +92,8 @@ func (t trial) judge(ctx context.Context, answer *probe.Answer, problem check.Fi
 	case t.s.podIn(answer) == "" && t.request.Taker != nil:
 		return check.Finding{Verdict: check.Unknown, Found: fmt.Sprintf("%d, and whose answer that is cannot be seen: %s may have taken the request, as %s",
 			answer.Status, t.request.Taker, t.request.Taker.Why)}
-	case t.s.dead(t.request, answer) != nil:
-		return because(PodMissing, "%s has no ready pod, and yet a share of the requests", t.s.dead(t.request, answer))
+	case dead(t.s, t.request, answer) != nil:
+		return because(PodMissing, "%s has no ready pod, and yet a share of the requests", dead(t.s, t.request, answer))
 	case len(t.request.Backends) > 1:
 		return t.proveShares(ctx, answer, problem)
 	case t.s.podIn(answer) == "":
@@ -104,7 +104,7 @@ func (t trial) judge(ctx context.Context, answer *probe.Answer, problem check.Fi
 
 // dead returns one of a rule's several Services that has no endpoint, nil where none is known to have none: an answer to one request does
 // not show it. Where the answer names a pod, all Services are taken to have pods.
-func (s *Snapshot) dead(request gateway.Request, answer *probe.Answer) *gateway.Backend {
+func dead(s *Snapshot, request gateway.Request, answer *probe.Answer) *gateway.Backend {
 	for i := range request.Backends {
 		behind := s.behind(request.Backends[i])
 		if len(request.Backends) > 1 && !behind.unread && (behind.listed || s.podIn(answer) != "") && len(behind.ready)+behind.others == 0 {

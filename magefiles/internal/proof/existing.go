@@ -287,7 +287,7 @@ func (s *Snapshot) Sites(m Manifests) []Site {
 // recognised tells whether the implementation's own answers are told from others' at the port of a request: by one that only it can give, asked for
 // once. Where another one comes, as through a proxy in front of it or from a release that answers otherwise, they are not. No answer at all says
 // nothing. On a cluster of kindgate's own, the controls see to it.
-func (t trial) recognised(ctx context.Context) bool {
+func recognised(ctx context.Context, t trial) bool {
 	if !t.Careful || t.Unfamiliar {
 		return true
 	}
@@ -298,7 +298,7 @@ func (t trial) recognised(ctx context.Context) bool {
 }
 
 // unrecognised is the same proof by an implementation whose own answers cannot be told from others'.
-func (t trial) unrecognised() *Proof {
+func unrecognised(t trial) *Proof {
 	v := t.s.view(t.Proof)
 	v.plain.Do(func() {
 		plain := *t.Proof

@@ -81,7 +81,7 @@ func (p *Proof) Explain(ctx context.Context, request gateway.Request, s *Snapsho
 	taken = p.permitted(taken)
 	t := trial{p, taken, s}
 	if p.Lists.Read != nil {
-		choice := t.chosen(ctx, e.Winner)
+		choice := dataPlane{t}.chosen(ctx, e.Winner)
 		e.Choice = &choice
 	}
 	if taken.Unproven != "" {

@@ -17,7 +17,7 @@ import (
 
 // judgePolicy judges a BackendTLSPolicy by what it is for: without the Service, or its port, it has no effect, and no condition says so. See
 // https://gateway-api.sigs.k8s.io/reference/spec/#backendtlspolicyspec.
-func (s *Snapshot) judgePolicy(object kube.Object) check.Finding {
+func judgePolicy(s *Snapshot, object kube.Object) check.Finding {
 	var policy gatewayv1.BackendTLSPolicy
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &policy); err != nil {
 		return check.Finding{Verdict: check.Unknown, Found: err.Error()}

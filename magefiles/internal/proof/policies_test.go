@@ -27,11 +27,11 @@ func TestAPolicyWithoutItsServiceIsSaidToHaveNoEffect(t *testing.T) {
 			t.Errorf("%s: %+v", targets, r.Finding)
 		}
 		w.snapshot.Partial = map[string][]string{"Service": nil}
-		if f := w.snapshot.judgePolicy(w.proof.Objects[0]); f.Verdict != check.Unknown {
+		if f := judgePolicy(w.snapshot, w.proof.Objects[0]); f.Verdict != check.Unknown {
 			t.Errorf("%s, and Services cannot be read: %+v", targets, f)
 		}
 		w.proof.Objects[0].Object["spec"] = "none"
-		if f := w.snapshot.judgePolicy(w.proof.Objects[0]); f.Verdict != check.Unknown {
+		if f := judgePolicy(w.snapshot, w.proof.Objects[0]); f.Verdict != check.Unknown {
 			t.Errorf("a policy that cannot be read: %+v", f)
 		}
 	}

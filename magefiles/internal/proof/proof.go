@@ -93,7 +93,7 @@ func (p *Proof) Conditions(s *Snapshot) []Promise {
 	for i := range p.Gateways {
 		gw := &p.Gateways[i]
 		id := check.ID{Kind: GatewayKind.Kind, Namespace: gw.Namespace, Name: gw.Name}
-		add(id, func() check.Finding { return p.judgeGateway(s, id, gateway.ListenerNames(gw)) })
+		add(id, func() check.Finding { return judgeGateway(p, s, id, gateway.ListenerNames(gw)) })
 	}
 	for i := range p.Routes {
 		id := p.Routes[i].ID
@@ -110,7 +110,7 @@ func (p *Proof) Conditions(s *Snapshot) []Promise {
 		switch id.Kind {
 		case ClassKind.Kind, GatewayKind.Kind, HTTPRouteKind.Kind, GRPCRouteKind.Kind, "ReferenceGrant": // the last shows in what it permits
 		case "BackendTLSPolicy":
-			add(id, func() check.Finding { return s.judgePolicy(object) })
+			add(id, func() check.Finding { return judgePolicy(s, object) })
 		default:
 			add(id, func() check.Finding {
 				return check.Finding{Verdict: check.Unknown, Found: "not proven: requests are sent for HTTPRoutes and GRPCRoutes alone"}
@@ -150,7 +150,7 @@ func (p *Proof) judgeClass(s *Snapshot, name string) check.Finding {
 
 // judgeGateway judges a Gateway and those of its listeners that are named; what others have added to it is theirs. On a cluster that is somebody's,
 // no request of ours needs its address.
-func (p *Proof) judgeGateway(s *Snapshot, id check.ID, listeners []gatewayv1.SectionName) check.Finding {
+func judgeGateway(p *Proof, s *Snapshot, id check.ID, listeners []gatewayv1.SectionName) check.Finding {
 	for i := range s.Gateways {
 		if gw := &s.Gateways[i]; gw.Namespace == id.Namespace && gw.Name == id.Name {
 			finding := gateway.Programmed(gw, listeners)

@@ -21,8 +21,11 @@ import (
 // lastLines is how much of a log is looked through.
 const lastLines = 200
 
+// A dataPlane is what the data plane says of itself, beside its answer to a request.
+type dataPlane struct{ trial }
+
 // speaker returns a ready pod of the data plane, of those on the node of the request's port if there is one; nil where none is ready.
-func (t trial) speaker() *corev1.Pod {
+func (t dataPlane) speaker() *corev1.Pod {
 	var found *corev1.Pod
 	for i := range t.s.Pods {
 		pod := &t.s.Pods[i]
@@ -43,7 +46,7 @@ type said struct {
 
 // routers asks the data plane which routers it has, and returns those of a request's rule. all is how many it has for any route. The error says
 // why that cannot be known.
-func (t trial) routers(ctx context.Context) (mine []implementation.Router, all int, err error) {
+func (t dataPlane) routers(ctx context.Context) (mine []implementation.Router, all int, err error) {
 	said := &t.s.view(t.Proof).said
 	said.list.Do(func() {
 		pod := t.speaker()
@@ -72,7 +75,7 @@ func (t trial) routers(ctx context.Context) (mine []implementation.Router, all i
 }
 
 // logged says what the data plane's log has last of a request's route, as the end of a sentence; it is empty where that is nothing, or cannot be read.
-func (t trial) logged(ctx context.Context) string {
+func (t dataPlane) logged(ctx context.Context) string {
 	said := &t.s.view(t.Proof).said
 	said.read.Do(func() {
 		pod := t.speaker()
@@ -92,7 +95,7 @@ func (t trial) logged(ctx context.Context) string {
 
 // answered says why the data plane answers a request in the place of its backend, as the end of a sentence: by the lines that its log gets when the
 // request is sent once more. It is empty where they do not say it, or where the request is not to be sent again.
-func (t trial) answered(ctx context.Context) string {
+func (t dataPlane) answered(ctx context.Context) string {
 	pod := t.speaker()
 	if pod == nil || t.Answered == nil || t.once() {
 		return ""
@@ -134,7 +137,7 @@ func since(before, after []string) []string {
 
 // unserved goes on with a request for which the data plane has no route: with what it says of the router of the request's rule.
 func (w way) unserved(ctx context.Context) check.Finding {
-	routers, all, err := w.routers(ctx)
+	routers, all, err := dataPlane{w.trial}.routers(ctx)
 	switch {
 	case err != nil:
 		w.finding.Found += fmt.Sprintf("; does it reach the API server? (Its list of routers cannot be read: %v)", err)
@@ -147,13 +150,13 @@ func (w way) unserved(ctx context.Context) check.Finding {
 	default:
 		w.finding.Found += fmt.Sprintf("; its list of routers has one for the rule, which did not take the request: %s, %s", routers[0].Name, routers[0].Rule)
 	}
-	w.finding.Found += w.logged(ctx)
+	w.finding.Found += dataPlane{w.trial}.logged(ctx)
 	return w.finding
 }
 
 // chosen compares what the data plane says with what the table says of the match that takes a request: it must have a router of the match's
 // rule, of the priority that the match is taken to have.
-func (t trial) chosen(ctx context.Context, winner *gateway.Match) check.Finding {
+func (t dataPlane) chosen(ctx context.Context, winner *gateway.Match) check.Finding {
 	routers, _, err := t.routers(ctx)
 	if err != nil {
 		return check.Finding{Verdict: check.Unknown, Found: fmt.Sprintf("its list of routers cannot be read: %v", err)}

@@ -133,9 +133,9 @@ func (w way) quoting() func(context.Context) check.Finding {
 		if !w.finding.Fails() {
 			return w.finding
 		}
-		why := w.logged(ctx)
+		why := dataPlane{w.trial}.logged(ctx)
 		if why == "" && w.finding.Cause == ServerError {
-			why = w.answered(ctx)
+			why = dataPlane{w.trial}.answered(ctx)
 		}
 		w.finding.Found += why
 		return w.finding
@@ -293,7 +293,7 @@ func (w way) gatewayHops(entry gateway.Entry) []check.Check {
 	}
 	return append(hops, check.Check{ID: entry.Gateway,
 		Expect: fmt.Sprintf("accepted and programmed, with %s%s", listeners(entry.Listeners), on),
-		Look:   w.Place.Kubectl("describe " + entry.Gateway.Resource()), Judge: given(w.judgeGateway(w.s, entry.Gateway, entry.Listeners))})
+		Look:   w.Place.Kubectl("describe " + entry.Gateway.Resource()), Judge: given(judgeGateway(w.Proof, w.s, entry.Gateway, entry.Listeners))})
 }
 
 func listeners(names []gatewayv1.SectionName) string {

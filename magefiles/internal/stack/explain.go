@@ -17,10 +17,16 @@ import (
 // mostLosses bounds the matches of which explain says why they do not take the request.
 const mostLosses = 20
 
+// An explainer says which route takes a request, and why.
+type explainer struct {
+	*session
+	routes *verification
+}
+
 // Explain says which match takes a request and why the others do not; where the cluster is up, by its routes, and goes along the request's
 // hops. Its error is one of the arguments, that nothing takes the request, or that a hop is broken.
 // With files, it is by the files, and where there is a context by what its cluster has, too, as if the files were applied; then nothing is sent.
-func (v *verification) Explain(ctx context.Context, url, method, header string, files bool) error {
+func (v *explainer) Explain(ctx context.Context, url, method, header string, files bool) error {
 	if v.wrong != nil && (v.config.Context == "" || files) {
 		return v.wrong
 	}
@@ -46,12 +52,12 @@ func (v *verification) Explain(ctx context.Context, url, method, header string, 
 }
 
 // explainExisting explains a request by the routes of an existing cluster.
-func (v *verification) explainExisting(ctx context.Context, url, method string, headers []string) error {
-	of, err := v.survey(ctx, false)
+func (v *explainer) explainExisting(ctx context.Context, url, method string, headers []string) error {
+	of, err := v.routes.survey(ctx, false)
 	if err != nil {
 		return err
 	}
-	v.sayExisting(of)
+	v.routes.sayExisting(of)
 	defer of.close()
 	snapshot, err := of.take(ctx)
 	if err != nil {
@@ -61,7 +67,7 @@ func (v *verification) explainExisting(ctx context.Context, url, method string, 
 }
 
 // explainApplied explains a request by the routes of an existing cluster, as they would be with the files applied.
-func (v *verification) explainApplied(ctx context.Context, url, method string, headers []string) error {
+func (v *explainer) explainApplied(ctx context.Context, url, method string, headers []string) error {
 	at, take, err := v.reader()
 	if err != nil {
 		return err
@@ -85,7 +91,7 @@ func (v *verification) explainApplied(ctx context.Context, url, method string, h
 
 // explainAt explains a request at each site that has a listener for it, or only at those where a match takes it. A nil snapshot leaves the
 // sites' own routes to decide, and nothing is sent.
-func (v *verification) explainAt(ctx context.Context, sites []*proof.Proof, snapshot *proof.Snapshot, changed string,
+func (v *explainer) explainAt(ctx context.Context, sites []*proof.Proof, snapshot *proof.Snapshot, changed string,
 	asked func(*proof.Proof) (gateway.Request, error)) error {
 	var taken, heard []func() error
 	var unreached error
@@ -122,7 +128,7 @@ func (v *verification) explainAt(ctx context.Context, sites []*proof.Proof, snap
 }
 
 // say prints an explanation by a Proof. Its error is that nothing takes the request, or that a hop is broken.
-func (v *verification) say(by *proof.Proof, e proof.Explanation, source string) error {
+func (v *explainer) say(by *proof.Proof, e proof.Explanation, source string) error {
 	v.ui.Print(e.Request.String()+", by "+source, "")
 	v.ui.Object(explained(e, source))
 	if e.Winner == nil {
@@ -165,13 +171,13 @@ func details(e proof.Explanation) []string {
 }
 
 // live returns the cluster's state and what to call it; nil where it is not up, or there is no engine to ask.
-func (v *verification) live(ctx context.Context) (*proof.Snapshot, string) {
+func (v *explainer) live(ctx context.Context) (*proof.Snapshot, string) {
 	observation, err := v.cluster.Observe(ctx)
 	if err != nil || observation.State != cluster.Ready {
 		return nil, "the manifests alone, as no cluster is up"
 	}
 	v.cluster.Attach(ctx)
-	snapshot, err := v.snapshot(ctx)
+	snapshot, err := v.routes.snapshot(ctx)
 	if err != nil {
 		return nil, fmt.Sprintf("the manifests alone, as the cluster cannot be read: %v", err)
 	}
@@ -207,7 +213,7 @@ func winnerFound(e proof.Explanation) string {
 	return found
 }
 
-func (v *verification) sayLosses(e proof.Explanation) {
+func (v *explainer) sayLosses(e proof.Explanation) {
 	more := 0
 	for i, loss := range e.Losses {
 		near := func(miss gateway.Miss) bool { return miss.Match == loss.Match }
@@ -225,7 +231,7 @@ func (v *verification) sayLosses(e proof.Explanation) {
 	}
 }
 
-func (v *verification) sayHops(e proof.Explanation) error {
+func (v *explainer) sayHops(e proof.Explanation) error {
 	if e.Unsent != "" {
 		v.ui.Print("", "The request is not sent: "+e.Unsent)
 	}

@@ -25,11 +25,16 @@ import (
 	"kindgate/magefiles/internal/ui"
 )
 
-// A helmRelease is the implementation's Helm release: what its chart renders, and what is done until its data plane serves.
+// A helmRelease is the implementation's Helm release, and what is done until its data plane serves.
 type helmRelease struct {
+	*chart
+	stored *traefik.Release // after Install
+}
+
+// A chart is what the implementation's chart renders, and what is wrong with that.
+type chart struct {
 	*session
-	rendered func() ([]kube.Object, error) // what the chart renders, once
-	stored   *traefik.Release              // after Install
+	rendered func() ([]kube.Object, error) // once
 }
 
 // Install installs, upgrades or repairs the release. Await waits for what it runs.
@@ -46,7 +51,7 @@ func (r *helmRelease) Await(ctx context.Context) error {
 // owner is ours.
 func (r *helmRelease) mayTakeOver() bool { return r.config.Adopt || r.ground.Earlier() }
 
-func (r *helmRelease) render() ([]kube.Object, error) {
+func (r *chart) render() ([]kube.Object, error) {
 	manifest, err := r.helm().Rendered(cluster.KubernetesVersion(r.config.NodeImage))
 	if err != nil {
 		return nil, err
@@ -55,7 +60,7 @@ func (r *helmRelease) render() ([]kube.Object, error) {
 }
 
 // check finds what is wrong with the chart and its values before there is a cluster. A chart that is not at hand is fetched.
-func (r *helmRelease) check() error {
+func (r *chart) check() error {
 	objects, err := r.rendered()
 	if err != nil {
 		return err
@@ -65,7 +70,7 @@ func (r *helmRelease) check() error {
 
 // missing returns what the chart's objects need that neither the manifests nor the cluster have; has tells whether the cluster has an object's
 // kind.
-func (r *helmRelease) missing(objects []kube.Object, has func(kube.Object) (bool, error)) error {
+func (r *chart) missing(objects []kube.Object, has func(kube.Object) (bool, error)) error {
 	return errors.Join(r.missingKinds(objects, has), r.missingProviders(objects, has))
 }
 

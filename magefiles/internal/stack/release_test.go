@@ -123,7 +123,7 @@ func TestADaemonSetMustRunOnTheNodeThatHasThePorts(t *testing.T) {
 
 func TestAKindThatNothingDefinesIsRefusedWithTheValueThatAsksForIt(t *testing.T) {
 	absent := func(kube.Object) (bool, error) { return false, nil }
-	d := &helmRelease{session: &session{inputs: inputs{values: map[string]any{"ingressRoute": map[string]any{"dashboard": map[string]any{"enabled": true}}}}}}
+	d := &chart{session: &session{inputs: inputs{values: map[string]any{"ingressRoute": map[string]any{"dashboard": map[string]any{"enabled": true}}}}}}
 	err := d.missingKinds(decoded(t, daemonSet, class, ingressRoute), absent)
 	if err == nil || !strings.Contains(err.Error(), "IngressRoute/traefik/dashboard cannot be applied") ||
 		!strings.Contains(err.Error(), "Take out the value ingressRoute,") || strings.Contains(err.Error(), "\n") {
@@ -162,7 +162,7 @@ func TestWhatAnUpgradeRemovesIsWhatTheNewRenderingHasNot(t *testing.T) {
 func TestAGatewayClassInUseIsNotTakenAway(t *testing.T) {
 	gone := decoded(t, service, class)
 	live := []unstructured.Unstructured{*decoded(t, gatewayOf)[0].Unstructured}
-	d := &helmRelease{session: &session{}}
+	d := &chart{session: &session{}}
 	if err := d.judgeRemoval(gone, nil); err != nil {
 		t.Errorf("nobody names it: %v", err)
 	}
@@ -195,7 +195,7 @@ func TestWhatServesNowIsNotTakenFromTheRunningRelease(t *testing.T) {
 	const provider, web, secure = "--providers.kubernetesGateway", "{containerPort: 8000, hostPort: 80}", "{containerPort: 8443, hostPort: 443}"
 	stored := runs(provider, web+", "+secure)
 	live := []unstructured.Unstructured{*decoded(t, strings.Replace(gatewayOf, "traefik}", "traefik, listeners: [{name: web, port: 8000, protocol: HTTP}]}", 1))[0].Unstructured}
-	d := &helmRelease{session: &session{}}
+	d := &chart{session: &session{}}
 	for _, test := range []struct {
 		rendered []kube.Object
 		gateways []unstructured.Unstructured
@@ -266,7 +266,7 @@ func TestAnArgumentThatNeedsKindsWhichNothingDefinesIsRefused(t *testing.T) {
 		return decoded(t, "{apiVersion: apps/v1, kind: DaemonSet, metadata: {name: traefik, namespace: traefik}, "+
 			"spec: {selector: {}, template: {spec: {containers: [{name: traefik, args: ["+arguments+"]}]}}}}", service)
 	}
-	d := &helmRelease{session: &session{}}
+	d := &chart{session: &session{}}
 	if err := d.missingProviders(runs("--providers.kubernetescrd"), hasNoAnswer); !errors.Is(err, errNoAnswer) {
 		t.Errorf("the cluster cannot be asked: %v", err)
 	}
@@ -277,7 +277,7 @@ func TestAnArgumentThatNeedsKindsWhichNothingDefinesIsRefused(t *testing.T) {
 		"--providers.kubernetesGateway.experimentalChannel=true":            "does not define TLSRoute of gateway.networking.k8s.io/v1alpha2",
 		"--providers.kubernetescrd, --providers.kubernetescrd.namespaces=a": "does not define IngressRoute of traefik.io/v1alpha1",
 	} {
-		d := &helmRelease{session: &session{}}
+		d := &chart{session: &session{}}
 		err := d.missing(runs(arguments), hasNothing)
 		if (err != nil) != (wrong != "") || err != nil && !strings.Contains(err.Error(), wrong) {
 			t.Errorf("%s: %v", arguments, err)

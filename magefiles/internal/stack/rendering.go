@@ -116,7 +116,7 @@ func tooMuch(requests, allocatable corev1.ResourceList) string {
 
 // judgeServing refuses to take from the stored release's workloads what the implementation serves Gateways by: the provider, and the node's
 // ports that lead to listeners of Gateways in the manifests or the cluster; node is the one with this machine's ports, empty for none.
-func (r *helmRelease) judgeServing(stored, rendered []kube.Object, live []unstructured.Unstructured, node string) error {
+func (r *chart) judgeServing(stored, rendered []kube.Object, live []unstructured.Unstructured, node string) error {
 	lost := func(has func(kube.Object) bool) bool {
 		return slices.ContainsFunc(stored, has) && !slices.ContainsFunc(rendered, has)
 	}
@@ -222,7 +222,7 @@ func placing(pod *corev1.Pod) string {
 }
 
 // missingProviders refuses arguments of the workload that need kinds which neither the manifests nor the cluster define.
-func (r *helmRelease) missingProviders(objects []kube.Object, has func(kube.Object) (bool, error)) error {
+func (r *chart) missingProviders(objects []kube.Object, has func(kube.Object) (bool, error)) error {
 	var problems []error
 	for _, argument := range slices.Sorted(maps.Keys(serving.Needs)) {
 		kind := serving.Needs[argument]
@@ -245,7 +245,7 @@ func (r *helmRelease) missingProviders(objects []kube.Object, has func(kube.Obje
 
 // missingKinds refuses objects that could not be applied: neither Kubernetes, the Gateway API nor the manifests define their kind, and
 // the cluster does not have it.
-func (r *helmRelease) missingKinds(objects []kube.Object, has func(kube.Object) (bool, error)) error {
+func (r *chart) missingKinds(objects []kube.Object, has func(kube.Object) (bool, error)) error {
 	var problems []error
 	for _, o := range objects {
 		kind := o.GroupVersionKind()
@@ -341,7 +341,7 @@ func pendingBalancer(live *unstructured.Unstructured) bool {
 }
 
 // judgeRemoval refuses to remove a GatewayClass that a Gateway of the manifests or the cluster names, unless the manifests have it.
-func (r *helmRelease) judgeRemoval(gone []kube.Object, gateways []unstructured.Unstructured) error {
+func (r *chart) judgeRemoval(gone []kube.Object, gateways []unstructured.Unstructured) error {
 	users := map[string]string{}
 	for i := range gateways {
 		class, _, _ := unstructured.NestedString(gateways[i].Object, "spec", "gatewayClassName")

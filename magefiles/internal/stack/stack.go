@@ -33,14 +33,15 @@ import (
 // A Stack is one run of kindgate in the current folder. New makes one. Its parts have the steps of the graph, which may run side by side, and
 // the targets that stand alone.
 type Stack struct {
-	Cluster  clusterSteps
-	Release  *helmRelease
-	Objects  *objectSteps
-	Routes   *verification
-	Names    *hostNames
-	Examiner *examiner
-	Planner  *planner
-	Trials   *trials
+	Cluster   clusterSteps
+	Release   *helmRelease
+	Objects   *objectSteps
+	Routes    *verification
+	Explainer *explainer
+	Names     *hostNames
+	Examiner  *examiner
+	Planner   *planner
+	Trials    *trials
 
 	*session
 	misconfigured error
@@ -75,10 +76,11 @@ func New(environ []string) *Stack {
 	setUpProcess()
 	s := &Stack{session: newSession(config)}
 	s.Names = &hostNames{file: hosts.File{Path: config.HostsFile, Cluster: config.Cluster}, all: config.Hosts == allNames, session: s.session}
-	s.Release = &helmRelease{session: s.session}
+	s.Release = &helmRelease{chart: &chart{session: s.session}}
 	s.Release.rendered = sync.OnceValues(s.Release.render)
 	s.Objects = &objectSteps{session: s.session}
 	s.Routes = &verification{session: s.session, names: s.Names}
+	s.Explainer = &explainer{s.session, s.Routes}
 	s.Examiner = &examiner{session: s.session, names: s.Names, release: s.Release, routes: s.Routes}
 	s.Examiner.faults = sync.OnceValue(s.Examiner.judge)
 	s.Trials = &trials{config: config, ui: s.ui}

@@ -78,7 +78,7 @@ func (e *examiner) look(ctx context.Context) (v view, err error) {
 	if err != nil {
 		return v, err
 	}
-	ours := e.ownNamespaces()
+	ours := e.inputs.ownNamespaces()
 	v.pods = slices.DeleteFunc(slices.Clone(snapshot.Pods), func(pod corev1.Pod) bool { return !ours[pod.Namespace] })
 	if definition != nil {
 		v.promises = slices.DeleteFunc(append(e.proof.Conditions(snapshot), e.proof.Requests(snapshot)...), func(p proof.Promise) bool { return p.Control })
@@ -110,9 +110,9 @@ func (e *examiner) lookAtExisting(ctx context.Context) (v view, err error) {
 }
 
 // ownNamespaces are those of the manifests and of the implementation.
-func (e *examiner) ownNamespaces() map[string]bool {
+func (in *inputs) ownNamespaces() map[string]bool {
 	ours := map[string]bool{serving.Namespace: true}
-	for _, object := range e.inputs.apps {
+	for _, object := range in.apps {
 		ours[object.GetNamespace()] = true
 	}
 	return ours
