@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -270,5 +271,12 @@ func (w *world) verify(t *testing.T) map[string]Result {
 	for _, r := range results {
 		byName[r.String()] = r
 	}
+	return byName
+}
+
+// verifyAtOnce is verify whose pauses take no time.
+func (w *world) verifyAtOnce(t *testing.T) (byName map[string]Result) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { byName = w.verify(t) })
 	return byName
 }
