@@ -59,7 +59,7 @@ func TestEverythingWrongInTheFilesIsNamedBeforeAnythingBegins(t *testing.T) {
 	w.edit(t, "manifests/whoami-v1.yaml", "replicas", "replica")
 	w.edit(t, "manifests/gateway.yaml", "listeners", "listener")
 	w.write(t, "manifests/broken.yaml", "kind: [\n")
-	w.fails(t, []string{"kind/cluster.yaml:14", "hostport", "manifests/whoami-v1.yaml:1: Deployment/demo/whoami-v1", `"spec.replica"`,
+	w.fails(t, []string{"kind/cluster.yaml:15", "hostport", "manifests/whoami-v1.yaml:1: Deployment/demo/whoami-v1", `"spec.replica"`,
 		"manifests/gateway.yaml:9", "Gateway/traefik/traefik-gateway: spec.listener: unknown field", "manifests/broken.yaml:"}, "up")
 	if nodes := w.docker(t, "ps", "--all", "--quiet", "--filter", "name=^"+w.node()+"$"); nodes != "" {
 		t.Error("a node was made")
