@@ -66,6 +66,9 @@ func TestAClusterThatKindgateDidNotMakeIsLeftAsItIs(t *testing.T) {
 			w.fails(t, words, target)
 		}
 		contains(t, w.mage(t, "status"), "not made by kindgate")
+		if hosts, err := os.ReadFile(w.env["KINDGATE_HOSTS_FILE"]); err == nil && len(hosts) > 0 {
+			t.Errorf("names were written:\n%s", hosts)
+		}
 		if now := w.id(t); now != id {
 			t.Fatalf("the node %s was remade as %s", id, now)
 		}

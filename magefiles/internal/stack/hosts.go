@@ -69,6 +69,10 @@ func (n *hostNames) converge(ctx context.Context) (result.Result, string, error)
 		if err := n.lock(); err != nil {
 			return "", "", err
 		}
+		// Where the name is somebody else's cluster's, the run leaves all as it is. Without an engine there is none.
+		if observation, err := n.cluster.Observe(ctx); err == nil && observation.Foreign != nil {
+			return result.Unchanged, "not written, as kindgate did not make the cluster " + n.config.Cluster, nil
+		}
 		return n.write(wanted, have)
 	}
 	detail := count(len(names)-len(withheld), "name") + " led to this machine"
