@@ -87,8 +87,8 @@ func (s *Store) read(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("ConfigMap/%s/%s: %w", s.namespace, Name, err)
 	}
-	s.list = List{}
 	if found == nil {
+		s.list = List{}
 		return nil
 	}
 	text, _, _ := unstructured.NestedString(found.Object, "data", Key)
@@ -96,7 +96,7 @@ func (s *Store) read(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("ConfigMap/%s/%s: %w", s.namespace, Name, err)
 	}
-	s.list = append(s.list, list...)
+	s.list = append(List{}, list...) // only what was read whole is written again
 	return nil
 }
 

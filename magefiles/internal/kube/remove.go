@@ -12,7 +12,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/discovery"
 )
 
 // ErrOthers is the error of an object that is not deleted, as kindgate has not applied it: somebody has made another of its name.
@@ -87,7 +86,7 @@ func automatic(o *unstructured.Unstructured) bool {
 // pods, are passed over where they are not stored; what may not be read is an error.
 func (c *Client) Contents(ctx context.Context, namespace string) ([]string, error) {
 	lists, err := c.discovery.ServerPreferredNamespacedResources()
-	if err != nil && !discovery.IsGroupDiscoveryFailedError(err) {
+	if err != nil { // also where one group does not answer: what it has in the namespace is not known
 		return nil, err
 	}
 	var names []string
