@@ -13,13 +13,13 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
+	"kindgate/magefiles/internal/gotype"
 	"kindgate/magefiles/internal/kube"
 	"kindgate/magefiles/internal/limits"
 )
@@ -79,7 +79,7 @@ func awaitKubelets(ctx context.Context, cfg *rest.Config, nodes []string, since 
 func awaitReady(ctx context.Context, cfg *rest.Config, nodes []string, report func(string)) error {
 	return await(ctx, cfg, nodeResource, "", nodes, func(u *unstructured.Unstructured) (string, bool) {
 		var node corev1.Node
-		_ = runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, &node)
+		_ = gotype.Decode(u.Object, &node)
 		waitingFor := "Node/" + node.Name + " to be Ready"
 		if condition := ReadyCondition(&node); condition != nil {
 			if condition.Status == corev1.ConditionTrue {

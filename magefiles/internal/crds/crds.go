@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"go/build"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -18,7 +19,9 @@ import (
 
 	"golang.org/x/mod/module"
 	"golang.org/x/mod/semver"
+	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/yaml"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 )
 
@@ -73,6 +76,44 @@ func Channel(ctx context.Context, channel string) (fs.FS, error) {
 		dir = downloaded.Dir
 	}
 	return os.DirFS(filepath.Join(dir, "config", "crd", channel)), nil
+}
+
+// Read returns the objects of a channel's folder, in the order of its files. They are read as kubectl reads them: the module's checksum vouches
+// for the rest of what is asked of a manifest that somebody writes, which takes as long again.
+func Read(folder fs.FS) ([]*unstructured.Unstructured, error) {
+	names, err := fs.Glob(folder, "*.yaml")
+	if err != nil {
+		return nil, err
+	}
+	objects := make([][]*unstructured.Unstructured, len(names))
+	var files errgroup.Group
+	for i, name := range names {
+		files.Go(func() (err error) {
+			objects[i], err = read(folder, name)
+			return err
+		})
+	}
+	err = files.Wait()
+	return slices.Concat(objects...), err
+}
+
+func read(folder fs.FS, name string) ([]*unstructured.Unstructured, error) {
+	file, err := folder.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	var objects []*unstructured.Unstructured
+	for decoder := yaml.NewYAMLOrJSONDecoder(file, 4096); ; {
+		object := &unstructured.Unstructured{}
+		switch err := decoder.Decode(object); {
+		case errors.Is(err, io.EOF):
+			return objects, nil
+		case err != nil:
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		objects = append(objects, object)
+	}
 }
 
 func cached(version string) string {

@@ -4,10 +4,10 @@ import (
 	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"kindgate/magefiles/internal/check"
+	"kindgate/magefiles/internal/gotype"
 )
 
 // A Route is a route of a kind that listeners of HTTP and HTTPS serve, in the terms of an HTTPRoute.
@@ -31,7 +31,7 @@ var kinds = map[string]func(*unstructured.Unstructured) (Route, error){
 func reading[T any](from func(*T) Route) func(*unstructured.Unstructured) (Route, error) {
 	return func(o *unstructured.Unstructured) (Route, error) {
 		var typed T
-		err := runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, &typed)
+		err := gotype.Decode(o.Object, &typed)
 		return from(&typed), err
 	}
 }

@@ -17,11 +17,11 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 
+	"kindgate/magefiles/internal/gotype"
 	"kindgate/magefiles/internal/result"
 )
 
@@ -308,10 +308,10 @@ func normalized(u *unstructured.Unstructured) map[string]any {
 	if err != nil {
 		return u.Object
 	}
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, typed); err != nil {
+	if err := gotype.Decode(u.Object, typed); err != nil {
 		return u.Object
 	}
-	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(typed)
+	content, err := gotype.Encode(typed)
 	if err != nil {
 		return u.Object
 	}

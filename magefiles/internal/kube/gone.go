@@ -9,8 +9,9 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/dynamic"
+
+	"kindgate/magefiles/internal/gotype"
 )
 
 // waitGone waits until an object that is being deleted is gone. A deadline's error says what keeps it.
@@ -48,7 +49,7 @@ func Conditions(live *unstructured.Unstructured) []metav1.Condition {
 			Conditions []metav1.Condition `json:"conditions"`
 		} `json:"status"`
 	}
-	_ = runtime.DefaultUnstructuredConverter.FromUnstructured(live.Object, &status)
+	_ = gotype.Decode(live.Object, &status)
 	return status.Status.Conditions
 }
 

@@ -8,9 +8,10 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	clientscheme "k8s.io/client-go/kubernetes/scheme"
+
+	"kindgate/magefiles/internal/gotype"
 )
 
 // Manager is the field manager under which objects are applied.
@@ -120,11 +121,11 @@ func Images(objects []Object) []string {
 
 // As converts live objects to a Go type of their kind.
 func As[T any](objects []unstructured.Unstructured) ([]T, error) {
-	typed := make([]T, len(objects))
+	converted := make([]T, len(objects))
 	for i := range objects {
-		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(objects[i].Object, &typed[i]); err != nil {
+		if err := gotype.Decode(objects[i].Object, &converted[i]); err != nil {
 			return nil, fmt.Errorf("%s: %w", Name(&objects[i]), err)
 		}
 	}
-	return typed, nil
+	return converted, nil
 }

@@ -5,12 +5,12 @@ import (
 	"slices"
 	"time"
 
-	"k8s.io/apimachinery/pkg/runtime"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 	gatewayv1beta1 "sigs.k8s.io/gateway-api/apis/v1beta1"
 
 	"kindgate/magefiles/internal/check"
 	"kindgate/magefiles/internal/gateway"
+	"kindgate/magefiles/internal/gotype"
 	"kindgate/magefiles/internal/implementation"
 	"kindgate/magefiles/internal/kube"
 	"kindgate/magefiles/internal/spelling"
@@ -179,6 +179,6 @@ func (k key) write(meant key) string {
 // read returns an object as a Go type of its kind, and false where it is none.
 func read[T any](o kube.Object) (*T, bool) {
 	var typed T
-	err := runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, &typed)
+	err := gotype.Decode(o.Object, &typed)
 	return &typed, err == nil
 }

@@ -11,10 +11,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
+	"kindgate/magefiles/internal/gotype"
 	"kindgate/magefiles/internal/kube"
 	"kindgate/magefiles/internal/spelling"
 )
@@ -98,7 +98,7 @@ func ownSelector(o kube.Object, p pod) []Problem {
 		return []Problem{wrong(o, "spec", fmt.Sprintf("write selector: {matchLabels: {%s}}", written(p.labels)), "it has no selector, which the API server refuses")}
 	}
 	var want metav1.LabelSelector
-	if from, ok := value.(map[string]any); !ok || runtime.DefaultUnstructuredConverter.FromUnstructured(from, &want) != nil {
+	if from, ok := value.(map[string]any); !ok || gotype.Decode(from, &want) != nil {
 		return nil
 	}
 	selector, err := metav1.LabelSelectorAsSelector(&want)

@@ -13,12 +13,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"kindgate/magefiles/internal/check"
 	"kindgate/magefiles/internal/gateway"
+	"kindgate/magefiles/internal/gotype"
 	"kindgate/magefiles/internal/implementation"
 	"kindgate/magefiles/internal/kube"
 	"kindgate/magefiles/internal/probe"
@@ -59,7 +59,7 @@ func (w *world) guardedBy(t *testing.T, forbidden ...string) *guarded {
 	t.Helper()
 	g := &guarded{known: true, forbidden: forbidden, objects: map[string][]unstructured.Unstructured{}}
 	put := func(kind, namespace string, object any) {
-		content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
+		content, err := gotype.Encode(object)
 		if err != nil {
 			t.Fatal(err)
 		}

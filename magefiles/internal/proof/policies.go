@@ -6,12 +6,12 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/utils/ptr"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"kindgate/magefiles/internal/check"
 	"kindgate/magefiles/internal/gateway"
+	"kindgate/magefiles/internal/gotype"
 	"kindgate/magefiles/internal/kube"
 )
 
@@ -19,7 +19,7 @@ import (
 // https://gateway-api.sigs.k8s.io/reference/spec/#backendtlspolicyspec.
 func judgePolicy(s *Snapshot, object kube.Object) check.Finding {
 	var policy gatewayv1.BackendTLSPolicy
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &policy); err != nil {
+	if err := gotype.Decode(object.Object, &policy); err != nil {
 		return check.Finding{Verdict: check.Unknown, Found: err.Error()}
 	}
 	var targets, missing []string

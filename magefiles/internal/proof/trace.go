@@ -8,11 +8,11 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"kindgate/magefiles/internal/check"
 	"kindgate/magefiles/internal/gateway"
+	"kindgate/magefiles/internal/gotype"
 	"kindgate/magefiles/internal/kube"
 	"kindgate/magefiles/internal/limits"
 	"kindgate/magefiles/internal/readiness"
@@ -180,7 +180,7 @@ func (p *Proof) asWritten(s *Snapshot, id check.ID) check.Finding {
 		if route == nil || object.GetKind() != id.Kind || object.GetNamespace() != id.Namespace || object.GetName() != id.Name {
 			continue
 		}
-		live, err := runtime.DefaultUnstructuredConverter.ToUnstructured(route.Source)
+		live, err := gotype.Encode(route.Source)
 		if err != nil {
 			return check.Finding{Verdict: check.Unknown, Found: err.Error()}
 		}

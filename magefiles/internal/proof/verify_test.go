@@ -15,13 +15,13 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/utils/ptr"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"kindgate/magefiles/internal/check"
 	"kindgate/magefiles/internal/gateway"
+	"kindgate/magefiles/internal/gotype"
 	"kindgate/magefiles/internal/kube"
 	"kindgate/magefiles/internal/probe"
 )
@@ -554,7 +554,7 @@ func (l lister) List(_ context.Context, kind schema.GroupVersionKind, _ string) 
 	}
 	var all []unstructured.Unstructured
 	for _, object := range l.objects[kind.Kind] {
-		raw, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
+		raw, err := gotype.Encode(object)
 		if err != nil {
 			return nil, err
 		}
@@ -580,7 +580,7 @@ func TestASnapshotIsTakenOfAllKindsAndSaysWhichCannotBeRead(t *testing.T) {
 	}
 	for kind, object := range map[schema.GroupVersionKind]any{ClassKind: &gatewayv1.GatewayClass{}, GatewayKind: &gatewayv1.Gateway{}, HTTPRouteKind: &gatewayv1.HTTPRoute{},
 		GRPCRouteKind: &gatewayv1.GRPCRoute{}} {
-		raw, _ := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
+		raw, _ := gotype.Encode(object)
 		if err := s.Replace(kind, []*unstructured.Unstructured{{Object: raw}, {Object: raw}}); err != nil {
 			t.Error(err)
 		}

@@ -8,8 +8,8 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 
+	"kindgate/magefiles/internal/gotype"
 	"kindgate/magefiles/internal/limits"
 )
 
@@ -17,7 +17,7 @@ import (
 // backoffLimit.
 func (s *State) lookAtJob(live *unstructured.Unstructured, pods []corev1.Pod) error {
 	var job batchv1.Job
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(live.Object, &job); err != nil {
+	if err := gotype.Decode(live.Object, &job); err != nil {
 		return err
 	}
 	for _, condition := range job.Status.Conditions {

@@ -9,8 +9,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/runtime"
 
+	"kindgate/magefiles/internal/gotype"
 	"kindgate/magefiles/internal/kube"
 )
 
@@ -36,7 +36,7 @@ func WebhookOrder(objects []kube.Object) (servers, after [][]int) {
 	serves := map[int]bool{}
 	for i, object := range objects {
 		if object.GroupVersionKind().Group != admissionv1.GroupName ||
-			runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &configs[i]) != nil {
+			gotype.Decode(object.Object, &configs[i]) != nil {
 			continue
 		}
 		for _, webhook := range configs[i].Webhooks {

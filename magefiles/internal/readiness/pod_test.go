@@ -5,8 +5,9 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/yaml"
+
+	"kindgate/magefiles/internal/gotype"
 )
 
 func object(t testing.TB, text string) map[string]any {
@@ -23,7 +24,7 @@ func pod(t *testing.T, statuses string) *corev1.Pod {
 	var pod corev1.Pod
 	text := "{metadata: {name: p, namespace: ns, creationTimestamp: \"2026-01-01T00:00:00Z\"}, spec: {restartPolicy: Always, " +
 		"initContainers: [{name: init}], containers: [{name: c, imagePullPolicy: Always}]}, status: {" + statuses + "}}"
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object(t, text), &pod); err != nil {
+	if err := gotype.Decode(object(t, text), &pod); err != nil {
 		t.Fatal(err)
 	}
 	return &pod

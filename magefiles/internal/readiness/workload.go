@@ -13,10 +13,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/kubectl/pkg/polymorphichelpers"
 
+	"kindgate/magefiles/internal/gotype"
 	"kindgate/magefiles/internal/kube"
 	"kindgate/magefiles/internal/limits"
 )
@@ -65,7 +65,7 @@ func PodsOf(live *unstructured.Unstructured, pods []corev1.Pod) ([]corev1.Pod, e
 		if err != nil {
 			return nil, err
 		}
-		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(raw, &selector); err != nil {
+		if err := gotype.Decode(raw, &selector); err != nil {
 			return nil, err
 		}
 		matches, err := metav1.LabelSelectorAsSelector(&selector)
@@ -225,7 +225,7 @@ func pastDeadline(live *unstructured.Unstructured) bool {
 
 func (s *State) lookAtReplicas(live *unstructured.Unstructured) error {
 	var set appsv1.ReplicaSet
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(live.Object, &set); err != nil {
+	if err := gotype.Decode(live.Object, &set); err != nil {
 		return err
 	}
 	wanted := int32(1)

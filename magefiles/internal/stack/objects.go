@@ -97,7 +97,12 @@ func definitions(ctx context.Context) ([]kube.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	return kube.ReadDir(files, "gateway-api", func(string) bool { return false })
+	read, err := crds.Read(files)
+	var objects []kube.Object
+	for _, object := range read {
+		objects = append(objects, kube.Object{Unstructured: object})
+	}
+	return objects, err
 }
 
 func unstructureds(objects []kube.Object) []*unstructured.Unstructured {

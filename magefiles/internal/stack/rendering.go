@@ -12,13 +12,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/component-helpers/resource"
 	scheduling "k8s.io/component-helpers/scheduling/corev1"
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"kindgate/magefiles/internal/crds"
+	"kindgate/magefiles/internal/gotype"
 	"kindgate/magefiles/internal/implementation"
 	"kindgate/magefiles/internal/kube"
 	"kindgate/magefiles/internal/manifest"
@@ -203,7 +203,7 @@ func judgeDoor(values string, objects []kube.Object, live []unstructured.Unstruc
 func podOf(values string, workload kube.Object) (*corev1.Pod, error) {
 	template, _, _ := unstructured.NestedMap(workload.Object, "spec", "template")
 	var pod corev1.Pod
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(template, &pod); err != nil {
+	if err := gotype.Decode(template, &pod); err != nil {
 		return nil, fmt.Errorf("%s: with these values %s has a pod template that cannot be read: %w", values, workload.Name(), err)
 	}
 	return &pod, nil
