@@ -440,6 +440,23 @@ func (c *Client) List(ctx context.Context, kind schema.GroupVersionKind, namespa
 	return list.Items, nil
 }
 
+// ListJSON returns the list that List decodes, as the API server writes it: of Kubernetes' own kinds, the items do not say which they are of.
+func (c *Client) ListJSON(ctx context.Context, kind schema.GroupVersionKind, namespace string) ([]byte, error) {
+	mapping, err := c.mapping(ctx, kind)
+	if err != nil {
+		return nil, err
+	}
+	api := "/apis"
+	if kind.Group == "" {
+		api = "/api"
+	}
+	request := c.core.RESTClient().Get().AbsPath(api, kind.GroupVersion().String())
+	if namespace != "" {
+		request = request.AbsPath(api, kind.GroupVersion().String(), "namespaces", namespace)
+	}
+	return request.Suffix(mapping.Resource.Resource).DoRaw(ctx)
+}
+
 // Drifted returns those of objects, which a client other than us wrote as the given field manager, that are missing from the cluster or
 // differ from what is in it. An object that seems to is compared once more, with what the server says it would be if it were applied:
 // nothing is written, and what a server only writes differently is no difference.

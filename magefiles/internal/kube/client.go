@@ -90,18 +90,13 @@ func (k unknownKind) Error() string {
 	return fmt.Sprintf("the cluster has no kind %s in %s: is its CustomResourceDefinition missing?", k.Kind, k.GroupVersion())
 }
 
-// Resource returns the client for the objects of a kind in a namespace, which is "default" where the kind has namespaces and none is named.
-func (c *Client) Resource(ctx context.Context, kind schema.GroupVersionKind, namespace string) (dynamic.ResourceInterface, error) {
-	var mapping *meta.RESTMapping
+// mapping returns where the API server has a kind, and waits for one that was defined a moment ago.
+func (c *Client) mapping(ctx context.Context, kind schema.GroupVersionKind) (*meta.RESTMapping, error) {
 	deadline := time.Now().Add(limits.Discovery)
 	for {
-		var err error
-		mapping, err = c.mapper.RESTMapping(kind.GroupKind(), kind.Version)
-		if err == nil {
-			break
-		}
-		if !meta.IsNoMatchError(err) {
-			return nil, err
+		mapping, err := c.mapper.RESTMapping(kind.GroupKind(), kind.Version)
+		if err == nil || !meta.IsNoMatchError(err) {
+			return mapping, err
 		}
 		if c.Options.DryRun || time.Now().After(deadline) { // a dry run defines none that could still appear
 			return nil, unknownKind{kind}
@@ -110,6 +105,14 @@ func (c *Client) Resource(ctx context.Context, kind schema.GroupVersionKind, nam
 			return nil, err
 		}
 		c.mapper.Reset()
+	}
+}
+
+// Resource returns the client for the objects of a kind in a namespace, which is "default" where the kind has namespaces and none is named.
+func (c *Client) Resource(ctx context.Context, kind schema.GroupVersionKind, namespace string) (dynamic.ResourceInterface, error) {
+	mapping, err := c.mapping(ctx, kind)
+	if err != nil {
+		return nil, err
 	}
 	if mapping.Scope.Name() != meta.RESTScopeNameNamespace {
 		return c.dynamic.Resource(mapping.Resource), nil

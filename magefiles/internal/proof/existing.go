@@ -31,9 +31,9 @@ func Survey(ctx context.Context, cluster Lister, namespaces []string) (*Snapshot
 		return nil, cmp.Or(err, ErrNoGatewayAPI)
 	}
 	type part struct {
-		objects []unstructured.Unstructured
-		read    []string // the namespaces that could be read; nil for all
-		unread  []string
+		lists  [][]byte
+		read   []string // the namespaces that could be read; nil for all
+		unread []string
 	}
 	s := newSnapshot()
 	lists := s.lists()
@@ -42,9 +42,10 @@ func Survey(ctx context.Context, cluster Lister, namespaces []string) (*Snapshot
 	for kind := range lists {
 		p := &part{}
 		parts[kind] = p
-		reads.Go(func() (err error) {
-			p.objects, err = objectsOf(ctx, cluster, kind, "")
+		reads.Go(func() error {
+			list, err := listOf(ctx, cluster, kind, "")
 			if err == nil || !apierrors.IsForbidden(err) {
+				p.lists = [][]byte{list}
 				return wrapped(kind, err)
 			}
 			p.read = []string{}
@@ -53,10 +54,10 @@ func Survey(ctx context.Context, cluster Lister, namespaces []string) (*Snapshot
 				return nil
 			}
 			for _, namespace := range namespaces {
-				objects, err := objectsOf(ctx, cluster, kind, namespace)
+				list, err := listOf(ctx, cluster, kind, namespace)
 				switch {
 				case err == nil:
-					p.objects, p.read = append(p.objects, objects...), append(p.read, namespace)
+					p.lists, p.read = append(p.lists, list), append(p.read, namespace)
 				case apierrors.IsForbidden(err):
 					p.unread = append(p.unread, Unlisted(kind, namespace))
 				default:
@@ -70,8 +71,8 @@ func Survey(ctx context.Context, cluster Lister, namespaces []string) (*Snapshot
 		return nil, err
 	}
 	for kind, p := range parts {
-		if err := lists[kind](p.objects); err != nil {
-			return nil, err
+		if err := lists[kind](p.lists...); err != nil {
+			return nil, wrapped(kind, err)
 		}
 		if p.read != nil {
 			s.Partial[kind.Kind] = p.read

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
@@ -12,13 +13,11 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"kindgate/magefiles/internal/check"
 	"kindgate/magefiles/internal/gateway"
-	"kindgate/magefiles/internal/gotype"
 	"kindgate/magefiles/internal/implementation"
 	"kindgate/magefiles/internal/kube"
 	"kindgate/magefiles/internal/probe"
@@ -26,30 +25,30 @@ import (
 
 // A guarded cluster has objects by kind and namespace, and forbids to list some: by kind, or kind/namespace.
 type guarded struct {
-	objects   map[string][]unstructured.Unstructured
+	objects   map[string][]any
 	forbidden []string
 	broken    string // the kind that cannot be listed for another reason
 	known     bool
 	err       error
 }
 
-func (g *guarded) List(_ context.Context, kind schema.GroupVersionKind, namespace string) ([]unstructured.Unstructured, error) {
+func (g *guarded) ListJSON(_ context.Context, kind schema.GroupVersionKind, namespace string) ([]byte, error) {
+	var listed []any
 	switch name := strings.TrimSuffix(kind.Kind+"/"+namespace, "/"); {
 	case slices.Contains(g.forbidden, name):
 		return nil, apierrors.NewForbidden(schema.GroupResource{Resource: kind.Kind}, "", errors.New("no"))
 	case kind.Kind == g.broken:
 		return nil, errRefused
 	case namespace == "":
-		var all []unstructured.Unstructured
 		for name, objects := range g.objects {
 			if strings.HasPrefix(name, kind.Kind+"/") {
-				all = append(all, objects...)
+				listed = append(listed, objects...)
 			}
 		}
-		return all, nil
 	default:
-		return g.objects[name], nil
+		listed = g.objects[name]
 	}
+	return json.Marshal(map[string]any{"items": listed})
 }
 
 func (g *guarded) Known(schema.GroupVersionKind) (bool, error) { return g.known, g.err }
@@ -57,13 +56,9 @@ func (g *guarded) Known(schema.GroupVersionKind) (bool, error) { return g.known,
 // guardedBy has a world's objects.
 func (w *world) guardedBy(t *testing.T, forbidden ...string) *guarded {
 	t.Helper()
-	g := &guarded{known: true, forbidden: forbidden, objects: map[string][]unstructured.Unstructured{}}
+	g := &guarded{known: true, forbidden: forbidden, objects: map[string][]any{}}
 	put := func(kind, namespace string, object any) {
-		content, err := gotype.Encode(object)
-		if err != nil {
-			t.Fatal(err)
-		}
-		g.objects[kind+"/"+namespace] = append(g.objects[kind+"/"+namespace], unstructured.Unstructured{Object: content})
+		g.objects[kind+"/"+namespace] = append(g.objects[kind+"/"+namespace], object)
 	}
 	for i := range w.snapshot.Classes {
 		put("GatewayClass", "", &w.snapshot.Classes[i])
@@ -200,7 +195,7 @@ func TestWhatCannotBeReadForAnotherReasonIsAnError(t *testing.T) {
 		"no answer":            {err: errRefused},
 		"a kind":               {known: true, broken: "Pod"},
 		"a kind, by namespace": {known: true, broken: "Pod", forbidden: []string{"Pod"}},
-		"no such kind":         {known: true, objects: map[string][]unstructured.Unstructured{"Gateway/x": {{Object: map[string]any{"spec": "text"}}}}},
+		"no such kind":         {known: true, objects: map[string][]any{"Gateway/x": {map[string]any{"spec": "text"}}}},
 	} {
 		if s, err := Survey(t.Context(), g, []string{"demo"}); err == nil {
 			t.Errorf("%s: %+v", name, s)

@@ -3,6 +3,7 @@ package proof
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net"
 	"slices"
@@ -17,10 +18,10 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/utils/ptr"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+	sigsjson "sigs.k8s.io/json"
 
 	"kindgate/magefiles/internal/check"
 	"kindgate/magefiles/internal/gateway"
-	"kindgate/magefiles/internal/kube"
 )
 
 // The kinds that a Snapshot has.
@@ -90,7 +91,8 @@ func (s *Snapshot) view(p *Proof) *view {
 
 // A Lister lists the objects of a kind in a namespace, or in all of them for an empty one. *kube.Client is one.
 type Lister interface {
-	List(ctx context.Context, kind schema.GroupVersionKind, namespace string) ([]unstructured.Unstructured, error)
+	// The list is in JSON: most of what a snapshot costs is to decode it.
+	ListJSON(ctx context.Context, kind schema.GroupVersionKind, namespace string) ([]byte, error)
 	// Known tells whether the cluster has a kind.
 	Known(kind schema.GroupVersionKind) (bool, error)
 }
@@ -101,11 +103,11 @@ func Take(ctx context.Context, cluster Lister) (*Snapshot, error) {
 	reads, ctx := errgroup.WithContext(ctx)
 	for kind, put := range s.lists() {
 		reads.Go(func() error {
-			objects, err := objectsOf(ctx, cluster, kind, "")
-			if err != nil {
-				return wrapped(kind, err)
+			list, err := listOf(ctx, cluster, kind, "")
+			if err == nil {
+				err = put(list)
 			}
-			return put(objects)
+			return wrapped(kind, err)
 		})
 	}
 	if err := reads.Wait(); err != nil {
@@ -123,27 +125,39 @@ func wrapped(kind schema.GroupVersionKind, err error) error {
 	return err
 }
 
-// objectsOf lists the objects of a kind in a namespace, in all for an empty one: none of the kind that a cluster need not have.
-func objectsOf(ctx context.Context, cluster Lister, kind schema.GroupVersionKind, namespace string) ([]unstructured.Unstructured, error) {
+// listOf lists the objects of a kind in a namespace, in all for an empty one: none of the kind that a cluster need not have.
+func listOf(ctx context.Context, cluster Lister, kind schema.GroupVersionKind, namespace string) ([]byte, error) {
 	if kind == GRPCRouteKind {
 		if known, err := cluster.Known(kind); err != nil || !known {
-			return nil, err
+			return []byte("{}"), err
 		}
 	}
-	return cluster.List(ctx, kind, namespace)
+	return cluster.ListJSON(ctx, kind, namespace)
 }
 
-// lists has what puts the objects of a kind into the snapshot, for each kind that it has.
-func (s *Snapshot) lists() map[schema.GroupVersionKind]func([]unstructured.Unstructured) error {
-	return map[schema.GroupVersionKind]func([]unstructured.Unstructured) error{
+// lists has what puts the objects of some lists into the snapshot, for each kind that it has.
+func (s *Snapshot) lists() map[schema.GroupVersionKind]func(lists ...[]byte) error {
+	return map[schema.GroupVersionKind]func(...[]byte) error{
 		ClassKind: into(&s.Classes), GatewayKind: into(&s.Gateways), HTTPRouteKind: into(&s.HTTPRoutes),
 		GRPCRouteKind: into(&s.GRPCRoutes), PodKind: into(&s.Pods), sliceKind: into(&s.Slices), namespaceKind: into(&s.Namespaces),
 		serviceKind: into(&s.Services),
 	}
 }
 
-func into[T any](list *[]T) func([]unstructured.Unstructured) error {
-	return func(objects []unstructured.Unstructured) (err error) { *list, err = kube.As[T](objects); return err }
+func into[T any](all *[]T) func(...[]byte) error {
+	return func(lists ...[]byte) error {
+		*all = nil
+		for _, list := range lists {
+			var read struct {
+				Items []T `json:"items"`
+			}
+			if err := sigsjson.UnmarshalCaseSensitivePreserveInts(list, &read); err != nil {
+				return err
+			}
+			*all = append(*all, read.Items...)
+		}
+		return nil
+	}
 }
 
 // routes are those of all kinds.
@@ -176,21 +190,21 @@ func (s *Snapshot) route(id check.ID) *gateway.Route {
 // Pods reads the pods alone, for those who need no more.
 func Pods(ctx context.Context, cluster Lister) (*Snapshot, error) {
 	s := &Snapshot{Taken: time.Now()}
-	objects, err := cluster.List(ctx, PodKind, "")
-	if err != nil {
-		return s, fmt.Errorf("list %s: %w", PodKind.Kind, err)
+	list, err := cluster.ListJSON(ctx, PodKind, "")
+	if err == nil {
+		err = into(&s.Pods)(list)
 	}
-	return s, into(&s.Pods)(objects)
+	return s, wrapped(PodKind, err)
 }
 
 // Replace puts the objects of a class, Gateway or route, as a watch has them now, in the place of those that were read.
 func (s *Snapshot) Replace(kind schema.GroupVersionKind, objects []*unstructured.Unstructured) error {
-	values := make([]unstructured.Unstructured, len(objects))
-	for i, object := range objects {
-		values[i] = *object
+	list, err := json.Marshal(map[string]any{"items": objects})
+	if err != nil {
+		return err
 	}
 	s.index = index{}
-	return s.lists()[kind](values)
+	return s.lists()[kind](list)
 }
 
 // A service is what is known of the pods behind a Service.

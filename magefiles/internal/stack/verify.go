@@ -65,30 +65,35 @@ func (v *verification) awaitServed(ctx context.Context, report func(string)) err
 	if err != nil {
 		return err
 	}
+	s, err := proof.Take(ctx, client)
+	if err != nil {
+		return err
+	}
 	for _, kind := range []schema.GroupVersionKind{proof.ClassKind, proof.GatewayKind, proof.HTTPRouteKind, proof.GRPCRouteKind} {
-		if err := v.awaitConditions(ctx, client, kind, report); err != nil {
+		if err := v.awaitConditions(ctx, client, s, kind, report); err != nil {
 			return err
 		}
 	}
 	return v.awaitAnswers(ctx, report)
 }
 
-// awaitConditions watches the objects of a kind until all conditions hold, or until one that is wrong has been so for long enough.
-func (v *verification) awaitConditions(ctx context.Context, client *kube.Client, kind schema.GroupVersionKind, report func(string)) error {
-	s, err := proof.Take(ctx, client)
-	if err != nil {
-		return err
+// awaitConditions returns when all conditions of the objects of a kind hold in a snapshot. Until then it watches them, and keeps the snapshot as
+// they are. Its error is one that has been wrong for long enough.
+func (v *verification) awaitConditions(ctx context.Context, client *kube.Client, s *proof.Snapshot, kind schema.GroupVersionKind, report func(string)) error {
+	judge := func() proof.Round {
+		round := proof.Round{Promises: slices.DeleteFunc(v.proof.Conditions(s), func(p proof.Promise) bool { return p.ID.Kind != kind.Kind })}
+		round.Findings = proof.JudgeAll(ctx, round.Promises, nil)
+		return round
 	}
-	if !slices.ContainsFunc(v.proof.Conditions(s), func(p proof.Promise) bool { return p.ID.Kind == kind.Kind }) {
-		return nil // the cluster need not have the kind
+	if len(judge().Problems()) == 0 {
+		return nil
 	}
 	var bad time.Time // since when a condition is wrong, not just missing
 	return client.Until(ctx, kind, "", func(objects []*unstructured.Unstructured) (string, bool, error) {
 		if err := s.Replace(kind, objects); err != nil {
 			return "", false, err
 		}
-		round := proof.Round{Promises: slices.DeleteFunc(v.proof.Conditions(s), func(p proof.Promise) bool { return p.ID.Kind != kind.Kind })}
-		round.Findings = proof.JudgeAll(ctx, round.Promises, nil)
+		round := judge()
 		problems := round.Problems()
 		switch {
 		case len(problems) == 0:
