@@ -101,6 +101,14 @@ func essential(data []byte, version string) []byte {
 	return kept
 }
 
+// content is all that the definition says, nil for none.
+func (d *definition) content() map[string]any {
+	if d == nil {
+		return nil
+	}
+	return d.crd.Object
+}
+
 // served returns the versions that are served, as an object's apiVersion has them.
 func (d *definition) served() []string {
 	group, _, _ := unstructured.NestedString(d.crd.Object, "spec", "group")

@@ -23,6 +23,8 @@ type Schemas struct {
 	Live []kube.Object
 	// Kubernetes is the version of the cluster's nodes, as v1.37.2; empty where it is not known.
 	Kubernetes string
+	// Passed remembers what is not judged again; nil to judge everything.
+	Passed *Passed
 }
 
 // Problems returns what is wrong with objects, in their order, all of it: with custom resources by the definition of their kind, which
@@ -43,7 +45,10 @@ func (s Schemas) Problems(ctx context.Context, objects []kube.Object) []Problem 
 			for n, i := range members {
 				of[n] = objects[i]
 			}
-			for n, found := range s.judge(ctx, gvk, of, own[gvk.GroupKind()]) {
+			definition := own[gvk.GroupKind()]
+			on := []any{definition.content(), len(s.Live) > 0, s.Kubernetes}
+			judged := s.Passed.judge(gvk, of, on, func() [][]Problem { return s.judge(ctx, gvk, of, definition) })
+			for n, found := range judged {
 				problems[members[n]] = found
 			}
 			return nil

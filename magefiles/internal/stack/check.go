@@ -118,9 +118,11 @@ func (e *examiner) problems(ctx context.Context, provided []kube.Object, on bene
 	problems := slices.Concat(manifest.ReferencesOn(on.objects, objects, provided, by, time.Now()), e.features(objects, provided, by), manifest.Undefined(objects, by))
 	standard, err := crds.Channel(ctx, "standard")
 	if err == nil {
-		schemas := manifest.Schemas{Standard: standard, Live: on.definitions, Kubernetes: on.kubernetes}
+		passed := inUsersCache()
+		schemas := manifest.Schemas{Standard: standard, Live: on.definitions, Kubernetes: on.kubernetes, Passed: passed.read()}
 		schemas.Experimental, _ = crds.Channel(ctx, "experimental") // it only explains
 		problems = slices.Concat(schemas.Problems(ctx, objects), manifest.Owned(objects, standard), problems)
+		passed.write(schemas.Passed)
 	}
 	order := map[*unstructured.Unstructured]int{}
 	for i, object := range objects {
