@@ -173,8 +173,9 @@ func definitionsOf(t *testing.T) string {
 	return strings.Join(all, "\n---\n")
 }
 
-// helmInstall installs Traefik as somebody does who has Helm only: as a Deployment, behind a Service of the type NodePort.
-func (w *world) helmInstall(t *testing.T, namespace string) {
+// helmInstall installs Traefik as somebody does who has Helm only: as a Deployment, behind a Service of the type NodePort. It serves the
+// Gateway API, or Ingresses.
+func (w *world) helmInstall(t *testing.T, namespace string, gateway bool) {
 	t.Helper()
 	settings := cli.New()
 	settings.KubeConfig = w.env["KINDGATE_KUBECONFIG"]
@@ -204,7 +205,8 @@ func (w *world) helmInstall(t *testing.T, namespace string) {
 	}
 	enabled := func(on bool) map[string]any { return map[string]any{"enabled": on} }
 	values := map[string]any{"deployment": map[string]any{"kind": "Deployment", "replicas": 2}, "service": map[string]any{"type": "NodePort"}, "gateway": enabled(false),
-		"providers": map[string]any{"kubernetesCRD": enabled(false), "kubernetesIngress": enabled(false), "kubernetesGateway": enabled(true)}}
+		"gatewayClass": enabled(gateway),
+		"providers":    map[string]any{"kubernetesCRD": enabled(false), "kubernetesIngress": enabled(!gateway), "kubernetesGateway": enabled(gateway)}}
 	if _, err := install.RunWithContext(t.Context(), chart, values); err != nil {
 		t.Fatal(err)
 	}
@@ -270,7 +272,7 @@ func TestAClusterOfSomebodysIsProvenByItsContextAndOnlyRead(t *testing.T) {
 	w := ownWorld(t, "kindgate-e2e-context")
 	w.kindCreate(t, audited(t, w.dir))
 	w.apply(t, definitionsOf(t))
-	w.helmInstall(t, "infra")
+	w.helmInstall(t, "infra", true)
 	w.apply(t, application)
 	w.apply(t, reader)
 	_, typed := w.clients(t)
@@ -297,8 +299,18 @@ kind: HTTPRoute
 metadata: {name: more, namespace: shop}
 spec: {hostnames: [shop.example], parentRefs: [{name: edge, namespace: infra}], rules: [{matches: [{path: {value: /more}}], backendRefs: [{name: shop, port: 80}]}]}
 `)
+	dyn, _ := w.clients(t)
 	var before map[string]string
 	eventually(t, func() bool { // Traefik has written all statuses
+		for namespace, name := range map[string]string{"shop": "shop", "closed": "secret"} {
+			route, err := dyn.Resource(routes).Namespace(namespace).Get(context.Background(), name, metav1.GetOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if parents, _, _ := unstructured.NestedSlice(route.Object, "status", "parents"); len(parents) == 0 {
+				return false
+			}
+		}
 		last := before
 		before = w.everything(t)
 		return last != nil && maps.Equal(last, before)
@@ -343,6 +355,14 @@ spec: {hostnames: [shop.example], parentRefs: [{name: edge, namespace: infra}], 
 	out = w.fails(t, []string{"✗ GatewayClass/ghost", "✗ Gateway/shop/ghost", "✗ HTTPRoute/shop/ghost", "✗ http://ghost.example/", "http://shop.example/ through Gateway/infra/edge  Service/shop/shop: answered by its pod"}, "verify")
 	if strings.Contains(out, "✗ HTTPRoute/shop/shop") || strings.Contains(out, "✗ http://shop.example") {
 		t.Errorf("one class that nobody serves is no fault of another's:\n%s", out)
+	}
+
+	before = w.everything(t)
+	w.env["KINDGATE_APPROVE"] = "yes"
+	w.edit(t, "manifests/more.yaml", "name: shpo, port: 80", "name: shop, port: 80")
+	w.fails(t, []string{"GatewayClass/traefik is served already: another Traefik, which kindgate did not install", "go tool mage verify"}, "up")
+	if differ := changed(before, w.everything(t)); len(differ) > 0 {
+		t.Errorf("up changed %v beside a Traefik that is not its own", differ)
 	}
 }
 

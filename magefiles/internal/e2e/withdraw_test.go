@@ -46,6 +46,7 @@ func TestUpOnSomebodysClusterAsksFirstAndTeardownTakesOutWhatItMadeAndNothingEls
 	w.write(t, "manifests/more.yaml", "{apiVersion: v1, kind: ConfigMap, metadata: {name: theirs, namespace: default}, data: {a: b}}\n---\n"+
 		"{apiVersion: v1, kind: ConfigMap, metadata: {name: extra, namespace: default}}\n")
 	refusesWhatOthersHave(t, w)
+	w.helmInstall(t, "edge", false)
 	before := w.uids(t)
 
 	out := w.fails(t, []string{"nothing was changed", "KINDGATE_APPROVE=yes", "+ create    HTTPRoute/demo/whoami-path", "+ create    Deployment/traefik/traefik",

@@ -1,8 +1,11 @@
 package gateway
 
 import (
+	"crypto/sha1"
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -97,11 +100,28 @@ func readProbe(line string) (Probe, error) {
 	}
 	p.Path = u.Path
 	if len(fields) == 3 {
-		if p.Status, err = strconv.Atoi(fields[2]); err != nil || http.StatusText(p.Status) == "" || p.Status < 200 {
+		if p.Status, err = strconv.Atoi(fields[2]); err != nil || http.StatusText(p.Status) == "" || p.Status < 200 && p.Status != http.StatusSwitchingProtocols {
 			return p, fmt.Errorf("%q is no status of an answer", fields[2])
 		}
 	}
+	if p.Status == http.StatusSwitchingProtocols {
+		if p.Method != http.MethodGet {
+			return p, fmt.Errorf("a websocket begins with GET, not with %s", p.Method)
+		}
+		maps.Copy(p.Header, handshake)
+	}
 	return p, nil
+}
+
+// handshake is the header with which a client asks for a websocket, with the key of the specification's example. See
+// https://www.rfc-editor.org/rfc/rfc6455#section-4.1.
+var handshake = map[string]string{"Connection": "Upgrade", "Upgrade": "websocket", "Sec-Websocket-Version": "13", "Sec-Websocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
+
+// AcceptsWebsocket tells whether an answer's header is that of a server which has understood a request for a websocket. See
+// https://www.rfc-editor.org/rfc/rfc6455#section-4.2.2.
+func (r *Request) AcceptsWebsocket(answer http.Header) bool {
+	sum := sha1.Sum([]byte(r.Header["Sec-Websocket-Key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+	return answer.Get("Sec-Websocket-Accept") == base64.StdEncoding.EncodeToString(sum[:])
 }
 
 // A Stray is what a route's annotation has that proves nothing, and why.

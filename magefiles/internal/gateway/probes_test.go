@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -30,6 +31,7 @@ func TestAnAnnotationHasALineForEachRequestAndOneForEachOfItsHeaders(t *testing.
 		"GET /?a=1&a=2":                  "the query parameter a is there twice",
 		"GET / ok":                       `"ok" is no status of an answer`,
 		"GET / 100":                      "is no status",
+		"POST / 101":                     "a websocket begins with GET",
 		"GET / 799":                      "is no status",
 		"X-Tenant: a":                    "the header X-Tenant has no request above it",
 		"GET /\nHost: b":                 "line 2: the host is that of the route",
@@ -112,5 +114,23 @@ func TestWhatARoutesAnnotationHasThatProvesNothingIsSaid(t *testing.T) {
 	unserved.Spec.ParentRefs = nil
 	if strays := Compile([]Route{unserved}, nil, Order{}).Strays(); len(strays) != 0 {
 		t.Errorf("a route that no Gateway serves: %v", strays)
+	}
+}
+
+func TestAProbeThatExpectsToSwitchProtocolsAsksForAWebsocket(t *testing.T) {
+	probes, err := ReadProbes("GET /echo 101\nSec-WebSocket-Protocol: chat\nGET /plain 200")
+	if err != nil {
+		t.Fatal(err)
+	}
+	header := probes[0].Header
+	if header["Connection"] != "Upgrade" || header["Upgrade"] != "websocket" || header["Sec-Websocket-Protocol"] != "chat" || len(probes[1].Header) != 0 {
+		t.Errorf("%v", probes)
+	}
+	r := Request{Header: header}
+	// The specification's own example: https://www.rfc-editor.org/rfc/rfc6455#section-1.3.
+	for accept, want := range map[string]bool{"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=": true, "": false, "dGhlIHNhbXBsZSBub25jZQ==": false} {
+		if got := r.AcceptsWebsocket(http.Header{"Sec-Websocket-Accept": {accept}}); got != want {
+			t.Errorf("%q: %t", accept, got)
+		}
 	}
 }

@@ -101,14 +101,16 @@ func (r Request) URL() string {
 	return u.String()
 }
 
-// String is the request in a line, method and headers included.
+// String is the request in a line, method and headers included; of a websocket's handshake, which is the same for each, the name alone.
 func (r Request) String() string {
 	text := r.URL()
 	if r.Method != "GET" {
 		text = r.Method + " " + text
 	}
 	for _, name := range slices.Sorted(keys(r.Header)) {
-		text += fmt.Sprintf(" [%s: %s]", name, r.Header[name])
+		if name == "Upgrade" || handshake[name] == "" || handshake[name] != r.Header[name] {
+			text += fmt.Sprintf(" [%s: %s]", name, r.Header[name])
+		}
 	}
 	return text
 }

@@ -41,7 +41,7 @@ func (r *recorder) names() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	head, rest, whole := bytes.Cut(r.head, []byte("\r\n\r\n"))
-	for whole && bytes.HasPrefix(head, []byte("HTTP/1.1 1")) { // says that the answer is to come
+	for whole && bytes.HasPrefix(head, []byte("HTTP/1.1 1")) && !bytes.HasPrefix(head, []byte("HTTP/1.1 101")) { // says that the answer is to come
 		head, rest, whole = bytes.Cut(rest, []byte("\r\n\r\n"))
 	}
 	if !whole {

@@ -139,6 +139,9 @@ func (c *Client) once(ctx context.Context, method, url string, header map[string
 	}
 	defer func() { _ = resp.Body.Close() }()
 	answer = &Answer{Status: resp.StatusCode, Header: resp.Header, Order: conn.names(), Certificate: conn.certificate(), URL: url}
+	if answer.Status == http.StatusSwitchingProtocols {
+		return answer, "", nil // what follows is of another protocol
+	}
 	defer time.AfterFunc(limits.Body, func() { cancel(errGoesOn) }).Stop()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
 	if err != nil && !errors.Is(context.Cause(ctx), errGoesOn) {

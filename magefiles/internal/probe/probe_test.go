@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -229,6 +230,24 @@ func TestAnAnswerWithoutAnEndIsReadForAWhile(t *testing.T) {
 	answer, err := New(Options{}).Get(t.Context(), "GET", "http://shop.localhost:"+port+"/", nil, false)
 	if err != nil || answer.Status != http.StatusOK || answer.Body != "data: 0\n\n" {
 		t.Errorf("%+v, %v", answer, err)
+	}
+}
+
+func TestAWebsocketIsNotReadFrom(t *testing.T) {
+	upgrade := "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\nConnection: Upgrade\r\n\r\n\x81"
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		t.Cleanup(func() { _ = conn.Close() }) // until then, more may come
+		_, _ = io.WriteString(conn, upgrade)
+	}))
+	defer server.Close()
+	answer, err := New(Options{}).Get(t.Context(), "GET", server.URL, map[string]string{"Connection": "Upgrade", "Upgrade": "websocket"}, false)
+	if err != nil || answer.Status != 101 || answer.Body != "" || !slices.Equal(answer.Order, []string{"Upgrade", "Sec-WebSocket-Accept", "Connection"}) {
+		t.Errorf("%v %+v", err, answer)
 	}
 }
 

@@ -164,6 +164,8 @@ func (t trial) expected(answer *probe.Answer, finding check.Finding) check.Findi
 		return holds("%d %s from %s itself, in the place of %s", answer.Status, http.StatusText(answer.Status), t.Name, backends(t.request))
 	case answer.Status != t.request.Status && (!finding.Fails() || finding.Cause == Failure):
 		return because(WrongAnswer, "%s, where %s expects %d", looksOf(answer), gateway.ProbeAnnotation, t.request.Status)
+	case answer.Status == http.StatusSwitchingProtocols && !t.request.AcceptsWebsocket(answer.Header):
+		return because(WrongAnswer, "%s, but its Sec-WebSocket-Accept %q is not what the request's key asks for", statusOf(answer), answer.Header.Get("Sec-Websocket-Accept"))
 	}
 	return finding
 }

@@ -16,6 +16,13 @@ func (w *world) probing(t *testing.T, rules, probes string) {
 	w.proof.Routes[0].Probe = probes
 }
 
+// upgraded is an answer that begins a websocket.
+func upgraded(accept string) *probe.Answer {
+	answer := passedOn(status(101))
+	answer.Header.Set("Sec-Websocket-Accept", accept)
+	return answer
+}
+
 func TestARequestOfARoutesAnnotationMustGetTheStatusThatItExpects(t *testing.T) {
 	forbidden := func() *probe.Answer { return passedOn(status(403)) }
 	const one, two = "{" + toShop + "}", "{backendRefs: [{name: shop, port: 80}, {name: cart, port: 80}]}"
@@ -48,6 +55,10 @@ func TestARequestOfARoutesAnnotationMustGetTheStatusThatItExpects(t *testing.T) 
 			"403, where kindgate/probe expects 200 (request 4)", "the backend answers", 0},
 		{"a match by a regular expression", "{matches: [{path: {type: RegularExpression, value: '/[0-9]+'}}], " + toShop + "}", "GET /7 403", []*probe.Answer{forbidden()}, shop + "7", check.Holds, "403, as kindgate/probe expects", "", 1},
 		{"a redirect of the rule's", "{filters: [{type: RequestRedirect, requestRedirect: {hostname: example.com}}]}", "GET / 302", []*probe.Answer{redirecting("http://example.com/")}, shop, check.Holds, "302, as kindgate/probe expects", "", 1},
+		{"a websocket", one, "GET /chat 101", []*probe.Answer{upgraded("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")}, shop + "chat [Upgrade: websocket]", check.Holds, "101, as kindgate/probe expects", "", 1},
+		{"no websocket", one, "GET /chat 101", []*probe.Answer{forbidden()}, shop + "chat [Upgrade: websocket]", check.Broken, "403, where kindgate/probe expects 101", "the backend answers", 0},
+		{"a websocket that nobody has asked for", one, "GET /chat 101", []*probe.Answer{upgraded("other")}, shop + "chat [Upgrade: websocket]", check.Broken,
+			`101 Switching Protocols, but its Sec-WebSocket-Accept "other" is not what the request's key asks for`, "the backend answers", 0},
 		{"a request that no match takes", "{matches: [{method: GET}], " + toShop + "}", "POST /orders", nil, "POST " + shop + "orders", check.Unknown,
 			"not proven: its annotation kindgate/probe: POST /orders: no match of the route takes it", "", 0},
 	} {
