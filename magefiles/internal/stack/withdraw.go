@@ -119,14 +119,14 @@ func (s *Stack) withdraw(ctx context.Context) error {
 	}
 	if len(list) > 0 { // outside of the step, whose live line would be drawn over the question
 		w.sayDoomed(list)
-		_, err = s.approve(ctx, "Delete this from the cluster of context "+s.config.Context+"?")
+		_, err = s.approve(ctx, "Delete this from the cluster of "+s.farName()+"?")
 	}
 	return s.run.Step("withdraw", func(step *ui.Step) (result.Result, string, error) {
 		switch {
 		case err != nil:
 			return "", "", err
 		case len(list) == 0:
-			return "absent", "nothing in the cluster of context " + s.config.Context + " was made by kindgate", nil
+			return "absent", "nothing in the cluster of " + s.farName() + " was made by kindgate", nil
 		}
 		return w.run(ctx, list.Created(), step.Report)
 	})
@@ -137,7 +137,7 @@ func (w *withdrawal) connect(ctx context.Context) error {
 	if err := w.lock(); err != nil {
 		return err
 	}
-	cfg, err := contextOf(w.config)
+	cfg, err := w.far()
 	if err != nil {
 		return err
 	}
@@ -188,6 +188,13 @@ func (w *withdrawal) uninstall(ctx context.Context, created inventory.List, repo
 	}
 	stored, err := w.helm().Stored(w.cfg)
 	if err != nil || stored == nil || !stored.Ours {
+		return nil, err
+	}
+	objects, err := objectsOf(stored)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkDeletion(ctx, w.client, objects); err != nil {
 		return nil, err
 	}
 	report("uninstalling Helm release " + serving.Namespace + "/" + serving.Release)
