@@ -235,7 +235,7 @@ func (p patient) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		if !repeatable(req, err) || sleep(ctx, pause) != nil {
 			release()
-			if cause = context.Cause(p.run); cause != nil && !errors.Is(last, context.Canceled) {
+			if cause = context.Cause(p.run); cause != nil && !errors.Is(last, context.Canceled) && !errors.Is(last, cause) { // not only slow
 				return nil, &unreachable{cause, last}
 			}
 			return nil, err
