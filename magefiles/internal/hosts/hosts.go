@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"iter"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -174,12 +175,32 @@ func (f File) Names() ([]string, error) {
 // keeping its mode and owner. An error that is fs.ErrPermission means that this user may not.
 func (f File) Set(names []string) (changed bool, err error) {
 	return atomicfile.Edit(f.Path, 0o644, func(text []byte) ([]byte, error) {
-		text, err := Edit(text, f.Cluster, names)
+		edited, err := Edit(text, f.Cluster, names)
 		if err != nil {
 			return nil, fmt.Errorf("%s, %w", f.Path, err)
 		}
-		return text, nil
+		if len(names) > 0 && ofAnotherKind(text) {
+			return nil, fmt.Errorf("%s is no hosts file: none of its lines has an address and a name. It is left as it is", f.Path)
+		}
+		return edited, nil
 	})
+}
+
+// ofAnotherKind tells whether a text is no hosts file's: it has lines, and none of them leads a name anywhere.
+func ofAnotherKind(text []byte) bool {
+	other := false
+	for line := range strings.Lines(string(text)) {
+		line, _, _ = strings.Cut(line, "#")
+		fields := strings.Fields(line)
+		if len(fields) == 0 {
+			continue
+		}
+		if _, err := netip.ParseAddr(fields[0]); err == nil && len(fields) > 1 {
+			return false
+		}
+		other = true
+	}
+	return other
 }
 
 // A Resolver turns a name into addresses; *net.Resolver is one.

@@ -126,11 +126,11 @@ func TestAFileThatIsNotThereHasNoNamesAndIsMadeOnlyForSome(t *testing.T) {
 }
 
 func TestSetRefusesAReadOnlyFile(t *testing.T) {
-	file := written(t, "x\n", 0o444)
+	file := written(t, "127.0.0.1 x\n", 0o444)
 	if _, err := file.Set([]string{"a"}); !errors.Is(err, fs.ErrPermission) {
 		t.Error(err)
 	}
-	if text, _ := os.ReadFile(file.Path); string(text) != "x\n" {
+	if text, _ := os.ReadFile(file.Path); string(text) != "127.0.0.1 x\n" {
 		t.Errorf("%q", text)
 	}
 }
@@ -281,6 +281,31 @@ func TestALineThatLeadsANameElsewhereIsFound(t *testing.T) {
 	}
 	if place, ok := found["shop"]; ok {
 		t.Errorf("%+v", place)
+	}
+}
+
+func TestNamesAreNotWrittenIntoAFileOfAnotherKind(t *testing.T) {
+	for text, is := range map[string]bool{
+		"": true, "# mine\n\n": true, "127.0.0.1 localhost\n": true, "\tfe80::1%lo0 host # of mine\nnonsense\n": true, begin("k") + "\n" + end("k") + "\n": true,
+		"apiVersion: v1\nkind: Config\n": false, "root:x:0:0:root:/root:/bin/bash\n": false, "127.0.0.1\n": false, "127.0.0.1: yes\n": false,
+	} {
+		file := File{filepath.Join(t.TempDir(), "hosts"), "k"}
+		if err := os.WriteFile(file.Path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		_, err := file.Set([]string{"a.localhost"})
+		now, _ := os.ReadFile(file.Path)
+		if (err == nil) != is || !is && string(now) != text {
+			t.Errorf("%q: %v, now %q", text, err, now)
+		}
+	}
+	file := File{filepath.Join(t.TempDir(), "hosts"), "k"}
+	text := "key: value\n" + begin("k") + "\n" + entry("a.localhost") + "\n" + end("k") + "\n"
+	if err := os.WriteFile(file.Path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := file.Set(nil); err != nil {
+		t.Errorf("what an earlier release has written there is taken out again: %v", err)
 	}
 }
 

@@ -4,7 +4,6 @@
 package inventory
 
 import (
-	"bufio"
 	"cmp"
 	"fmt"
 	"slices"
@@ -73,10 +72,11 @@ func (l List) Text() string {
 // Read takes what Text returned. The error names a line that is not as Text writes it.
 func Read(text string) (List, error) {
 	var l List
-	for lines := bufio.NewScanner(strings.NewReader(text)); lines.Scan(); {
-		fields := strings.Fields(lines.Text())
+	for line := range strings.Lines(text) {
+		line = strings.TrimSuffix(line, "\n")
+		fields := strings.Fields(line)
 		if len(fields) != 5 || fields[0] != words[true] && fields[0] != words[false] {
-			return nil, fmt.Errorf("the inventory has a line that kindgate did not write: %q", lines.Text())
+			return nil, fmt.Errorf("the inventory has a line that kindgate did not write: %q", line)
 		}
 		e := Entry{Kind: schema.FromAPIVersionAndKind(fields[1], fields[2]), Namespace: fields[3], Name: fields[4], Before: fields[0] == words[true]}
 		if e.Namespace == "-" {
@@ -87,16 +87,15 @@ func Read(text string) (List, error) {
 	return l, nil
 }
 
-// With returns the list with more entries. An object that it has stays as it is: whether it was there before is known since it was applied for
-// the first time. The exception is one that was deleted since, and is created now.
+// With returns the list with more entries. One of an object that it has takes the place of that: the object was deleted since it was applied for
+// the first time, and is created now, or somebody has made another of its name.
 func (l List) With(more ...Entry) List {
 	all := slices.Clone(l)
 	for _, e := range more {
 		at := slices.IndexFunc(all, func(known Entry) bool { return known.identity() == e.identity() })
-		switch {
-		case at < 0:
+		if at < 0 {
 			all = append(all, e)
-		case !e.Before:
+		} else {
 			all[at] = e
 		}
 	}

@@ -44,13 +44,23 @@ func TestALineThatIsNotKindgatesIsNamed(t *testing.T) {
 
 func TestAnObjectThatWasThereBeforeStaysSoUntilItIsCreated(t *testing.T) {
 	list := List{service}.With(theirs)
-	if list = list.With(theirs, entry("v1", "Service", "shop", "web", true)); !reflect.DeepEqual(list, List{service, theirs}) {
+	if list = list.With(theirs); !reflect.DeepEqual(list, List{service, theirs}) {
 		t.Error(list)
+	}
+	if list := list.With(entry("v1", "Service", "shop", "web", true)); !reflect.DeepEqual(list, List{entry("v1", "Service", "shop", "web", true), theirs}) {
+		t.Error("an object that was deleted since, and that somebody has made anew, is no longer kindgate's", list)
 	}
 	created := theirs
 	created.Before = false
 	if list = list.With(created); !reflect.DeepEqual(list, List{service, created}) {
 		t.Error("an object that was deleted since and is created now is kindgate's", list)
+	}
+}
+
+func TestALineOfAnyLengthIsReadOrNamed(t *testing.T) {
+	long := "created v1 ConfigMap shop " + strings.Repeat("x", 1<<17)
+	if read, err := Read(long + "\n" + List{service}.Text()); err != nil || len(read) != 2 {
+		t.Error(len(read), err)
 	}
 }
 

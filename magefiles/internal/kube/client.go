@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -31,6 +32,7 @@ type Client struct {
 	dynamic   dynamic.Interface
 	core      corev1client.CoreV1Interface
 	discovery discovery.DiscoveryInterface
+	looked    discovery.CachedDiscoveryInterface // what mapper goes by
 	mapper    meta.ResettableRESTMapper
 }
 
@@ -72,8 +74,8 @@ func New(cfg *rest.Config, options Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	mapper := restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(disco))
-	return &Client{dynamic: dyn, core: core, discovery: disco, mapper: mapper, Options: options}, nil
+	looked := memory.NewMemCacheClient(disco)
+	return &Client{dynamic: dyn, core: core, discovery: disco, looked: looked, mapper: restmapper.NewDeferredDiscoveryRESTMapper(looked), Options: options}, nil
 }
 
 // With returns a client of the same cluster that works otherwise.
@@ -99,7 +101,7 @@ func (c *Client) mapping(ctx context.Context, kind schema.GroupVersionKind) (*me
 			return mapping, err
 		}
 		if c.Options.DryRun || time.Now().After(deadline) { // a dry run defines none that could still appear
-			return nil, unknownKind{kind}
+			return nil, cmp.Or(c.unanswered(kind.Group), error(unknownKind{kind}))
 		}
 		if err := sleep(ctx, 100*time.Millisecond); err != nil {
 			return nil, err
@@ -140,9 +142,25 @@ func (c *Client) Known(kind schema.GroupVersionKind) (bool, error) {
 		_, err = c.mapper.RESTMapping(kind.GroupKind(), kind.Version)
 	}
 	if meta.IsNoMatchError(err) {
-		return false, nil
+		return false, c.unanswered(kind.Group)
 	}
 	return err == nil, err
+}
+
+// unanswered returns the error of a group whose kinds the API server could not say, as when the server of an extension does not answer: the
+// mapper leaves them out, as if there were none.
+func (c *Client) unanswered(group string) error {
+	_, _, err := c.looked.ServerGroupsAndResources()
+	failed := (*discovery.ErrGroupDiscoveryFailed)(nil)
+	if !errors.As(err, &failed) {
+		return err
+	}
+	for version, err := range failed.Groups {
+		if version.Group == group {
+			return fmt.Errorf("which kinds the cluster has in %s cannot be found out: %w", version, err)
+		}
+	}
+	return nil
 }
 
 // Version returns that of the cluster's Kubernetes, as v1.37.2.
@@ -217,7 +235,7 @@ func (p patient) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		if !repeatable(req, err) || sleep(ctx, pause) != nil {
 			release()
-			if cause = context.Cause(p.run); cause != nil && !errors.Is(last, context.Canceled) {
+			if cause = context.Cause(p.run); cause != nil && !errors.Is(last, context.Canceled) && !errors.Is(last, cause) { // not only slow
 				return nil, &unreachable{cause, last}
 			}
 			return nil, err

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
@@ -28,6 +29,27 @@ func TestAWaitThatEndsWhileTheAPIServerIsGoneSaysSo(t *testing.T) {
 		return "", true, nil
 	})
 	if err == nil || !strings.HasPrefix(err.Error(), "gave up while waiting for the API server, which cannot be reached: ") || !strings.Contains(err.Error(), "refused") {
+		t.Error(err)
+	}
+}
+
+func TestAnAPIServerThatWasOnlySlowIsNotSaidToBeOutOfReach(t *testing.T) {
+	over := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-over }))
+	defer server.Close()
+	defer close(over)
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 200*time.Millisecond, errors.New("gave up"))
+	defer cancel()
+	client, err := dynamic.NewForConfig(Patient(ctx, &rest.Config{Host: server.URL}, func(string) {}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pods := client.Resource(corev1.SchemeGroupVersion.WithResource("pods"))
+	if _, err := pods.List(context.Background(), metav1.ListOptions{}); err == nil || !strings.HasSuffix(err.Error(), "gave up") || strings.Contains(err.Error(), "reached") {
+		t.Error(err)
+	}
+	err = Watch(ctx, pods, func([]*unstructured.Unstructured) (string, bool, error) { return "", true, nil })
+	if err == nil || err.Error() != "gave up while waiting for a first look" {
 		t.Error(err)
 	}
 }

@@ -34,15 +34,28 @@ func (e *examiner) Check(context.Context) error {
 	})
 }
 
-// errFiles is the error of what must not go on when Check has found something wrong.
-var errFiles = errors.New("the files are wrong, as said above")
+// Errors of what must not go on when Check has found something wrong, or could not find out.
+var (
+	errFiles    = errors.New("the files are wrong, as said above")
+	errUnjudged = errors.New("whether the files are right is not known, as said above")
+)
 
 func (e *examiner) checked() error {
-	if slices.ContainsFunc(e.faults(), func(f fault) bool { return f.Fails() }) {
-		return errFiles
+	var err error
+	for _, f := range e.faults() {
+		switch {
+		case !f.Fails():
+		case f.at != e.unread():
+			return errFiles
+		default:
+			err = errUnjudged
+		}
 	}
-	return nil
+	return err
 }
+
+// unread is the place of a fault that is none of the files: the cluster that they would be applied to cannot be read.
+func (e *examiner) unread() string { return "context " + e.config.Context }
 
 // A fault is something that is wrong with the files, or may be. at is the place: file:line, or a file.
 type fault struct {
@@ -66,7 +79,7 @@ func (e *examiner) judge() []fault {
 	faults = append(faults, aboutValues(e.release.missing(provided, hasNothing), check.Warns)...)
 	on, err := e.on(e.run.Context())
 	if err != nil {
-		return append(faults, fault{"context " + e.config.Context, check.Finding{Verdict: check.Broken, Found: err.Error()}})
+		return append(faults, fault{e.unread(), check.Finding{Verdict: check.Broken, Found: err.Error()}})
 	}
 	faults = append(faults, on.faults...)
 	problems, err := e.problems(e.run.Context(), provided, on)

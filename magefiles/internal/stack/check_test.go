@@ -21,6 +21,17 @@ func TestErrorsThatWereJoinedAreSaidOneByOneAndTheOthersAsAWhole(t *testing.T) {
 	}
 }
 
+func TestFilesAreNotCalledWrongWhereTheClusterCouldNotBeRead(t *testing.T) {
+	unread := fault{"context c", check.Finding{Verdict: check.Broken, Found: "the server has received too many requests"}}
+	wrong, doubtful := fault{"manifests/a.yaml:1", check.Finding{Verdict: check.Broken}}, fault{"manifests/a.yaml:1", check.Finding{Verdict: check.Warns}}
+	for want, faults := range map[error][]fault{errUnjudged: {doubtful, unread}, errFiles: {unread, wrong}, nil: {doubtful}} {
+		e := &examiner{session: &session{config: Config{Context: "c"}}, faults: func() []fault { return faults }}
+		if err := e.checked(); err != want {
+			t.Errorf("%+v: %v", faults, err)
+		}
+	}
+}
+
 // Nothing in the demo's own files is wrong, and what is put wrong is found in all of them at once.
 func TestEveryFaultOfTheFilesIsFoundWithoutAClusterOrAChart(t *testing.T) {
 	root, err := filepath.Abs("../../..")

@@ -19,6 +19,15 @@ import (
 // errNotApproved is the error of a run that would change somebody's cluster.
 var errNotApproved = errors.New("nothing was changed: to have this done, say y on a terminal, or set KINDGATE_APPROVE=yes")
 
+// farName is what the user calls the cluster of a context, and where it leads: a name may lead elsewhere than its user thinks.
+func (s *session) farName() string {
+	name := "context " + s.config.Context
+	if cfg, err := s.far(); err == nil {
+		name += " (" + cfg.Host + ")"
+	}
+	return name
+}
+
 // A contextGround is the cluster of a context, which kindgate did not make. Nothing is written to it before that was approved.
 type contextGround struct {
 	*session
@@ -30,7 +39,7 @@ func (g *contextGround) API(ctx context.Context) (*rest.Config, error) {
 	if !g.approved {
 		return nil, errNotApproved
 	}
-	cfg, err := contextOf(g.config)
+	cfg, err := g.far()
 	if err != nil {
 		return nil, err
 	}
@@ -59,11 +68,11 @@ func checkOthers(ctx context.Context, client *kube.Client, context string) error
 
 // lockName is what runs that must not be at work at once have in common: the name of kindgate's own cluster, or the API server of a context's,
 // whatever that is called.
-func lockName(config Config) (string, error) {
-	if config.Context == "" {
-		return config.Cluster, nil
+func (s *session) lockName() (string, error) {
+	if s.config.Context == "" {
+		return s.config.Cluster, nil
 	}
-	cfg, err := contextOf(config)
+	cfg, err := s.far()
 	if err != nil {
 		return "", err
 	}
@@ -84,7 +93,7 @@ func (s *contextSteps) Begin(context.Context) error {
 		if err := s.helm().Missing(); err != nil {
 			return "", "", err
 		}
-		return result.Unchanged, "context " + s.config.Context + ", not made by kindgate", s.lock()
+		return result.Unchanged, s.farName() + ", not made by kindgate", s.lock()
 	})
 }
 
@@ -108,7 +117,7 @@ func (s *contextSteps) API(ctx context.Context) error {
 	}
 	// The question stands alone: a live line would be drawn over it.
 	if !s.ground.approved {
-		s.ground.approved, err = s.approve(ctx, "Do this to the cluster of context "+s.config.Context+"?")
+		s.ground.approved, err = s.approve(ctx, "Do this to the cluster of "+s.farName()+"?")
 	}
 	return s.run.Step("plan", func(*ui.Step) (result.Result, string, error) {
 		if err == nil {

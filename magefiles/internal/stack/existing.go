@@ -55,14 +55,11 @@ func (e *unknownContextError) Error() string {
 	return text + "\nIt has: " + strings.Join(e.have, ", ")
 }
 
-// readContext returns the configuration of a context's cluster, of which no client writes.
-func readContext(config Config) (*rest.Config, error) {
-	cfg, err := contextOf(config)
-	if err != nil {
-		return nil, err
-	}
+// onlyRead returns a copy of cfg with which no client writes, and none waits for long.
+func onlyRead(cfg *rest.Config) *rest.Config {
+	cfg = kube.ReadOnly(cfg)
 	cfg.Timeout = limits.Reading
-	return kube.ReadOnly(cfg), nil
+	return cfg
 }
 
 // contextOf returns the configuration of a context's cluster.
@@ -119,10 +116,11 @@ func (v *verification) survey(ctx context.Context, own bool) (survey, error) {
 
 // reader connects to the cluster of the context, and returns what reads a snapshot of it.
 func (s *session) reader() (at place.Existing, take func(context.Context) (*proof.Snapshot, error), err error) {
-	cfg, err := readContext(s.config)
+	cfg, err := s.far()
 	if err != nil {
 		return at, nil, err
 	}
+	cfg = onlyRead(cfg)
 	client, err := kube.New(cfg, kube.Options{})
 	at = place.Existing{Context: s.config.Context, Kubeconfig: s.config.Kubeconfig, REST: cfg, Client: client}
 	return at, func(ctx context.Context) (*proof.Snapshot, error) {

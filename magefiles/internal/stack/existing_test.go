@@ -42,8 +42,33 @@ func TestAContextThatTheKubeconfigDoesNotHaveIsNamedWithTheNearest(t *testing.T)
 		t.Errorf("no file: %v", err)
 	}
 	write("{apiVersion: v1, kind: Config, contexts: [{name: c, context: {cluster: a, user: a}}], clusters: [{name: a, cluster: {server: \"https://127.0.0.1:1\"}}], users: [{name: a, user: {}}]}")
-	if cfg, err := readContext(Config{Context: "c", Kubeconfig: path}); err != nil || cfg.Host != "https://127.0.0.1:1" || cfg.WrapTransport == nil {
+	if cfg, err := contextOf(Config{Context: "c", Kubeconfig: path}); err != nil || cfg.Host != "https://127.0.0.1:1" || onlyRead(cfg).WrapTransport == nil {
 		t.Errorf("%v: %+v", err, cfg)
+	}
+}
+
+func TestAKubeconfigThatChangesWhileARunWaitsLeadsItToNoOtherCluster(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "kubeconfig")
+	leadTo := func(server string) {
+		t.Helper()
+		text := "{apiVersion: v1, kind: Config, contexts: [{name: c, context: {cluster: a, user: a}}], clusters: [{name: a, cluster: {server: '" + server + "'}}], users: [{name: a, user: {}}]}"
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	leadTo("https://127.0.0.1:1")
+	s := newSession(Config{Context: "c", Kubeconfig: path, Timeout: time.Minute})
+	first, err := s.lockName()
+	if err != nil || s.farName() != "context c (https://127.0.0.1:1)" {
+		t.Fatal(first, s.farName(), err)
+	}
+	leadTo("https://127.0.0.1:2")
+	s.run.Begin(t.Context())
+	if cfg, err := (&contextGround{session: s, approved: true}).API(t.Context()); err != nil || cfg.Host != "https://127.0.0.1:1" {
+		t.Error(cfg, err)
+	}
+	if at, _, err := s.reader(); err != nil || at.REST.Host != "https://127.0.0.1:1" || at.REST.Timeout == 0 {
+		t.Error(at.REST, err)
 	}
 }
 

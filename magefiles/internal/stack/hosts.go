@@ -53,6 +53,9 @@ func (n *hostNames) converge(ctx context.Context) (result.Result, string, error)
 	if atomicfile.IsNull(n.file.Path) {
 		return result.Unchanged, "not written: the hosts file is " + os.DevNull, nil
 	}
+	if err := n.lock(); err != nil { // what another run does to the file now would make what is said of it untrue
+		return "", "", err
+	}
 	names, err := n.look(ctx)
 	if err != nil {
 		return "", "", n.explain(err)
@@ -66,9 +69,6 @@ func (n *hostNames) converge(ctx context.Context) (result.Result, string, error)
 	wanted, withheld := hosts.Choose(names, n.all)
 	n.sayWithheld(withheld)
 	if !slices.Equal(wanted, have) {
-		if err := n.lock(); err != nil {
-			return "", "", err
-		}
 		// Where the name is somebody else's cluster's, the run leaves all as it is. Without an engine there is none.
 		if observation, err := n.cluster.Observe(ctx); err == nil && observation.Foreign != nil {
 			return result.Unchanged, "not written, as kindgate did not make the cluster " + n.config.Cluster, nil

@@ -1,15 +1,21 @@
 package stack
 
 import (
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
+	"kindgate/magefiles/internal/cluster"
 	"kindgate/magefiles/internal/hosts"
+	"kindgate/magefiles/internal/proof"
 	"kindgate/magefiles/internal/result"
+	"kindgate/magefiles/internal/run"
+	"kindgate/magefiles/internal/ui"
 )
 
 // A user who may not write the file is told a command: what it leaves must be what the target would have written.
@@ -47,6 +53,19 @@ func TestThePrintedHostsCommandLeavesWhatTheTargetWouldHaveWritten(t *testing.T)
 				t.Errorf("%q: %v, foreign lines %q after %s", before, err, rest, command)
 			}
 		}
+	}
+}
+
+func TestTheHostsFileIsLookedAtWhenNoOtherRunIsAtWorkOnIt(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "hosts")
+	s := &session{config: Config{Cluster: "k"}, proof: &proof.Proof{}, cluster: cluster.New(cluster.Options{Name: "k", Kubeconfig: os.DevNull, Provider: "none"})}
+	s.run = run.New(run.Options{UI: ui.New(io.Discard, ui.Options{}), Limit: time.Minute, Advise: advised})
+	s.lock = func() error { // another run has come to its end
+		return os.WriteFile(path, []byte("127.0.0.1 localhost\n# BEGIN kindgate k\n127.0.0.1 old.test\n# END kindgate k\n"), 0o644)
+	}
+	res, detail, err := (&hostNames{session: s, file: hosts.File{Path: path, Cluster: "k"}}).converge(t.Context())
+	if err != nil || res != result.Updated || !strings.Contains(detail, "no longer old.test") {
+		t.Error(res, detail, err)
 	}
 }
 

@@ -97,7 +97,7 @@ func (p *planner) plan(ctx context.Context) (pending, error) {
 // reach returns the way to the API server, by which nothing can be written; nil for kindgate's own cluster where it is not up.
 func (p *planner) reach(ctx context.Context) (*rest.Config, error) {
 	if p.config.Context != "" {
-		cfg, err := contextOf(p.config)
+		cfg, err := p.far()
 		if err != nil {
 			return nil, err
 		}

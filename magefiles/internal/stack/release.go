@@ -117,12 +117,25 @@ func (r *helmRelease) checkUpgrade(ctx context.Context, client *kube.Client, sto
 	if len(gone) == 0 {
 		return nil
 	}
+	if err := checkDeletion(ctx, client, gone); err != nil {
+		return err
+	}
 	var names []string
 	for _, o := range gone {
 		names = append(names, o.Name())
 	}
 	r.run.Note("The upgrade of Helm release " + serving.Namespace + "/" + serving.Release + " removes " + strings.Join(names, ", ") + ".")
 	return nil
+}
+
+// checkDeletion is judgeDeletion of the release's objects as they are in the cluster now.
+func checkDeletion(ctx context.Context, client *kube.Client, doomed []kube.Object) error {
+	doomed = allInRelease(doomed)
+	live, err := client.Live(ctx, doomed)
+	if err != nil {
+		return err
+	}
+	return judgeDeletion(doomed, live)
 }
 
 // pullImages has the node with the ports pull the images that an upgrade of the stored release, nil for none, needs: a DaemonSet's pod is

@@ -304,6 +304,25 @@ func TestWhatHelmTakesOverIsWhatSaysItIsOfTheRelease(t *testing.T) {
 	}
 }
 
+func TestWhatHelmWouldDeleteByNameAndIsNotOfTheReleaseIsRefused(t *testing.T) {
+	objects := decoded(t, daemonSet, service, class)
+	ours, theirs, elsewhere := objects[0].DeepCopy(), objects[1].DeepCopy(), objects[2].DeepCopy()
+	ours.SetAnnotations(map[string]string{"meta.helm.sh/release-name": "traefik", "meta.helm.sh/release-namespace": "traefik"})
+	elsewhere.SetAnnotations(map[string]string{"meta.helm.sh/release-name": "traefik", "meta.helm.sh/release-namespace": "edge"})
+	err := judgeDeletion(objects, []*unstructured.Unstructured{ours, theirs, elsewhere})
+	for _, name := range []string{"Service/traefik", "GatewayClass/traefik"} {
+		if err == nil || !strings.Contains(err.Error(), name+" is there, and is not of Helm release traefik/traefik") {
+			t.Error(err)
+		}
+	}
+	if err != nil && strings.Contains(err.Error(), "DaemonSet") {
+		t.Error(err)
+	}
+	if err := judgeDeletion(objects, []*unstructured.Unstructured{ours, nil, nil}); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestADataPlaneThatMayComeBackIsGivenItsTimeAndNoMore(t *testing.T) {
 	for _, test := range []struct {
 		finding check.Finding

@@ -312,9 +312,26 @@ func takenOver(objects []kube.Object, live []*unstructured.Unstructured) []strin
 	return names
 }
 
-// ofRelease tells whether an object, nil for none, says that it is of a release of this name.
+// ofRelease tells whether an object, nil for none, says that it is of a release of this name, and of no other namespace's.
 func ofRelease(live *unstructured.Unstructured) bool {
-	return live != nil && live.GetAnnotations()["meta.helm.sh/release-name"] == serving.Release
+	if live == nil {
+		return false
+	}
+	of := live.GetAnnotations()
+	return of["meta.helm.sh/release-name"] == serving.Release && cmp.Or(of["meta.helm.sh/release-namespace"], serving.Namespace) == serving.Namespace
+}
+
+// judgeDeletion refuses to have Helm delete objects, live being what is in the cluster of them, that are not of the release: Helm deletes whatever
+// has the name.
+func judgeDeletion(objects []kube.Object, live []*unstructured.Unstructured) error {
+	var others []error
+	for i, o := range objects {
+		if live[i] != nil && !ofRelease(live[i]) {
+			others = append(others, fmt.Errorf("%s is there, and is not of Helm release %s/%s: Helm would delete it as its own. Give it another name, or take it out of the cluster, and run again",
+				o.Name(), serving.Namespace, serving.Release))
+		}
+	}
+	return errors.Join(others...)
 }
 
 // judgeOthers refuses to install the implementation beside another of its kind: both serve every GatewayClass that names their controller, and write

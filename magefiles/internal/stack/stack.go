@@ -57,10 +57,13 @@ type session struct {
 	cluster *cluster.Cluster
 	ground  ground // the cluster, or that of a context
 	proof   *proof.Proof
-	lock    func() error // waits until it is this run's turn
-	held    *flock.Flock // the lock, once it is
-	kube    func() (*kube.Client, error)
-	helm    func() *traefik.Traefik
+	// far is the way to the cluster of a context, read once: whoever changes the kubeconfig while a run is under way, or waits to be approved, does not
+	// lead it to another cluster.
+	far  func() (*rest.Config, error)
+	lock func() error // waits until it is this run's turn
+	held *flock.Flock // the lock, once it is
+	kube func() (*kube.Client, error)
+	helm func() *traefik.Traefik
 
 	inventory func() (*inventory.Store, error)
 }
@@ -99,11 +102,12 @@ func newSession(config Config) *session {
 	s := &session{config: config, ui: newUI(config)}
 	s.run = run.New(run.Options{UI: s.ui, Limit: config.Timeout, Expired: fmt.Errorf("gave up after %s (KINDGATE_TIMEOUT)", config.Timeout), Advise: advised})
 	s.inputs, s.wrong = readInputs(config)
+	s.far = sync.OnceValues(func() (*rest.Config, error) { return contextOf(config) })
 	s.kube = sync.OnceValues(s.connect)
 	s.inventory = sync.OnceValues(s.newInventory)
 	s.helm = sync.OnceValue(s.newTraefik)
 	s.lock = sync.OnceValue(func() (err error) {
-		name, err := lockName(config)
+		name, err := s.lockName()
 		if err == nil {
 			s.held, err = takeLock(s.run.Context(), name, s.ui.Note)
 		}

@@ -118,15 +118,18 @@ func (s *Stack) withdraw(ctx context.Context) error {
 		return err
 	}
 	if len(list) > 0 { // outside of the step, whose live line would be drawn over the question
-		w.sayDoomed(list)
-		_, err = s.approve(ctx, "Delete this from the cluster of context "+s.config.Context+"?")
+		var left inventory.List
+		if left, err = w.left(ctx, list.Created()); err == nil {
+			w.sayDoomed(list, left)
+			_, err = s.approve(ctx, "Delete this from the cluster of "+s.farName()+"?")
+		}
 	}
 	return s.run.Step("withdraw", func(step *ui.Step) (result.Result, string, error) {
 		switch {
 		case err != nil:
 			return "", "", err
 		case len(list) == 0:
-			return "absent", "nothing in the cluster of context " + s.config.Context + " was made by kindgate", nil
+			return "absent", "nothing in the cluster of " + s.farName() + " was made by kindgate", nil
 		}
 		return w.run(ctx, list.Created(), step.Report)
 	})
@@ -137,7 +140,7 @@ func (w *withdrawal) connect(ctx context.Context) error {
 	if err := w.lock(); err != nil {
 		return err
 	}
-	cfg, err := contextOf(w.config)
+	cfg, err := w.far()
 	if err != nil {
 		return err
 	}
@@ -165,17 +168,43 @@ func (w *withdrawal) run(ctx context.Context, created inventory.List, report fun
 		}
 		deleted = append(deleted, more...)
 	}
-	return "deleted", count(len(deleted), "object"), nil
+	left, err := w.left(ctx, created)
+	if err != nil {
+		return "", "", err
+	}
+	if len(left) == 0 {
+		_, err = w.client.Remove(ctx, w.store.Object())
+	} else { // the next teardown must know of it
+		err = w.store.Forget(ctx, slices.DeleteFunc(slices.Clone(created), func(e inventory.Entry) bool { return slices.Contains(left, e) }))
+	}
+	return "deleted", count(len(deleted), "object"), err
 }
 
-// sayDoomed prints what would be deleted, and what was there before and stays.
-func (w *withdrawal) sayDoomed(list inventory.List) {
+// left are those of the objects that kindgate has created that are in the cluster, and still are the ones that it has created.
+func (w *withdrawal) left(ctx context.Context, created inventory.List) (inventory.List, error) {
+	objects := slices.DeleteFunc(slices.Clone(created), func(e inventory.Entry) bool { return e == releaseEntry })
+	left, err := there(ctx, w.client.With(kube.Options{DryRun: true}), objects) // which waits for no kind that is gone
+	if err != nil || len(objects) == len(created) {
+		return left, err
+	}
+	stored, err := w.helm().Stored(w.cfg)
+	if stored != nil && stored.Ours {
+		left = append(left, releaseEntry)
+	}
+	return left, err
+}
+
+// sayDoomed prints what would be deleted, left being those of the list that kindgate has created and that are there, and what stays.
+func (w *withdrawal) sayDoomed(list, left inventory.List) {
 	var lines []string
 	for _, e := range list {
-		if e.Before {
+		switch {
+		case e.Before:
 			lines = append(lines, "    leave     "+e.Object().Name()+"  (it was there before)")
-		} else {
+		case slices.Contains(left, e):
 			lines = append(lines, "  - delete    "+e.Object().Name())
+		default:
+			lines = append(lines, "    leave     "+e.Object().Name()+"  (it is gone, or somebody has made another of its name)")
 		}
 	}
 	w.ui.Print(lines...)
@@ -188,6 +217,13 @@ func (w *withdrawal) uninstall(ctx context.Context, created inventory.List, repo
 	}
 	stored, err := w.helm().Stored(w.cfg)
 	if err != nil || stored == nil || !stored.Ours {
+		return nil, err
+	}
+	objects, err := objectsOf(stored)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkDeletion(ctx, w.client, objects); err != nil {
 		return nil, err
 	}
 	report("uninstalling Helm release " + serving.Namespace + "/" + serving.Release)
@@ -227,7 +263,8 @@ func (w *withdrawal) removeDefinitions(ctx context.Context, created inventory.Li
 	return deleted, nil
 }
 
-// removeNamespaces deletes those that kindgate has created and that are empty. That of the inventory is the last; where it stays, the inventory goes.
+// removeNamespaces deletes those that kindgate has created and that are empty. That of the inventory is the last, and stays while anything else
+// does that kindgate has created.
 func (w *withdrawal) removeNamespaces(ctx context.Context, created inventory.List, report func(string)) (inventory.List, error) {
 	namespaces := slices.DeleteFunc(slices.Clone(created), func(e inventory.Entry) bool { return e.Kind.Kind != "Namespace" })
 	slices.SortStableFunc(namespaces, func(a, b inventory.Entry) int {
@@ -235,14 +272,19 @@ func (w *withdrawal) removeNamespaces(ctx context.Context, created inventory.Lis
 	})
 	var deleted inventory.List
 	for _, e := range namespaces {
+		if e.Name == serving.Namespace {
+			others := slices.DeleteFunc(slices.Clone(created), func(other inventory.Entry) bool { return other == e })
+			if left, err := w.left(ctx, others); err != nil || len(left) > 0 {
+				return deleted, err
+			}
+		}
 		removed, err := w.removeAll(ctx, w.client, inventory.List{e}, report)
 		if err != nil {
 			return deleted, err
 		}
 		deleted = append(deleted, removed...)
 	}
-	_, err := w.client.Remove(ctx, w.store.Object())
-	return deleted, err
+	return deleted, nil
 }
 
 // shortened names the first few of many.
