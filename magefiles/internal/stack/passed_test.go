@@ -45,7 +45,7 @@ func TestWhatHasPassedIsRememberedForTheSameProgramAlone(t *testing.T) {
 		}
 	}
 	file.path = ""
-	if !anew() || !anew() {
+	if first, second := anew(), anew(); !first || !second {
 		t.Error("remembered without a file")
 	}
 }
