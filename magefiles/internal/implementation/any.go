@@ -1,6 +1,7 @@
 package implementation
 
 import (
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -57,4 +58,25 @@ func DataPlane(pod *corev1.Pod) check.ID {
 // nothing is known of these.
 func (i *Implementation) Labelled(pod *corev1.Pod) bool {
 	return len(i.Labels) > 0 && labels.SelectorFromSet(i.Labels).Matches(labels.Set(pod.Labels))
+}
+
+// Serving returns what tells, of a cluster's pods, those of the data plane that serve Gateways. The same program may run beside it for other
+// things, as Ingresses: then the pods that are started with the provider are meant. Where no argument says so, a file may, and all that are
+// labelled are.
+func (i *Implementation) Serving(pods []corev1.Pod) func(*corev1.Pod) bool {
+	serves := func(pod *corev1.Pod) bool {
+		return i.Labelled(pod) && slices.ContainsFunc(pod.Spec.Containers, func(c corev1.Container) bool { return Sets(c.Args, i.Provider) })
+	}
+	if slices.ContainsFunc(pods, func(pod corev1.Pod) bool { return serves(&pod) }) {
+		return serves
+	}
+	return i.Labelled
+}
+
+// Sets tells whether arguments set an option: one of them has its name, and no value or true.
+func Sets(arguments []string, option string) bool {
+	return slices.ContainsFunc(arguments, func(argument string) bool {
+		name, value, valued := strings.Cut(argument, "=")
+		return strings.EqualFold(name, option) && (!valued || value == "true")
+	})
 }

@@ -74,3 +74,21 @@ func TestTheDoorOfASchemeAndThePageOfABackendAreFoundOrNone(t *testing.T) {
 		t.Error(Traefik.Pages)
 	}
 }
+
+func TestOfSeveralTraefiksTheOneThatServesGatewaysIsMeant(t *testing.T) {
+	started := func(namespace string, args ...string) corev1.Pod {
+		return corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Labels: Traefik.Labels}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Args: args}}}}
+	}
+	ingress, gateways, off := started("a", "--providers.kubernetesingress"), started("b", "--providers.kubernetesgateway"), started("c", "--providers.kubernetesgateway=false")
+	other := corev1.Pod{Spec: gateways.Spec}
+	pods := []corev1.Pod{ingress, gateways, off, other}
+	serving := Traefik.Serving(pods)
+	for i, want := range []bool{false, true, false, false} {
+		if got := serving(&pods[i]); got != want {
+			t.Errorf("pod %d: %t", i, got)
+		}
+	}
+	if silent := Traefik.Serving([]corev1.Pod{ingress, other}); !silent(&ingress) || silent(&other) {
+		t.Error("where no argument says so, a file may")
+	}
+}

@@ -15,6 +15,7 @@ import (
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"kindgate/magefiles/internal/gotype"
+	"kindgate/magefiles/internal/implementation"
 	"kindgate/magefiles/internal/kube"
 	"kindgate/magefiles/internal/spelling"
 )
@@ -59,10 +60,7 @@ func RunsWith(o kube.Object, option string) bool {
 	p, _ := podOf(o)
 	return slices.ContainsFunc(p.containers, func(container map[string]any) bool {
 		arguments, _, _ := unstructured.NestedStringSlice(container, "args")
-		return slices.ContainsFunc(arguments, func(argument string) bool {
-			name, value, valued := strings.Cut(argument, "=")
-			return strings.EqualFold(name, option) && (!valued || value == "true")
-		})
+		return implementation.Sets(arguments, option)
 	})
 }
 

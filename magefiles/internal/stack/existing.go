@@ -195,7 +195,7 @@ func (v *verification) existing(ctx context.Context, s *proof.Snapshot, manifest
 
 // placeOf is where a site's Gateways are, which are not reached yet.
 func placeOf(s *proof.Snapshot, site proof.Site, at place.Existing) *place.Existing {
-	facts := place.Facts{Services: s.Services, Slices: s.Slices, Pods: s.Pods, Runs: implementation.Of(site.Controller).Labelled}
+	facts := place.Facts{Services: s.Services, Slices: s.Slices, Pods: s.Pods, Runs: implementation.Of(site.Controller).Serving(s.Pods)}
 	at.Targets = targets(site.Gateways, facts)
 	return &at
 }
