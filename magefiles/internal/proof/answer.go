@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -203,9 +204,13 @@ func (t trial) problem(answer *probe.Answer) check.Finding {
 		return t.called(answer)
 	case answer.Status >= 500:
 		return because(Failure, "%d %s: an answer of %s, not %s's own", answer.Status, http.StatusText(answer.Status), backends(t.request), t.Name)
-	case answer.Status >= 400 && t.Own(answer):
+	case answer.Status >= 300 && t.Own(answer):
+		to := ""
+		if location := answer.Header.Get("Location"); location != "" {
+			to = " to " + location
+		}
 		return check.Finding{Verdict: check.Unknown,
-			Found: fmt.Sprintf("%d %s from %s itself: what %s answers is not known", answer.Status, http.StatusText(answer.Status), t.Name, backends(t.request))}
+			Found: fmt.Sprintf("%d %s%s from %s itself: what %s answers is not known", answer.Status, http.StatusText(answer.Status), to, t.Name, backends(t.request))}
 	case t.Page(t.request.Backends) != "" && t.request.Path == "/" && t.request.Status == 0 && t.request.Taker == nil && (answer.Status != http.StatusOK || !answer.HTML()):
 		return because(WrongAnswer, "%d %s from %s, expected 200 and the dashboard's page", answer.Status, answer.Header.Get("Content-Type"), answer.URL)
 	}
@@ -315,8 +320,17 @@ func (t trial) proveItself(ctx context.Context) check.Finding {
 		return holds("%d from %s itself: a route takes every host", answer.Status, t.Name)
 	case aside:
 		return because(Stranger, "%d where %s answers itself: something else listens on the port", answer.Status, t.Name)
+	case t.diverted(t.request, answer):
+		return holds("%d from %s itself: its entry point redirects every request to %s", answer.Status, t.Name, answer.Header.Get("Location"))
 	case !t.Unrouted(answer):
 		return because(Stranger, "%d where %s answers 404 itself: something else listens on the port, or a route nobody knows of takes every host", answer.Status, t.Name)
 	}
 	return holds("%d from %s, as no route has this host", answer.Status, t.Name)
+}
+
+// diverted tells whether an answer is the implementation's own, by which its entry point leads a request to another scheme before it looks at
+// routes.
+func (p *Proof) diverted(request gateway.Request, answer *probe.Answer) bool {
+	to, err := url.Parse(answer.Header.Get("Location"))
+	return err == nil && answer.Status/100 == 3 && p.Own(answer) && to.Scheme != "" && to.Scheme != request.Scheme && to.Hostname() == request.Host && to.Path == request.Path
 }

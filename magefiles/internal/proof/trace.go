@@ -269,6 +269,8 @@ func (w way) answers(ctx context.Context) check.Finding {
 	switch {
 	case err != nil:
 		return because(NoAnswer, "%v", err)
+	case free && w.diverted(control, answer):
+		return holds("%d: its entry point redirects every request to %s", answer.Status, answer.Header.Get("Location"))
 	case free && w.Careful && !w.Unfamiliar && !w.Unrouted(answer): // a proxy in front of it may have answered
 		return check.Finding{Verdict: check.Unknown, Found: fmt.Sprintf("%d for a host that no route has, where %s would say 404: its own answers cannot be told from others' here", answer.Status, w.Name)}
 	case free && !w.Unfamiliar && !w.Unrouted(answer):

@@ -287,6 +287,8 @@ func TestEachWayInWhichARequestFailsHasItsCause(t *testing.T) {
 		{"an application in Go that has nothing there", ask, []*probe.Answer{own}, nil, check.Holds, "", "answered: 404 text/plain, the application's own"},
 		{"Traefik's 404 to a HEAD", head, []*probe.Answer{bodiless}, nil, check.Broken, NoRoute, "404 from Traefik"},
 		{"a filter of Traefik's that refuses", ask, []*probe.Answer{status(401)}, nil, check.Unknown, "", "401 Unauthorized from Traefik itself: what Service/demo/shop answers is not known"},
+		{"a redirect of Traefik's entry point", ask, []*probe.Answer{diverting("https://shop.localhost:8443/")}, nil, check.Unknown, "",
+			"301 Moved Permanently to https://shop.localhost:8443/ from Traefik itself: what Service/demo/shop answers is not known"},
 		{"an error of the application's own", ask, []*probe.Answer{passedOn(status(500))}, nil, check.Broken, Failure, "500 Internal Server Error: an answer of Service/demo/shop, not Traefik's own"},
 		{"an error of a canary's own", both, []*probe.Answer{plain, passedOn(status(500))}, canary, check.Broken, Failure, "10 of 20 requests answered 500 Internal Server Error, by Service/demo/shop or"},
 		{"a page with a line Hostname", ask, []*probe.Answer{named}, nil, check.Holds, "", "answered: 200 text/html"},
@@ -352,6 +354,31 @@ func TestAPodWithoutAReadinessProbeMayStillBeStarting(t *testing.T) {
 				t.Errorf("%+v", got)
 			}
 		})
+	}
+}
+
+// diverting is a redirect of Traefik's own.
+func diverting(to string) *probe.Answer {
+	answer := status(301)
+	answer.Order = append([]string{"Location"}, answer.Order...)
+	answer.Header.Set("Location", to)
+	return answer
+}
+
+func TestAnEntryPointThatRedirectsEveryRequestIsNoStranger(t *testing.T) {
+	w := whole(t)
+	w.gateway.answers = map[string][]*probe.Answer{"no-such-route.localhost": {diverting("https://no-such-route.localhost:8443/")}}
+	if r := w.verify(t)[control]; r.Verdict != check.Holds || !strings.Contains(r.Found, "its entry point redirects every request to https://no-such-route.localhost:8443/") {
+		t.Errorf("%+v", r.Finding)
+	}
+	for name, other := range map[string]*probe.Answer{
+		"to another host": diverting("https://other.localhost/"), "to another path": diverting("https://no-such-route.localhost/login"),
+		"to the same scheme": diverting("http://no-such-route.localhost:8081/"), "within the host": diverting("/"), "not of Traefik's": passedOn(diverting("https://no-such-route.localhost:8443/")),
+	} {
+		w.gateway.answers = map[string][]*probe.Answer{"no-such-route.localhost": {other}}
+		if r := w.verify(t)[control]; r.Cause != Stranger {
+			t.Errorf("%s: %+v", name, r.Finding)
+		}
 	}
 }
 
