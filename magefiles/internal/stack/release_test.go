@@ -220,6 +220,14 @@ func TestWhatServesNowIsNotTakenFromTheRunningRelease(t *testing.T) {
 	if err := d.judgeServing(runs("", ""), runs("", ""), live, "node"); err != nil {
 		t.Errorf("what it had not, it does not lose: %v", err)
 	}
+	moved := strings.Replace(gatewayOf, "traefik}", "traefik, listeners: [{name: web, port: 80, protocol: HTTP}]}", 1)
+	var err error
+	if d.inputs.gateways, err = ofKind[gatewayv1.Gateway](decoded(t, moved), "Gateway"); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.judgeServing(stored, runs(provider, "{containerPort: 80, hostPort: 80}"), live, "node"); err != nil {
+		t.Errorf("the manifests move the Gateway's listener, too: %v", err)
+	}
 }
 
 func TestOnlyAnUpgradesNewImagesThatNeedNoSecretArePulledBeforeIt(t *testing.T) {

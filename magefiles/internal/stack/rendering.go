@@ -127,7 +127,10 @@ func (r *chart) judgeServing(stored, rendered []kube.Object, live []unstructured
 	if err != nil {
 		return err
 	}
-	for _, gw := range slices.Concat(r.inputs.gateways, gateways) {
+	written := func(live gatewayv1.Gateway) bool { // the run applies it as the manifests have it
+		return slices.ContainsFunc(r.inputs.gateways, func(gw gatewayv1.Gateway) bool { return gw.Namespace == live.Namespace && gw.Name == live.Name })
+	}
+	for _, gw := range slices.Concat(r.inputs.gateways, slices.DeleteFunc(gateways, written)) {
 		for _, listener := range gw.Spec.Listeners {
 			for _, door := range serving.Doors {
 				if node != "" && door.EntryPoint == listener.Port && lost(func(o kube.Object) bool { return runsPods(o) && takes(o, door) }) {
