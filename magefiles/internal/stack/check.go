@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -28,7 +29,7 @@ func (e *examiner) Check(context.Context) error {
 			e.run.Note("Left out, as by their names they are for other clusters than this: " + strings.Join(left, ", ") + ".")
 		}
 		for _, f := range e.faults() {
-			e.ui.Check(level(f.Finding), f.at, f.Found, f.Remedy)
+			e.ui.Check(ui.Check{What: f.at, Finding: f.Finding, Hint: f.Remedy, At: f.source()})
 		}
 		return "passed", count(len(e.inputs.objects), "object"), e.checked()
 	})
@@ -61,6 +62,20 @@ func (e *examiner) unread() string { return "context " + e.config.Context }
 type fault struct {
 	at string
 	check.Finding
+}
+
+// leading is how a message begins that says in which file something is wrong, and where.
+var leading = regexp.MustCompile(`^([^\s:]+:\d+): `)
+
+// source is the file of the fault, with the line where that is known; empty where it is of none.
+func (f fault) source() string {
+	if found := leading.FindStringSubmatch(f.Found); found != nil {
+		return found[1]
+	}
+	if strings.Contains(f.at, "/") {
+		return f.at
+	}
+	return ""
 }
 
 // judge finds the faults of the files. A chart that is not at hand is not fetched: what depends on it is not judged.

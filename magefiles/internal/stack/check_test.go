@@ -48,7 +48,7 @@ func TestEveryFaultOfTheFilesIsFoundWithoutAClusterOrAChart(t *testing.T) {
 	environ := []string{"KINDGATE_HTTP_PORT=8081", "KINDGATE_TRAEFIK_REPO=http://127.0.0.1:1", "KINDGATE_TRAEFIK_VERSION=0.0.1"}
 	find := func() []fault {
 		s := New(environ)
-		s.Context(t.Context())
+		s.run.Begin(t.Context())
 		// A test's binary does not say from which modules it is built, so that the definitions are not found: the tests of manifest have them.
 		return slices.DeleteFunc(s.Examiner.faults(), func(f fault) bool { return f.at == "schemas" })
 	}

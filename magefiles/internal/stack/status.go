@@ -36,7 +36,7 @@ func (e *examiner) Status(ctx context.Context) error {
 		return e.run.Failed("status", "", err)
 	}
 	for _, r := range v.rows() {
-		e.ui.Object(map[string]string{"what": r[0], "name": r[1], "state": r[2]})
+		e.ui.Object(statusLine{r[0], r[1], r[2]})
 	}
 	v.brief = len(v.promises) > mostLines
 	rows := v.rows()

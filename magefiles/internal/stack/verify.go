@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -155,22 +156,19 @@ func (v *verification) verify(ctx context.Context, of survey, report func(string
 	said := map[string]bool{}
 	shown := summary{whole: len(results) <= mostLines || v.config.Output == "json"}
 	for _, r := range results {
-		if !r.Fails() && !shown.shows(r.ID.Kind, r.Finding) {
-			continue
-		}
-		hint := ""
+		c := ui.Check{What: r.String(), Finding: r.Finding, At: source(of.conditions.Objects, subject(r))}
 		if r.Fails() {
 			failed++
-			hint = hintOf(r)
-			if said[hint] {
-				hint = "as above"
-			}
-			said[hint] = true
+			c.Hint = hintOf(r)
+			c.Above, said[c.Hint] = said[c.Hint], true
 		}
-		v.ui.Check(level(r.Finding), r.String(), r.Found, hint)
+		v.ui.Keep(c)
+		if r.Fails() || shown.shows(r.ID.Kind, r.Finding) {
+			v.ui.Show(c)
+		}
 	}
 	for _, more := range shown.rest() {
-		v.ui.Check(level(more.Finding), more.ID.Kind, more.Found, "")
+		v.ui.Show(ui.Check{What: more.ID.Kind, Finding: more.Finding})
 	}
 	switch {
 	case v.config.Context == "":
@@ -237,26 +235,41 @@ func (s *summary) rest() []check.Result {
 func hintOf(r proof.Result) string {
 	switch {
 	case r.Hop != nil:
-		return "The hop that is broken: " + lines(*r.Hop, r.AtHop.Found)
+		return "The hop that is broken: " + lines(*r.Hop, r.AtHop.Found) + remedied(cmp.Or(r.AtHop.Remedy, r.Remedy))
 	case r.Request != nil:
 		return "The hop that is broken is not known: " + r.AtHop.Found + ", before all were looked at."
 	}
-	return "look at: " + r.Look
+	return "look at: " + r.Look + remedied(r.Remedy)
+}
+
+// remedied is the line of a hint that says what the user can do; empty for nothing.
+func remedied(remedy string) string {
+	if remedy == "" {
+		return ""
+	}
+	return "\n  remedy:   " + remedy
+}
+
+// subject is the object that a promise is about: for a request, its route.
+func subject(r proof.Result) check.ID {
+	if r.Request != nil {
+		return r.Request.Route
+	}
+	return r.ID
+}
+
+// source returns where an object is written, as file:line; empty for one that is not among those given.
+func source(objects []kube.Object, id check.ID) string {
+	for _, o := range objects {
+		if o.GetKind() == id.Kind && o.GetNamespace() == id.Namespace && o.GetName() == id.Name {
+			return o.Source
+		}
+	}
+	return ""
 }
 
 func lines(c check.Check, found string) string {
 	return fmt.Sprintf("%s\n  expected: %s\n  found:    %s\n  look at:  %s", c, c.Expect, found, c.Look)
-}
-
-// level is how serious a finding is for a person.
-func level(f check.Finding) ui.Level {
-	switch {
-	case f.Fails():
-		return ui.Error
-	case f.Verdict == check.Holds:
-		return ui.OK
-	}
-	return ui.Warning
 }
 
 // warnOfNames tells of hostnames that a browser would not find: the first hop of its requests. It is no failure, and no reason to stop at
@@ -282,7 +295,7 @@ func (v *verification) warnOfNames(ctx context.Context) {
 	if more := len(missing) - len(shown); more > 0 {
 		hint += fmt.Sprintf("\n  and %d more: go tool mage doctor", more)
 	}
-	v.ui.Check(ui.Warning, "names", strings.Join(shown, ", "), hint)
+	v.ui.Check(ui.Check{What: "names", Finding: check.Finding{Verdict: check.Warns, Found: strings.Join(shown, ", ")}, Hint: hint})
 }
 
 // Summary ends a successful up: where to go, and what took how long.
@@ -295,6 +308,7 @@ func (v *verification) Summary() {
 	for _, request := range v.proof.Planned() {
 		if request.Method == "GET" && len(request.Header) == 0 && request.Unproven == "" {
 			lines = append(lines, "  "+v.proof.Open(request))
+			v.ui.Object(openLine{v.proof.Open(request)})
 		}
 	}
 	if len(lines) > 22 {
