@@ -90,6 +90,11 @@ func Explain(ctx context.Context, url string, method, header *string, files *boo
 	})
 }
 
+// Graph draws what the Gateways serve, in Mermaid, or with -dot in DOT, by the cluster where there is one, else by the files.
+func Graph(ctx context.Context, dot *bool) error {
+	return anyway(ctx, func(ctx context.Context) error { return kindgate().Examiner.Graph(ctx, dot != nil && *dot) })
+}
+
 // Status shows what there is, and changes nothing.
 func Status(ctx context.Context) error { return anyway(ctx, kindgate().Examiner.Status) }
 

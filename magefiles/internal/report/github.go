@@ -82,7 +82,7 @@ func (r Run) Page(drawing string) string {
 	}
 	fmt.Fprintf(&page, "## kindgate %s: %s\n\n%d passed, %d failed, %d not proven or not finished\n", cell(r.Name), result, count(Passed), count(Failed), count(Skipped))
 	// What failed comes first, so that the bound never hides it.
-	slices.SortStableFunc(cases, func(a, b Case) int { return failedFirst(a) - failedFirst(b) })
+	slices.SortStableFunc(cases, func(a, b Case) int { return onPage(a) - onPage(b) })
 	var rows []string
 	for _, c := range cases {
 		switch {
@@ -108,11 +108,12 @@ func (r Run) Page(drawing string) string {
 	return page.String()
 }
 
-func failedFirst(c Case) int {
+// onPage orders the cases: what failed, the most important first, and then the others.
+func onPage(c Case) int {
 	if c.Outcome == Failed {
-		return 0
+		return rank(c)
 	}
-	return 1
+	return 10
 }
 
 // mostInCell bounds a cell: GitHub takes a page of a megabyte.

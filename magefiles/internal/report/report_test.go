@@ -146,7 +146,7 @@ func TestOfManyFailuresTenAreAnnotatedAndTheOthersCounted(t *testing.T) {
 func TestThePageHasWhatFailedFirstAndNoTextOfOthersAsMarkup(t *testing.T) {
 	page := sample(errors.New("failed")).Page("flowchart LR\n")
 	for _, want := range []string{
-		"## kindgate up: failed\n\n3 passed, 3 failed, 2 not proven or not finished\n\n| | check | found |\n|---|---|---|\n| ❌ | apps | apps: Deployment/demo/a is �\\[31mnot� ready<br>Back-off<br>b |\n",
+		"## kindgate up: failed\n\n3 passed, 3 failed, 2 not proven or not finished\n\n| | check | found |\n|---|---|---|\n| ❌ | http://a.localhost/ |", "| ❌ | apps | apps: Deployment/demo/a is �\\[31mnot� ready<br>Back-off<br>b |\n",
 		"| ❌ | http://a.localhost/ | 502 &lt;Bad&gt; &amp; \"Gateway\"<br>The hop that is broken: the backend<br>  expected: an answer |\n",
 		"| ⚪ | POST http://a.localhost/ | not proven: it may change something |\n",
 		"\n```mermaid\nflowchart LR\n```\n", "\n```\n          │0", "cluster ",

@@ -7,7 +7,7 @@ import (
 )
 
 // JSONLines has one of each of the objects that targets print for machines. The first field tells which it is. The README's table has them.
-var JSONLines = []any{ui.StepLine{}, ui.CheckLine{}, explainLine{}, planLine{}, ui.NoteLine{}, statusLine{}, openLine{}, rowLine{}, exitLine{}}
+var JSONLines = []any{ui.StepLine{}, ui.CheckLine{}, explainLine{}, planLine{}, ui.NoteLine{}, statusLine{}, nodeLine{}, openLine{}, rowLine{}, exitLine{}}
 
 // An explainLine is what explain has found.
 type explainLine struct {

@@ -19,6 +19,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"kindgate/magefiles/internal/cluster"
+	"kindgate/magefiles/internal/drawing"
 	"kindgate/magefiles/internal/hosts"
 	"kindgate/magefiles/internal/implementation"
 	"kindgate/magefiles/internal/inventory"
@@ -61,11 +62,12 @@ type session struct {
 	proof   *proof.Proof
 	// far is the way to the cluster of a context, read once: whoever changes the kubeconfig while a run is under way, or waits to be approved, does not
 	// lead it to another cluster.
-	far  func() (*rest.Config, error)
-	lock func() error // waits until it is this run's turn
-	held *flock.Flock // the lock, once it is
-	kube func() (*kube.Client, error)
-	helm func() *traefik.Traefik
+	far   func() (*rest.Config, error)
+	lock  func() error // waits until it is this run's turn
+	held  *flock.Flock // the lock, once it is
+	kube  func() (*kube.Client, error)
+	helm  func() *traefik.Traefik
+	drawn *drawing.Drawing // what the run has proven; nil where it has not come to that
 
 	inventory func() (*inventory.Store, error)
 }

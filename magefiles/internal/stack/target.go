@@ -121,7 +121,7 @@ func (s *Stack) writeSummary(r report.Run) error {
 	if s.config.Summary == "" {
 		return nil
 	}
-	_, err := atomicfile.Edit(s.config.Summary, 0o644, func(old []byte) ([]byte, error) { return append(old, r.Page("")...), nil })
+	_, err := atomicfile.Edit(s.config.Summary, 0o644, func(old []byte) ([]byte, error) { return append(old, r.Page(s.pageDrawing())...), nil })
 	if err != nil {
 		return fmt.Errorf("GITHUB_STEP_SUMMARY: %w", err)
 	}

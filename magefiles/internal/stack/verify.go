@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"kindgate/magefiles/internal/check"
+	"kindgate/magefiles/internal/drawing"
 	"kindgate/magefiles/internal/hosts"
 	"kindgate/magefiles/internal/kube"
 	"kindgate/magefiles/internal/limits"
@@ -129,10 +130,28 @@ func (v *verification) awaitAnswers(ctx context.Context, report func(string)) er
 		return all
 	}
 	last, err := proof.Settle(ctx, of.take, requests, giveUp, report)
+	if last.Snapshot != nil { // verify draws more, where the run comes to it
+		v.drawn = drawRound(of.conditions, last)
+	}
 	if problems := last.Problems(); err == nil && len(problems) > 0 {
 		err = fmt.Errorf("%s\nmage verify names the hop that is broken", strings.Join(problems, "\n"))
 	}
 	return err
+}
+
+// drawRound draws what a round has found, and the conditions by its snapshot.
+func drawRound(p *proof.Proof, r proof.Round) *drawing.Drawing {
+	found := make(map[check.ID]check.Finding, len(r.Promises))
+	for i, promise := range r.Promises {
+		found[promise.ID] = r.Findings[i]
+	}
+	d := &drawing.Drawing{}
+	conditions := p.Conditions(r.Snapshot)
+	for i, f := range proof.JudgeAll(context.Background(), conditions, nil) {
+		found[conditions[i].ID] = f
+	}
+	p.Draw(d, r.Snapshot, append(conditions, r.Promises...), func(p proof.Promise) check.Finding { return found[p.ID] })
+	return d
 }
 
 func (v *verification) snapshot(ctx context.Context) (*proof.Snapshot, error) {
@@ -149,10 +168,23 @@ const mostLines = 100
 func (v *verification) verify(ctx context.Context, of survey, report func(string)) (failed, total int, err error) {
 	v.sayPlan(of)
 	report("checking conditions and sending requests")
-	results, err := proof.Verify(ctx, of.conditions, of.requests, of.take, report)
+	var last *proof.Snapshot
+	take := func(ctx context.Context) (s *proof.Snapshot, err error) {
+		s, err = of.take(ctx)
+		last = cmp.Or(s, last)
+		return s, err
+	}
+	results, err := proof.Verify(ctx, of.conditions, of.requests, take, report)
 	if err != nil {
 		return 0, 0, err
 	}
+	found := make(map[check.ID]check.Finding, len(results))
+	promises := make([]proof.Promise, len(results))
+	for i, r := range results {
+		promises[i], found[r.ID] = r.Promise, r.Finding
+	}
+	v.drawn = &drawing.Drawing{}
+	of.conditions.Draw(v.drawn, last, promises, func(p proof.Promise) check.Finding { return found[p.ID] })
 	said := map[string]bool{}
 	shown := summary{whole: len(results) <= mostLines || v.config.Output == "json"}
 	for _, r := range results {
@@ -261,7 +293,7 @@ func subject(r proof.Result) check.ID {
 // source returns where an object is written, as file:line; empty for one that is not among those given.
 func source(objects []kube.Object, id check.ID) string {
 	for _, o := range objects {
-		if o.GetKind() == id.Kind && o.GetNamespace() == id.Namespace && o.GetName() == id.Name {
+		if idOf(o) == id {
 			return o.Source
 		}
 	}
