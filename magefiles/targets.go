@@ -106,6 +106,9 @@ func Plan(ctx context.Context) error {
 	return after(ctx, kindgate().Planner.Plan, Check)
 }
 
+// Bundle makes an archive of what a failure is looked into with, without secrets.
+func Bundle(ctx context.Context) error { return anyway(ctx, kindgate().Bundle) }
+
 // Teardown deletes the cluster, its context in the kubeconfig, and the names in the hosts file.
 func Teardown(ctx context.Context) error { return anyway(ctx, kindgate().Teardown) }
 

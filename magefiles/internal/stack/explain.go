@@ -28,12 +28,15 @@ type explainer struct {
 // hops. Its error is one of the arguments, that nothing takes the request, or that a hop is broken.
 // With files, it is by the files, and where there is a context by what its cluster has, too, as if the files were applied; then nothing is sent.
 func (v *explainer) Explain(ctx context.Context, url, method, header string, files bool) error {
-	if v.wrong != nil && (v.config.Context == "" || files) {
-		return v.wrong
-	}
 	var headers []string
 	if header != "" {
 		headers = strings.Split(header, "\n")
+	}
+	if v.config.BundleFile != "" {
+		return v.explainBundle(ctx, url, method, headers)
+	}
+	if v.wrong != nil && (v.config.Context == "" || files) {
+		return v.wrong
 	}
 	switch {
 	case v.config.Context != "" && files:

@@ -47,6 +47,7 @@ type Stack struct {
 
 	*session
 	misconfigured error
+	environ       []string
 	running       atomic.Int32 // targets that have begun and not ended
 }
 
@@ -77,7 +78,7 @@ type session struct {
 func New(environ []string) *Stack {
 	config, err := ReadConfig(environ)
 	setUpProcess()
-	s := &Stack{session: newSession(config), misconfigured: err}
+	s := &Stack{session: newSession(config), misconfigured: err, environ: environ}
 	s.Names = &hostNames{file: hosts.File{Path: config.HostsFile, Cluster: config.Cluster}, all: config.Hosts == allNames, session: s.session}
 	s.Release = &helmRelease{chart: &chart{session: s.session}}
 	s.Release.rendered = sync.OnceValues(s.Release.render)
@@ -150,7 +151,9 @@ func (s *session) newProof() *proof.Proof {
 
 // Ready tells whether the files that a run depends on could all be read. What is wrong with them, Check says. A look at an existing cluster
 // needs none.
-func (s *Stack) Ready(looks bool) bool { return s.wrong == nil || looks && s.config.Context != "" }
+func (s *Stack) Ready(looks bool) bool {
+	return s.wrong == nil || looks && (s.config.Context != "" || s.config.BundleFile != "")
+}
 
 // Failure returns what has failed in this run, each failed step once.
 func (s *Stack) Failure() error { return s.run.Failure() }

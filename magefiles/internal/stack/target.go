@@ -79,6 +79,9 @@ func text(err error) string {
 func (s *Stack) reports(err error) error {
 	r := s.report(err)
 	problems := s.writeJUnit(r)
+	if status := s.ExitStatus(err); s.config.Bundle != "" && status != 0 && status != exitPending && status != exitInterrupted {
+		s.bundleFailure()
+	}
 	if s.config.GitHub {
 		for _, line := range r.Annotations(s.folder()) {
 			s.ui.Command(line)

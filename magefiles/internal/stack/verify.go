@@ -47,11 +47,11 @@ func (v *verification) VerifyManifests(ctx context.Context) error { return v.pro
 func (v *verification) prove(ctx context.Context, own bool) error {
 	step := v.ui.Begin("verify")
 	failed, total := 0, 0
-	of, err := v.survey(ctx, own)
-	if err == nil {
-		v.sayExisting(of)
-		failed, total, err = v.verify(ctx, of, step.Report)
-		of.close()
+	var err error
+	if v.config.BundleFile != "" && !own {
+		failed, total, err = v.verifyBundle(ctx)
+	} else {
+		failed, total, err = v.verifyCluster(ctx, own, step.Report)
 	}
 	if err == nil && failed > 0 {
 		err = fmt.Errorf("%d of %s failed", failed, count(total, "check"))
@@ -59,6 +59,16 @@ func (v *verification) prove(ctx context.Context, own bool) error {
 	err = v.run.Failed("verify", step.Phase(), err)
 	step.End("passed", count(total, "check"), err)
 	return err
+}
+
+func (v *verification) verifyCluster(ctx context.Context, own bool, report func(string)) (failed, total int, err error) {
+	of, err := v.survey(ctx, own)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer of.close()
+	v.sayExisting(of)
+	return v.verify(ctx, of, report)
 }
 
 // awaitServed returns when every condition holds and every request is answered as it should be, or when something that is wrong stays so.
