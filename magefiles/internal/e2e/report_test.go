@@ -3,16 +3,22 @@ package e2e
 import (
 	"bufio"
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
+	"k8s.io/client-go/tools/clientcmd"
+
+	"kindgate/magefiles/internal/bundle"
 	"kindgate/magefiles/internal/sandbox"
 	"kindgate/magefiles/internal/stack"
 )
@@ -169,4 +175,88 @@ func TestGoToolMageHandsTheExitStatusOn(t *testing.T) {
 	if out, _ := tool.CombinedOutput(); tool.ProcessState.ExitCode() != 3 {
 		t.Errorf("exit status %d\n%s", tool.ProcessState.ExitCode(), out)
 	}
+}
+
+// leaky is an application that puts a Secret's value into its log, its arguments, its environment and an annotation, and does not start.
+const leaky = `apiVersion: v1
+kind: Secret
+metadata: {name: leaky, namespace: demo}
+stringData: {password: opensesame-of-the-secret}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: leaky, namespace: demo}
+data: {password: planted-in-the-configmap}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: leaky, namespace: demo}
+spec:
+  selector: {matchLabels: {app: leaky}}
+  template:
+    metadata: {labels: {app: leaky}, annotations: {token: planted-in-an-annotation}}
+    spec:
+      securityContext: {runAsNonRoot: true, runAsUser: 65532, seccompProfile: {type: RuntimeDefault}}
+      containers:
+        - name: leaky
+          image: traefik/whoami:v1.11.0
+          args: ["--opensesame-of-the-secret"]
+          env: [{name: X, value: planted-in-the-environment}, {name: Y, valueFrom: {secretKeyRef: {name: leaky, key: password}}}]
+          securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: leaky, namespace: demo}
+spec:
+  parentRefs: [{name: traefik-gateway, namespace: traefik}]
+  hostnames: [leaky.localhost]
+  rules:
+    - matches: [{headers: [{name: Authorization, value: planted-in-a-header}]}]
+      backendRefs: [{name: whoami-v1, port: 80}]
+`
+
+func TestAFailedRunLeavesABundleWithoutSecretsThatIsLookedIntoWithoutTheCluster(t *testing.T) {
+	w := ownWorld(t, "kindgate-e2e-bundle")
+	w.mage(t, "up")
+	w.write(t, "manifests/leaky.yaml", leaky)
+	w.env["KINDGATE_BUNDLE"] = "failure"
+	if out, status := w.ends("up"); status != 1 || !strings.Contains(out, "kindgate-bundle.tar.gz") {
+		t.Fatalf("exit status %d\n%s", status, out)
+	}
+	path := filepath.Join(w.dir, "kindgate-bundle.tar.gz")
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := bundle.Read(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kubeconfig, err := clientcmd.LoadFromFile(w.env["KINDGATE_KUBECONFIG"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	secrets := map[string]string{"the Secret's value": "opensesame-of-the-secret", "it in base64": base64.StdEncoding.EncodeToString([]byte("opensesame-of-the-secret")),
+		"what was planted": "planted-in-", "a private key": "PRIVATE KEY", "a user of a kubeconfig": "client-key-data"}
+	for name, user := range kubeconfig.AuthInfos {
+		secrets["the key of "+name] = base64.StdEncoding.EncodeToString(user.ClientKeyData)
+	}
+	for file, content := range files {
+		for what, secret := range secrets {
+			if bytes.Contains(content, []byte(secret)) {
+				t.Errorf("%s is in %s", what, file)
+			}
+		}
+	}
+	for _, want := range []string{"about.json", "said.json", "doctor.json", "snapshot.json", "proven.json", "events.json", "manifests.json", "pods/traefik/", "routers.json", "pods/demo/leaky-",
+		"nodes/" + w.node() + "/kubelet.log", "nodes/" + w.node() + "/journal.log"} {
+		if !slices.ContainsFunc(slices.Collect(maps.Keys(files)), func(name string) bool { return strings.Contains(name, want) }) {
+			t.Errorf("%s is missing in %q", want, slices.Sorted(maps.Keys(files)))
+		}
+	}
+
+	w.mage(t, "teardown")
+	w.env["KINDGATE_BUNDLE"], w.env["KINDGATE_BUNDLE_FILE"], w.env["PATH"] = "", path, t.TempDir()
+	w.mage(t, "verify")
+	contains(t, w.mage(t, "explain", fmt.Sprintf("http://whoami.localhost:%d/", w.httpPort)), "takes it to Service/demo/whoami-v1", "2 ready endpoints", "✓ Traefik's own list of routers", "a bundle stands for the cluster")
 }
