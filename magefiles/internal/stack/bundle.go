@@ -139,12 +139,11 @@ func (c *collector) connected(ctx context.Context) (*kube.Client, string) {
 	case c.misconfigured != nil:
 		return nil, c.misconfigured.Error()
 	case c.config.Context != "":
-		cfg, err := readContext(c.config)
+		at, _, err := c.reader()
 		if err != nil {
 			return nil, err.Error()
 		}
-		client, err := kube.New(cfg, kube.Options{})
-		return client, text(err)
+		return at.Client, ""
 	}
 	observation, err := c.Stack.cluster.Observe(ctx)
 	if err != nil {

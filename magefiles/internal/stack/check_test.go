@@ -22,8 +22,8 @@ func TestErrorsThatWereJoinedAreSaidOneByOneAndTheOthersAsAWhole(t *testing.T) {
 }
 
 func TestFilesAreNotCalledWrongWhereTheClusterCouldNotBeRead(t *testing.T) {
-	unread := fault{"context c", check.Finding{Verdict: check.Broken, Found: "the server has received too many requests"}}
-	wrong, doubtful := fault{"manifests/a.yaml:1", check.Finding{Verdict: check.Broken}}, fault{"manifests/a.yaml:1", check.Finding{Verdict: check.Warns}}
+	unread := fault{at: "context c", Finding: check.Finding{Verdict: check.Broken, Found: "the server has received too many requests"}}
+	wrong, doubtful := fault{at: "manifests/a.yaml:1", Finding: check.Finding{Verdict: check.Broken}}, fault{at: "manifests/a.yaml:1", Finding: check.Finding{Verdict: check.Warns}}
 	for want, faults := range map[error][]fault{errUnjudged: {doubtful, unread}, errFiles: {unread, wrong}, nil: {doubtful}} {
 		e := &examiner{session: &session{config: Config{Context: "c"}}, faults: func() []fault { return faults }}
 		if err := e.checked(); err != want {
