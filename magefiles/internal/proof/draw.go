@@ -2,6 +2,7 @@ package proof
 
 import (
 	"fmt"
+	"strings"
 
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
@@ -81,6 +82,7 @@ func listenerNode(id check.ID, gw *gatewayv1.Gateway, i int, s *Snapshot) drawin
 		for j := range s.Gateways {
 			if live := &s.Gateways[j]; idOf(live) == id {
 				n.Finding = gateway.Listener(live, l.Name)
+				n.Found = strings.TrimPrefix(n.Found, fmt.Sprintf("listener %s: ", l.Name))
 			}
 		}
 	}

@@ -36,7 +36,7 @@ func TestADrawingLeadsFromEachGatewayToTheEndpointsOfItsServices(t *testing.T) {
 	for _, p := range w.proof.Draw(d, w.snapshot, promises, found) {
 		others = append(others, p.String())
 	}
-	want := []string{"Gateway traefik/gw holds", "  listener web, HTTP, port 8000 holds listener web: Accepted, ResolvedRefs, Programmed",
+	want := []string{"Gateway traefik/gw holds", "  listener web, HTTP, port 8000 holds Accepted, ResolvedRefs, Programmed",
 		"    HTTPRoute demo/shop holds", "      URL http://shop.localhost:8080/ holds", "        Service demo/shop holds 2 ready endpoints",
 		"    HTTPRoute demo/cart holds", "      URL http://cart.localhost:8080/ broken 503", "        Service demo/cart broken no ready endpoint"}
 	if got := drawn(d); !slices.Equal(got, want) {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -40,8 +41,8 @@ func (s *Stack) Bundle(ctx context.Context) error {
 
 // bundleFailure makes a bundle of a run that has failed, and may have no time left: with another session, and time of its own.
 func (s *Stack) bundleFailure() {
-	fresh := New(s.environ)
-	fresh.session.ui = s.ui
+	fresh := New(append(slices.Clone(s.environ), prefix+"TIMEOUT="+limits.Bundle.String()))
+	fresh.environ, fresh.session.ui = s.environ, s.ui
 	ctx, cancel := context.WithTimeout(context.Background(), limits.Bundle)
 	defer cancel()
 	_, detail, err := fresh.bundle(fresh.run.Begin(ctx), func(string) {}, s.ui.Said())
@@ -358,7 +359,7 @@ func (c *collector) nodeLogs(ctx context.Context) {
 		c.Leave("nodes", "not complete: "+err.Error())
 	}
 	err = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || !entry.Type().IsRegular() {
+		if err != nil || !entry.Type().IsRegular() || filepath.Base(filepath.Dir(path)) == "containers" { // the same logs as in pods/
 			return err
 		}
 		content, err := atomicfile.Read(path)
