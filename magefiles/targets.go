@@ -90,6 +90,11 @@ func Explain(ctx context.Context, url string, method, header *string, files *boo
 	})
 }
 
+// Graph draws what the Gateways serve, in Mermaid, or with -dot in DOT, by the cluster where there is one, else by the files.
+func Graph(ctx context.Context, dot *bool) error {
+	return anyway(ctx, func(ctx context.Context) error { return kindgate().Examiner.Graph(ctx, dot != nil && *dot) })
+}
+
 // Status shows what there is, and changes nothing.
 func Status(ctx context.Context) error { return anyway(ctx, kindgate().Examiner.Status) }
 
@@ -98,14 +103,11 @@ func Doctor(ctx context.Context) error { return anyway(ctx, kindgate().Examiner.
 
 // Plan says, object by object, what up would do, and changes nothing: exit status 2 when something would change.
 func Plan(ctx context.Context) error {
-	return after(ctx, func(ctx context.Context) error {
-		pending, err := kindgate().Planner.Plan(ctx)
-		if err == nil && pending > 0 {
-			return mg.Fatalf(2, "changes pending: %d", pending)
-		}
-		return err
-	}, Check)
+	return after(ctx, kindgate().Planner.Plan, Check)
 }
+
+// Bundle makes an archive of what a failure is looked into with, without secrets.
+func Bundle(ctx context.Context) error { return anyway(ctx, kindgate().Bundle) }
 
 // Teardown deletes the cluster, its context in the kubeconfig, and the names in the hosts file.
 func Teardown(ctx context.Context) error { return anyway(ctx, kindgate().Teardown) }
@@ -134,34 +136,32 @@ var kindgate = sync.OnceValue(func() *stack.Stack { return stack.New(os.Environ(
 
 // after runs the dependencies side by side, and then the step. mage panics when a dependency fails, which would let a second dependant
 // of the same one go on (https://github.com/magefile/mage/issues/371): what is returned instead is what has failed so far, each once.
-func after(ctx context.Context, step func(context.Context) error, dependencies ...any) (err error) {
+func after(ctx context.Context, step func(context.Context) error, dependencies ...any) error {
 	s := kindgate()
-	if err := s.Configured(); err != nil {
-		return err
-	}
-	ctx = s.Context(ctx)
-	if !s.Ready(len(dependencies) == 0) {
-		return s.Examiner.Check(ctx) // which says all that is wrong
-	}
-	defer func() {
-		if failed := recover(); failed != nil {
-			if err = s.Failure(); err == nil {
-				panic(failed)
-			}
+	return anyway(ctx, func(ctx context.Context) (err error) {
+		if !s.Ready(len(dependencies) == 0) {
+			return s.Examiner.Check(ctx) // which says all that is wrong
 		}
-	}()
-	mg.CtxDeps(ctx, dependencies...)
-	if step == nil {
-		return nil
-	}
-	return step(ctx)
+		defer func() {
+			if failed := recover(); failed != nil {
+				if err = s.Failure(); err == nil {
+					panic(failed)
+				}
+			}
+		}()
+		mg.CtxDeps(ctx, dependencies...)
+		if step == nil {
+			return nil
+		}
+		return step(ctx)
+	})
 }
 
 // anyway is after for steps that stand alone and can do without some of the files.
 func anyway(ctx context.Context, step func(context.Context) error) error {
-	s := kindgate()
-	if err := s.Configured(); err != nil {
-		return err
+	err := kindgate().Target(ctx, step)
+	if err != nil {
+		return mg.Fatal(kindgate().ExitStatus(err), err)
 	}
-	return step(s.Context(ctx))
+	return nil
 }

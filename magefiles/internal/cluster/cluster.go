@@ -120,6 +120,22 @@ func (c *Cluster) ForKind() (*cluster.Provider, *v1alpha4.Cluster, error) {
 	return n.kind(nil), c.options.forHost(info), nil
 }
 
+// Logs has kind write the logs of all nodes below dir. Its error is also the end of ctx, after which kind may write on.
+func (c *Cluster) Logs(ctx context.Context, dir string) error {
+	n, err := c.nodes()
+	if err != nil {
+		return err
+	}
+	done := make(chan error, 1)
+	go func() { done <- n.kind(nil).CollectLogs(n.cluster, dir) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
 // Deleted says what Delete has removed, and what it has left.
 type Deleted struct {
 	Nodes, Context bool

@@ -22,6 +22,12 @@ import (
 // understand alike.
 type engine string
 
+// An EngineError is that no container engine is installed, answers, or lets this user talk to it.
+type EngineError struct{ said string }
+
+// Error says which engine it is about, and what the user can do.
+func (e *EngineError) Error() string { return e.said }
+
 // findEngine follows kind: KIND_EXPERIMENTAL_PROVIDER's value, given as preferred, or else the first that is installed.
 func findEngine(preferred string) (engine, error) {
 	if preferred != "" {
@@ -32,7 +38,7 @@ func findEngine(preferred string) (engine, error) {
 			return name, nil
 		}
 	}
-	return "", errors.New("no container engine is installed: kind needs one of docker, podman and nerdctl; see https://docs.docker.com/get-docker/")
+	return "", &EngineError{"no container engine is installed: kind needs one of docker, podman and nerdctl; see https://docs.docker.com/get-docker/"}
 }
 
 // provider is kind's side of the engine.
@@ -75,14 +81,18 @@ func (e engine) stream(ctx context.Context, in io.Reader, out io.Writer, args ..
 	if said == "" {
 		said = err.Error()
 	}
-	return fmt.Errorf("%s %s: %s%s", e, args[0], said, e.remedy(said))
+	text := fmt.Sprintf("%s %s: %s%s", e, args[0], said, e.remedy(said))
+	if errors.Is(err, exec.ErrNotFound) || refused(said) || silent(said) {
+		return &EngineError{text}
+	}
+	return errors.New(text)
 }
 
 func (e engine) remedy(said string) string {
 	switch {
-	case strings.Contains(said, "permission denied") && strings.Contains(said, "socket"):
+	case refused(said):
 		return fmt.Sprintf("\nThis user may not talk to %s: join its group (sudo usermod -aG docker %s, then log in again), or run as a user who may.", e, cmp.Or(os.Getenv("USER"), "$(id -un)"))
-	case strings.Contains(said, "Cannot connect to"), strings.Contains(said, "failed to connect"), strings.Contains(said, "no such host"), strings.Contains(said, "error during connect"):
+	case silent(said), strings.Contains(said, "no such host"):
 		return fmt.Sprintf("\nThe %s engine does not answer: start it (Docker Desktop, or: sudo systemctl start %s), then run again.", e, e)
 	case strings.Contains(said, "no space left on device"):
 		return fmt.Sprintf("\nThe disk with %[1]s's images and nodes is full: %[1]s system df shows what takes it, %[1]s system prune frees what nothing uses.", e)
@@ -90,6 +100,15 @@ func (e engine) remedy(said string) string {
 		return fmt.Sprintf("\n%s is not installed; see https://docs.docker.com/get-docker/", e)
 	}
 	return ""
+}
+
+// refused tells whether an engine's command said that this user may not talk to the engine, and silent that none answers.
+func refused(said string) bool {
+	return strings.Contains(said, "permission denied") && strings.Contains(said, "socket")
+}
+
+func silent(said string) bool {
+	return strings.Contains(said, "Cannot connect to") || strings.Contains(said, "failed to connect") || strings.Contains(said, "error during connect")
 }
 
 // Info is what there is to know about the engine before it is given work.
@@ -135,7 +154,7 @@ func (e engine) info(ctx context.Context) (Info, error) {
 		return Info{}, fmt.Errorf("%s info: %w", e, err)
 	}
 	if said := strings.Join(docker.ServerErrors, "\n"); said != "" { // Docker 20.10 exits with 0 all the same
-		return Info{}, fmt.Errorf("%s info: %s%s", e, said, e.remedy(said))
+		return Info{}, &EngineError{fmt.Sprintf("%s info: %s%s", e, said, e.remedy(said))}
 	}
 	info := Info{Name: string(e), Version: docker.ServerVersion, CgroupVersion: docker.CgroupVersion, Root: docker.DockerRootDir, CPUs: docker.NCPU, MemoryBytes: docker.MemTotal}
 	for _, option := range docker.SecurityOptions {

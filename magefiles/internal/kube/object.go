@@ -3,6 +3,7 @@
 package kube
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -40,10 +41,21 @@ func Name(u *unstructured.Unstructured) string {
 // Failed returns an error of the object's, with its name and where it was read.
 func (o Object) Failed(err error) error {
 	if o.Source != "" {
-		return fmt.Errorf("%s (%s): %w", o.Name(), o.Source, err)
+		return &objectError{fmt.Errorf("%s (%s): %w", o.Name(), o.Source, err), o.Source}
 	}
 	return fmt.Errorf("%s: %w", o.Name(), err)
 }
+
+// An objectError is an error of an object in a file.
+type objectError struct {
+	error
+	source string
+}
+
+func (e *objectError) Unwrap() error { return errors.Unwrap(e.error) }
+
+// At is where the object was read, as file:line.
+func (e *objectError) At() string { return e.source }
 
 // Custom tells whether a CustomResourceDefinition defines the object's kind, as far as can be told from its group.
 func (o Object) Custom() bool {

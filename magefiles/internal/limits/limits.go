@@ -81,6 +81,8 @@ const (
 	KubeconfigLock = 5 * time.Second
 	// OpenWriter is how long another program may take to write a file that it had opened before it was replaced.
 	OpenWriter = time.Second
+	// Bundle bounds how long a bundle is made, also of a run that has ended at its own limit.
+	Bundle = time.Minute
 	// WaitLines is how often, at the most, a plain line says what a step is waiting for.
 	WaitLines = 2 * time.Second
 )

@@ -65,6 +65,8 @@ type Proof struct {
 	Apart bool
 	// Careful: the cluster is somebody's. Each promise is proven by as few requests as can be, and none but GET and HEAD.
 	Careful bool
+	// Silent says why no request is sent, as where a bundle stands for the cluster; empty where they are.
+	Silent string
 	// Via tells the requests from those of the same URL to other Gateways; empty where there are none.
 	Via string
 }
@@ -320,6 +322,9 @@ func (p *Proof) itself(on gateway.Request, routes []gateway.Route, gateways []ga
 
 // permitted returns a request that may be sent to the cluster, or one that says why none may.
 func (p *Proof) permitted(request gateway.Request) gateway.Request {
+	if p.Silent != "" && request.Unproven == "" {
+		request.Unproven = p.Silent
+	}
 	if p.Careful && request.Unproven == "" && request.Method != http.MethodGet && request.Method != http.MethodHead {
 		request.Unproven = "only GET and HEAD are sent to a cluster that kindgate did not make"
 	}

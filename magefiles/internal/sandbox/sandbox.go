@@ -76,10 +76,10 @@ func (s *Sandbox) Command(ctx context.Context, targets ...string) *exec.Cmd {
 	return cmd
 }
 
-// forUsersClusters tells whether a variable is a setting for the user's clusters only. Which node image and which chart to use holds for
+// forUsersClusters tells whether a variable is a setting for the user's clusters only, or has GitHub show what becomes of them. Which node image and which chart to use holds for
 // a sandbox, too: there may be no others on this machine.
 func forUsersClusters(variable string) bool {
-	return strings.HasPrefix(variable, "KINDGATE_") &&
+	return strings.HasPrefix(variable, "GITHUB_") || strings.HasPrefix(variable, "KINDGATE_") &&
 		!strings.HasPrefix(variable, "KINDGATE_NODE_IMAGE=") && !strings.HasPrefix(variable, "KINDGATE_TRAEFIK_")
 }
 

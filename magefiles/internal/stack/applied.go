@@ -37,7 +37,7 @@ func (e *examiner) beneath(ctx context.Context) (b beneath, err error) {
 		return b, err
 	}
 	alone := func(why string) (beneath, error) {
-		return beneath{faults: []fault{{"context " + at.Context, check.Finding{Verdict: check.Warns, Found: why + ": the files are judged alone"}}}}, nil
+		return beneath{faults: []fault{{at: "context " + at.Context, Finding: check.Finding{Verdict: check.Warns, Found: why + ": the files are judged alone"}}}}, nil
 	}
 	known, err := at.Client.Known(proof.GatewayKind)
 	switch {
@@ -80,7 +80,7 @@ func (e *examiner) defined(ctx context.Context, client *kube.Client, b *beneath)
 		switch {
 		case apierrors.IsForbidden(err):
 			b.definitions = nil
-			b.faults = append(b.faults, fault{"context " + e.config.Context, check.Finding{Verdict: check.Warns,
+			b.faults = append(b.faults, fault{at: "context " + e.config.Context, Finding: check.Finding{Verdict: check.Warns,
 				Found: "cannot get customresourcedefinitions: Forbidden: the files are judged by the definitions that kindgate installs"}})
 			return nil
 		case err != nil:
@@ -88,7 +88,7 @@ func (e *examiner) defined(ctx context.Context, client *kube.Client, b *beneath)
 		case definition != nil && older(definition):
 			bundle, _ := crds.BundleOf(definition)
 			b.definitions = nil
-			b.faults = append(b.faults, fault{"context " + e.config.Context, check.Finding{Verdict: check.Warns,
+			b.faults = append(b.faults, fault{at: "context " + e.config.Context, Finding: check.Finding{Verdict: check.Warns,
 				Found: "the cluster has the Gateway API " + bundle.String() + ": the files are judged by the newer definitions that kindgate would install"}})
 			return nil
 		case definition != nil:

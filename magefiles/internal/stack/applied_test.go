@@ -115,7 +115,7 @@ spec: {parentRefs: [{name: gw}], rules: [{backendRefs: [{name: shop, port: 80}]}
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := New([]string{"KINDGATE_CONTEXT=staging", "KINDGATE_KUBECONFIG=" + apiServer(t, test.answers), "KINDGATE_TRAEFIK_REPO=http://127.0.0.1:1", "KINDGATE_TRAEFIK_VERSION=0.0.1"})
-			s.Context(t.Context())
+			s.run.Begin(t.Context())
 			var got []string
 			for _, f := range slices.DeleteFunc(s.Examiner.faults(), func(f fault) bool { return f.at == "schemas" }) {
 				got = append(got, f.Found)

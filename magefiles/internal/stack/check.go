@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -28,7 +29,7 @@ func (e *examiner) Check(context.Context) error {
 			e.run.Note("Left out, as by their names they are for other clusters than this: " + strings.Join(left, ", ") + ".")
 		}
 		for _, f := range e.faults() {
-			e.ui.Check(level(f.Finding), f.at, f.Found, f.Remedy)
+			e.ui.Check(ui.Check{What: f.at, Finding: f.Finding, Hint: f.Remedy, At: f.source()})
 		}
 		return "passed", count(len(e.inputs.objects), "object"), e.checked()
 	})
@@ -59,19 +60,38 @@ func (e *examiner) unread() string { return "context " + e.config.Context }
 
 // A fault is something that is wrong with the files, or may be. at is the place: file:line, or a file.
 type fault struct {
-	at string
+	at     string
+	object check.ID // that it is about; zero where it is about none
 	check.Finding
+}
+
+func idOf(o kube.Object) check.ID {
+	return check.ID{Kind: o.GetKind(), Namespace: o.GetNamespace(), Name: o.GetName()}
+}
+
+// leading is how a message begins that says in which file something is wrong, and where.
+var leading = regexp.MustCompile(`^([^\s:]+:\d+): `)
+
+// source is the file of the fault, with the line where that is known; empty where it is of none.
+func (f fault) source() string {
+	if found := leading.FindStringSubmatch(f.Found); found != nil {
+		return found[1]
+	}
+	if strings.Contains(f.at, "/") {
+		return f.at
+	}
+	return ""
 }
 
 // judge finds the faults of the files. A chart that is not at hand is not fetched: what depends on it is not judged.
 func (e *examiner) judge() []fault {
 	var faults []fault
 	for _, err := range parts(e.wrong) {
-		faults = append(faults, fault{"files", check.Finding{Verdict: check.Broken, Found: err.Error()}})
+		faults = append(faults, fault{at: "files", Finding: check.Finding{Verdict: check.Broken, Found: err.Error()}})
 	}
 	for _, m := range e.inputs.replaced {
 		set := map[int32]string{80: "KINDGATE_HTTP_PORT", 443: "KINDGATE_HTTPS_PORT"}[m.ContainerPort]
-		faults = append(faults, fault{clusterFile, check.Finding{Verdict: check.Warns, Remedy: fmt.Sprintf("set %s=%d", set, m.HostPort),
+		faults = append(faults, fault{at: clusterFile, Finding: check.Finding{Verdict: check.Warns, Remedy: fmt.Sprintf("set %s=%d", set, m.HostPort),
 			Found: fmt.Sprintf("the hostPort %d of the mapping to port %d has no effect: %s sets it", m.HostPort, m.ContainerPort, set)}})
 	}
 	provided, err := e.rendered()
@@ -79,15 +99,15 @@ func (e *examiner) judge() []fault {
 	faults = append(faults, aboutValues(e.release.missing(provided, hasNothing), check.Warns)...)
 	on, err := e.on(e.run.Context())
 	if err != nil {
-		return append(faults, fault{e.unread(), check.Finding{Verdict: check.Broken, Found: err.Error()}})
+		return append(faults, fault{at: e.unread(), Finding: check.Finding{Verdict: check.Broken, Found: err.Error()}})
 	}
 	faults = append(faults, on.faults...)
 	problems, err := e.problems(e.run.Context(), provided, on)
 	if err != nil {
-		faults = append(faults, fault{"schemas", check.Finding{Verdict: check.Unknown, Found: "not judged, as the Gateway API's definitions cannot be read: " + err.Error()}})
+		faults = append(faults, fault{at: "schemas", Finding: check.Finding{Verdict: check.Unknown, Found: "not judged, as the Gateway API's definitions cannot be read: " + err.Error()}})
 	}
 	for _, p := range problems {
-		faults = append(faults, fault{p.At(), check.Finding{Verdict: p.Verdict, Found: p.Says(), Remedy: p.Remedy}})
+		faults = append(faults, fault{p.At(), idOf(p.Object), check.Finding{Verdict: p.Verdict, Found: p.Says(), Remedy: p.Remedy}})
 	}
 	return faults
 }
@@ -108,7 +128,7 @@ func (e *examiner) rendered() ([]kube.Object, error) {
 func aboutValues(err error, verdict check.Verdict) []fault {
 	var faults []fault
 	for _, problem := range parts(err) {
-		faults = append(faults, fault{"values", check.Finding{Verdict: verdict, Found: problem.Error(), Remedy: remedy(problem)}})
+		faults = append(faults, fault{at: "values", Finding: check.Finding{Verdict: verdict, Found: problem.Error(), Remedy: remedy(problem)}})
 	}
 	return faults
 }

@@ -22,8 +22,8 @@ func TestErrorsThatWereJoinedAreSaidOneByOneAndTheOthersAsAWhole(t *testing.T) {
 }
 
 func TestFilesAreNotCalledWrongWhereTheClusterCouldNotBeRead(t *testing.T) {
-	unread := fault{"context c", check.Finding{Verdict: check.Broken, Found: "the server has received too many requests"}}
-	wrong, doubtful := fault{"manifests/a.yaml:1", check.Finding{Verdict: check.Broken}}, fault{"manifests/a.yaml:1", check.Finding{Verdict: check.Warns}}
+	unread := fault{at: "context c", Finding: check.Finding{Verdict: check.Broken, Found: "the server has received too many requests"}}
+	wrong, doubtful := fault{at: "manifests/a.yaml:1", Finding: check.Finding{Verdict: check.Broken}}, fault{at: "manifests/a.yaml:1", Finding: check.Finding{Verdict: check.Warns}}
 	for want, faults := range map[error][]fault{errUnjudged: {doubtful, unread}, errFiles: {unread, wrong}, nil: {doubtful}} {
 		e := &examiner{session: &session{config: Config{Context: "c"}}, faults: func() []fault { return faults }}
 		if err := e.checked(); err != want {
@@ -48,7 +48,7 @@ func TestEveryFaultOfTheFilesIsFoundWithoutAClusterOrAChart(t *testing.T) {
 	environ := []string{"KINDGATE_HTTP_PORT=8081", "KINDGATE_TRAEFIK_REPO=http://127.0.0.1:1", "KINDGATE_TRAEFIK_VERSION=0.0.1"}
 	find := func() []fault {
 		s := New(environ)
-		s.Context(t.Context())
+		s.run.Begin(t.Context())
 		// A test's binary does not say from which modules it is built, so that the definitions are not found: the tests of manifest have them.
 		return slices.DeleteFunc(s.Examiner.faults(), func(f fault) bool { return f.at == "schemas" })
 	}

@@ -63,6 +63,15 @@ type Config struct {
 	// NoColor and Provider follow NO_COLOR (https://no-color.org) and kind's KIND_EXPERIMENTAL_PROVIDER.
 	NoColor  bool
 	Provider string
+
+	// JUnit is the file that gets a report of each run.
+	JUnit string
+	// Bundle is "failure" where a run that fails makes a bundle, and BundleFile the bundle that is looked at in place of a cluster.
+	Bundle, BundleFile string
+	// GitHub: the run is a step of GitHub Actions, which shows the file Summary as a page about it, and has the repository at Workspace. See
+	// https://docs.github.com/en/actions/reference/variables-reference.
+	GitHub             bool
+	Summary, Workspace string
 }
 
 // port is this machine's for a scheme.
@@ -143,6 +152,9 @@ func (c *Config) settings() []setting {
 		{"PRUNE", "", "yes or empty", yes(&c.Prune)},
 		{"TIMEOUT", "5m", "a duration of at least 1s, as 90s or 10m", duration(&c.Timeout)},
 		{"OUTPUT", "text", "text or json", matching(&c.Output, `^(text|json)$`)},
+		{"JUNIT", "", "a file's path, or empty for no report" + noTilde, matching(&c.JUnit, `^($|[^~])`)},
+		{"BUNDLE", "", "failure, to make a bundle of a run that fails, or empty", matching(&c.Bundle, `^(failure)?$`)},
+		{"BUNDLE_FILE", "", "a bundle's path, or empty for a cluster" + noTilde, matching(&c.BundleFile, `^($|[^~])`)},
 		{"BENCH_FORMAT", "text", "text or markdown", matching(&c.BenchFormat, `^(text|markdown)$`)},
 		{"SOAK_RESTART", "", "a command that restarts the container engine, or empty to leave that out", matching(&c.SoakRestart, ``)},
 		{"TEST_SKIP_E2E", "", "yes or empty", yes(&c.TestSkipE2E)},
@@ -164,6 +176,12 @@ func ReadConfig(environ []string) (Config, error) {
 			config.NoColor = value != ""
 		case "KIND_EXPERIMENTAL_PROVIDER":
 			config.Provider = value
+		case "GITHUB_ACTIONS":
+			config.GitHub = value == "true"
+		case "GITHUB_STEP_SUMMARY":
+			config.Summary = value
+		case "GITHUB_WORKSPACE":
+			config.Workspace = value
 		}
 	}
 	var problems []error

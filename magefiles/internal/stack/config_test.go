@@ -31,10 +31,10 @@ func TestEverySettingReachesItsField(t *testing.T) {
 		"KINDGATE_TRAEFIK_CHART=./chart", "KINDGATE_TRAEFIK_REPO=https://x", "KINDGATE_TRAEFIK_VERSION=1.2.3",
 		"KINDGATE_TRAEFIK_DIGEST=" + strings.Repeat("0", 64), "KINDGATE_HOSTS=all", "KINDGATE_HOSTS_FILE=h", "KINDGATE_KUBECONFIG=k=v",
 		"KINDGATE_ADOPT=yes", "KINDGATE_APPROVE=yes", "KINDGATE_PRUNE=yes", "KINDGATE_TIMEOUT=90s", "KINDGATE_OUTPUT=json", "KINDGATE_BENCH_FORMAT=markdown", "KINDGATE_SOAK_RESTART=a b=c",
-		"KINDGATE_TEST_SKIP_E2E=yes", "KINDGATE_NAMESPACES=shop,cart", "KINDGATE_RATE=0", "KIND_EXPERIMENTAL_PROVIDER=podman", "NO_COLOR=", "XKINDGATE_CLUSTER=x", "=", "KINDGATE", "",
+		"KINDGATE_TEST_SKIP_E2E=yes", "KINDGATE_JUNIT=j", "KINDGATE_BUNDLE=failure", "KINDGATE_BUNDLE_FILE=b", "GITHUB_ACTIONS=true", "GITHUB_STEP_SUMMARY=s", "GITHUB_WORKSPACE=w", "KINDGATE_NAMESPACES=shop,cart", "KINDGATE_RATE=0", "KIND_EXPERIMENTAL_PROVIDER=podman", "NO_COLOR=", "XKINDGATE_CLUSTER=x", "=", "KINDGATE", "",
 	})
 	want := Config{"c", 8080, 8443, "n", "./chart", "https://x", "1.2.3", strings.Repeat("0", 64), "all", "h", "k=v",
-		true, true, true, 90 * time.Second, "json", "markdown", "a b=c", true, "", "shop,cart", 0, false, "podman"}
+		true, true, true, 90 * time.Second, "json", "markdown", "a b=c", true, "", "shop,cart", 0, false, "podman", "j", "failure", "b", true, "s", "w"}
 	if err != nil || config != want {
 		t.Errorf("%v\ngot  %+v\nwant %+v", err, config, want)
 	}
@@ -69,6 +69,9 @@ func TestEverySettingIsTakenAtTheBoundsOfWhatIsAllowedAndNamedWithItsValueBeyond
 		"HOSTS":         {[]string{"", "all"}, []string{"none", "ALL", "all "}},
 		"TIMEOUT":       {[]string{"1s", "1h30m", "1000ms"}, []string{"999ms", "-5m", "5", "5 m"}},
 		"OUTPUT":        {[]string{"text", "json"}, []string{"xml", "JSON", "text\n", "text|json"}},
+		"JUNIT":         {[]string{"", "report.xml"}, []string{"~/report.xml"}},
+		"BUNDLE":        {[]string{"", "failure"}, []string{"always", "yes"}},
+		"BUNDLE_FILE":   {[]string{"", "kindgate-bundle.tar.gz"}, []string{"~/b"}},
 		"BENCH_FORMAT":  {[]string{"text", "markdown"}, []string{"json", "html"}},
 	} {
 		for _, value := range values.good {

@@ -19,15 +19,16 @@ import (
 
 // Doctor looks at all that a run depends on, before it runs, and changes nothing. Its error says how many things are in the way.
 func (e *examiner) Doctor(ctx context.Context) error {
-	errorsFound := 0
-	for _, r := range doctor.Judge(e.facts(ctx)) {
-		if level(r.Finding) == ui.Error {
+	errorsFound, facts := 0, e.facts(ctx)
+	for _, r := range doctor.Judge(facts) {
+		if r.Fails() {
 			errorsFound++
 		}
-		e.ui.Check(level(r.Finding), r.String(), r.Found, r.Remedy)
+		e.ui.Check(ui.Check{What: r.String(), Finding: r.Finding, Hint: r.Remedy})
 	}
 	if errorsFound > 0 {
-		return e.run.Failed("doctor", "", fmt.Errorf("%s: mend them before up", count(errorsFound, "error")))
+		found := fmt.Errorf("%s: mend them before up", count(errorsFound, "error"))
+		return e.run.Failed("doctor", "", dueTo{found, errors.Join(e.wrong, facts.EngineError)})
 	}
 	return nil
 }

@@ -154,10 +154,10 @@ func (v *verification) sayExisting(of survey) {
 		return
 	}
 	for _, unread := range of.first.Unread {
-		v.ui.Check(ui.Warning, "rights", unread, "What depends on it is not known. "+someNamespaces)
+		v.ui.Check(ui.Check{What: "rights", Finding: check.Finding{Verdict: check.Unknown, Found: unread}, Hint: "What depends on it is not known. " + someNamespaces})
 	}
 	for name, nearest := range of.first.Missing(v.config.namespaces()) {
-		v.ui.Check(ui.Warning, "namespaces", fmt.Sprintf("the cluster has no namespace %s; is %s meant?", name, nearest), "")
+		v.ui.Check(ui.Check{What: "namespaces", Finding: check.Finding{Verdict: check.Warns, Found: fmt.Sprintf("the cluster has no namespace %s; is %s meant?", name, nearest)}})
 	}
 	for _, p := range of.requests {
 		v.sayReached(p)
@@ -222,27 +222,27 @@ func (v *verification) sayPlan(of survey) {
 	for _, p := range of.requests {
 		sum += len(slices.DeleteFunc(p.Requests(of.first), func(r proof.Promise) bool { return r.Request == nil || r.Request.Unproven != "" }))
 	}
-	if level, plan := requestPlan(sum, len(of.requests), v.config); plan != "" {
-		v.ui.Check(level, "plan", plan, "")
+	if plan := requestPlan(sum, len(of.requests), v.config); plan.Found != "" {
+		v.ui.Show(ui.Check{What: "plan", Finding: plan})
 	}
 }
 
 // requestPlan is the plan of some requests to some sites; empty for few of them. It warns of one that the run has no time for.
-func requestPlan(requests, sites int, config Config) (ui.Level, string) {
+func requestPlan(requests, sites int, config Config) check.Finding {
 	if requests <= mostUnplanned {
-		return "", ""
+		return check.Finding{}
 	}
 	plan := fmt.Sprintf("%d requests to %s, GET and HEAD only", requests, count(sites, "site"))
 	if config.Rate == 0 {
-		return ui.OK, plan
+		return check.Finding{Verdict: check.Holds, Found: plan}
 	}
-	level, takes := ui.OK, time.Duration(requests/config.Rate)*time.Second
+	verdict, takes := check.Holds, time.Duration(requests/config.Rate)*time.Second
 	plan += fmt.Sprintf(", at most %d a second: about %d s", config.Rate, int(takes.Seconds()))
 	if takes > config.Timeout {
-		level = ui.Warning
+		verdict = check.Warns
 		plan += fmt.Sprintf(", and the run ends after %s (KINDGATE_TIMEOUT)", config.Timeout)
 	}
-	return level, plan + ". KINDGATE_RATE sets another rate, KINDGATE_NAMESPACES leaves routes out"
+	return check.Finding{Verdict: verdict, Found: plan + ". KINDGATE_RATE sets another rate, KINDGATE_NAMESPACES leaves routes out"}
 }
 
 // sayReached says once for each Gateway how it is reached.
@@ -256,7 +256,8 @@ func (v *verification) sayReached(p *proof.Proof) {
 			}
 			said[port] = true
 			finding := p.Place.Entry(port).Judge(v.run.Context())
-			v.ui.Check(level(finding), gatewaysOf(p), fmt.Sprintf("port %d %s", port, finding.Found), "")
+			finding.Found = fmt.Sprintf("port %d %s", port, finding.Found)
+			v.ui.Check(ui.Check{What: gatewaysOf(p), Finding: finding})
 		}
 	}
 }

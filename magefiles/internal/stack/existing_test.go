@@ -13,7 +13,6 @@ import (
 	"kindgate/magefiles/internal/check"
 	"kindgate/magefiles/internal/cluster"
 	"kindgate/magefiles/internal/proof"
-	"kindgate/magefiles/internal/ui"
 )
 
 func TestAContextThatTheKubeconfigDoesNotHaveIsNamedWithTheNearest(t *testing.T) {
@@ -77,17 +76,17 @@ func TestOfManyRequestsThePlanIsSaidAndThatTheRunHasNoTimeForThem(t *testing.T) 
 	for _, test := range []struct {
 		requests int
 		config   Config
-		level    ui.Level
+		verdict  check.Verdict
 		want     string
 	}{
 		{50, slow, "", ""},
-		{51, slow, ui.OK, "51 requests to 2 sites, GET and HEAD only, at most 10 a second: about 5 s. KINDGATE_RATE sets another rate, KINDGATE_NAMESPACES leaves routes out"},
-		{601, slow, ui.OK, "about 60 s. KINDGATE_RATE"},
-		{611, slow, ui.Warning, "about 61 s, and the run ends after 1m0s (KINDGATE_TIMEOUT). KINDGATE_RATE"},
-		{2000, Config{Timeout: time.Minute}, ui.OK, "2000 requests to 2 sites, GET and HEAD only"},
+		{51, slow, check.Holds, "51 requests to 2 sites, GET and HEAD only, at most 10 a second: about 5 s. KINDGATE_RATE sets another rate, KINDGATE_NAMESPACES leaves routes out"},
+		{601, slow, check.Holds, "about 60 s. KINDGATE_RATE"},
+		{611, slow, check.Warns, "about 61 s, and the run ends after 1m0s (KINDGATE_TIMEOUT). KINDGATE_RATE"},
+		{2000, Config{Timeout: time.Minute}, check.Holds, "2000 requests to 2 sites, GET and HEAD only"},
 	} {
-		if level, plan := requestPlan(test.requests, 2, test.config); level != test.level || !strings.HasSuffix(plan, test.want) && !strings.Contains(plan, test.want) {
-			t.Errorf("%d: %s %q", test.requests, level, plan)
+		if plan := requestPlan(test.requests, 2, test.config); plan.Verdict != test.verdict || !strings.HasSuffix(plan.Found, test.want) && !strings.Contains(plan.Found, test.want) {
+			t.Errorf("%d: %s %q", test.requests, plan.Verdict, plan.Found)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"kindgate/magefiles/internal/check"
 	"kindgate/magefiles/internal/cluster"
 	"kindgate/magefiles/internal/gateway"
 	"kindgate/magefiles/internal/proof"
@@ -27,12 +28,15 @@ type explainer struct {
 // hops. Its error is one of the arguments, that nothing takes the request, or that a hop is broken.
 // With files, it is by the files, and where there is a context by what its cluster has, too, as if the files were applied; then nothing is sent.
 func (v *explainer) Explain(ctx context.Context, url, method, header string, files bool) error {
-	if v.wrong != nil && (v.config.Context == "" || files) {
-		return v.wrong
-	}
 	var headers []string
 	if header != "" {
 		headers = strings.Split(header, "\n")
+	}
+	if v.config.BundleFile != "" {
+		return v.explainBundle(ctx, url, method, headers)
+	}
+	if v.wrong != nil && (v.config.Context == "" || files) {
+		return v.wrong
 	}
 	switch {
 	case v.config.Context != "" && files:
@@ -132,16 +136,16 @@ func (v *explainer) say(by *proof.Proof, e proof.Explanation, source string) err
 	v.ui.Print(e.Request.String()+", by "+source, "")
 	v.ui.Object(explained(e, source))
 	if e.Winner == nil {
-		v.ui.Check(ui.Error, "no match", "takes the request: "+by.Name+" answers 404", "")
+		v.ui.Check(ui.Check{What: "no match", Finding: check.Finding{Verdict: check.Broken, Found: "takes the request: " + by.Name + " answers 404"}})
 	} else {
-		v.ui.Check(winnerLevel(e), e.Winner.String(), winnerFound(e), "")
+		v.ui.Check(ui.Check{What: e.Winner.String(), Finding: check.Finding{Verdict: winnerVerdict(e), Found: winnerFound(e)}})
 	}
 	v.ui.Print(details(e)...)
 	if e.Choice != nil {
-		v.ui.Check(level(*e.Choice), by.Name+"'s own list of routers", e.Choice.Found, "")
+		v.ui.Check(ui.Check{What: by.Name + "'s own list of routers", Finding: *e.Choice})
 	}
 	v.sayLosses(e)
-	return v.sayHops(e)
+	return v.sayHops(by, e)
 }
 
 // details are lines about the listeners, the filters and the backends of a request, and about what comes near it.
@@ -184,11 +188,11 @@ func (v *explainer) live(ctx context.Context) (*proof.Snapshot, string) {
 	return snapshot, "the routes of cluster " + v.config.Cluster
 }
 
-func winnerLevel(e proof.Explanation) ui.Level {
+func winnerVerdict(e proof.Explanation) check.Verdict {
 	if e.Tied || e.Specified != nil {
-		return ui.Warning
+		return check.Warns
 	}
-	return ui.OK
+	return check.Holds
 }
 
 // winnerFound says what the match that takes the request does with it.
@@ -231,7 +235,7 @@ func (v *explainer) sayLosses(e proof.Explanation) {
 	}
 }
 
-func (v *explainer) sayHops(e proof.Explanation) error {
+func (v *explainer) sayHops(by *proof.Proof, e proof.Explanation) error {
 	if e.Unsent != "" {
 		v.ui.Print("", "The request is not sent: "+e.Unsent)
 	}
@@ -243,7 +247,7 @@ func (v *explainer) sayHops(e proof.Explanation) error {
 		if hop.Fails() {
 			hint = fmt.Sprintf("expected: %s\nlook at:  %s", hop.Expect, hop.Look)
 		}
-		v.ui.Check(level(hop.Finding), hop.String(), hop.Found, hint)
+		v.ui.Check(ui.Check{What: hop.String(), Finding: hop.Finding, Hint: hint, At: source(by.Objects, hop.ID)})
 	}
 	switch {
 	case e.Winner == nil:
@@ -255,40 +259,33 @@ func (v *explainer) sayHops(e proof.Explanation) error {
 }
 
 // explained is an explanation for machines.
-func explained(e proof.Explanation, source string) map[string]any {
-	losses, listeners, backends, nearest, hops := []map[string]any{}, []map[string]any{}, []map[string]any{}, []map[string]any{}, []map[string]any{}
-	for _, loss := range e.Losses {
-		losses = append(losses, map[string]any{"match": loss.Match.String(), "why": loss.Why})
-	}
-	for _, l := range e.Listeners {
-		listeners = append(listeners, map[string]any{"listener": l.Listener.String(), "takes": l.Why == "", "why": l.Why})
-	}
-	for _, b := range e.Backends {
-		backend := map[string]any{"backend": b.String(), "port": b.Port, "weight": b.Weight}
-		if b.Ready >= 0 {
-			backend["ready"] = b.Ready
-		}
-		backends = append(backends, backend)
-	}
-	for _, near := range e.Nearest {
-		nearest = append(nearest, map[string]any{"match": near.Match.String(), "differs": near.Differs})
-	}
-	for _, hop := range e.Hops {
-		hops = append(hops, map[string]any{"hop": hop.String(), "verdict": hop.Verdict, "found": hop.Found})
-	}
-	object := map[string]any{"request": e.Request.String(), "source": source, "tied": e.Tied, "losses": losses, "listeners": listeners,
-		"filters": append([]string{}, e.Filters...), "backends": backends, "nearest": nearest, "hops": hops}
+func explained(e proof.Explanation, source string) explainLine {
+	line := explainLine{Request: e.Request.String(), Source: source, Tied: e.Tied, Losses: []lossLine{}, Listeners: []listenerLine{},
+		Filters: append([]string{}, e.Filters...), Backends: []backendLine{}, Choice: e.Choice, Nearest: []nearLine{}, Unsent: e.Unsent, Hops: []hopLine{}}
 	if e.Winner != nil {
-		object["takes"] = e.Winner.String()
+		line.Takes = e.Winner.String()
 	}
 	if e.Specified != nil {
-		object["specified"] = e.Specified.String()
+		line.Specified = e.Specified.String()
 	}
-	if e.Choice != nil {
-		object["choice"] = e.Choice
+	for _, loss := range e.Losses {
+		line.Losses = append(line.Losses, lossLine{loss.Match.String(), loss.Why})
 	}
-	if e.Unsent != "" {
-		object["unsent"] = e.Unsent
+	for _, l := range e.Listeners {
+		line.Listeners = append(line.Listeners, listenerLine{l.Listener.String(), l.Why == "", l.Why})
 	}
-	return object
+	for _, b := range e.Backends {
+		backend := backendLine{Backend: b.String(), Port: b.Port, Weight: b.Weight}
+		if b.Ready >= 0 {
+			backend.Ready = &b.Ready
+		}
+		line.Backends = append(line.Backends, backend)
+	}
+	for _, near := range e.Nearest {
+		line.Nearest = append(line.Nearest, nearLine{near.Match.String(), near.Differs})
+	}
+	for _, hop := range e.Hops {
+		line.Hops = append(line.Hops, hopLine{hop.String(), hop.Verdict, hop.Found})
+	}
+	return line
 }

@@ -3,6 +3,8 @@ package stack
 import (
 	"bufio"
 	"context"
+	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -32,15 +34,24 @@ type pending struct {
 	gone inventory.List
 }
 
-// Plan prints what up would do. It returns how many objects it would change; its error is that the cluster cannot be asked, or that it would
-// refuse something.
-func (p *planner) Plan(ctx context.Context) (int, error) {
+// errPending is the error of a plan that has something to do.
+var errPending = errors.New("changes pending")
+
+// Plan prints what up would do. Its error is that the cluster cannot be asked, that it would refuse something, or else that up would change
+// something.
+func (p *planner) Plan(ctx context.Context) error {
 	found, err := p.plan(ctx)
 	if err == nil {
 		p.say(found)
 		err = found.Err()
 	}
-	return found.Pending(), p.run.Failed("plan", "", err)
+	if err != nil {
+		return p.run.Failed("plan", "", err)
+	}
+	if n := found.Pending(); n > 0 {
+		return fmt.Errorf("%w: %d", errPending, n)
+	}
+	return nil
 }
 
 // plan asks the API server what applying everything would come to.
@@ -170,14 +181,7 @@ func allInRelease(objects []kube.Object) []kube.Object {
 
 func (p *planner) say(found pending) {
 	for _, one := range found.Plan {
-		object := map[string]any{"plan": one.Action, "object": one.Name, "fields": append([]string{}, one.Fields...)}
-		if said := one.Said(); said != "" {
-			object["note"] = said
-		}
-		if one.Err != nil {
-			object["error"] = one.Err.Error()
-		}
-		p.ui.Object(object)
+		p.ui.Object(planLine{one.Action, one.Name, append([]string{}, one.Fields...), one.Said(), text(one.Err)})
 	}
 	p.ui.Print(found.Lines()...)
 	p.sayGone(found.gone)

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/go-logr/logr"
 	"github.com/gofrs/flock"
@@ -18,6 +19,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"kindgate/magefiles/internal/cluster"
+	"kindgate/magefiles/internal/drawing"
 	"kindgate/magefiles/internal/hosts"
 	"kindgate/magefiles/internal/implementation"
 	"kindgate/magefiles/internal/inventory"
@@ -45,6 +47,8 @@ type Stack struct {
 
 	*session
 	misconfigured error
+	environ       []string
+	running       atomic.Int32 // targets that have begun and not ended
 }
 
 // A session is what the parts of a run share.
@@ -59,25 +63,22 @@ type session struct {
 	proof   *proof.Proof
 	// far is the way to the cluster of a context, read once: whoever changes the kubeconfig while a run is under way, or waits to be approved, does not
 	// lead it to another cluster.
-	far  func() (*rest.Config, error)
-	lock func() error // waits until it is this run's turn
-	held *flock.Flock // the lock, once it is
-	kube func() (*kube.Client, error)
-	helm func() *traefik.Traefik
+	far   func() (*rest.Config, error)
+	lock  func() error // waits until it is this run's turn
+	held  *flock.Flock // the lock, once it is
+	kube  func() (*kube.Client, error)
+	helm  func() *traefik.Traefik
+	drawn *drawing.Drawing // what the run has proven; nil where it has not come to that
 
 	inventory func() (*inventory.Store, error)
 }
 
-// New reads the configuration from environ, and all files of the current folder that a run depends on. It touches nothing else. A
-// configuration that is wrong is Configured's error: then no step may run, and where the files could not be read, only those that can do
-// without.
+// New reads the configuration from environ, and all files of the current folder that a run depends on. It touches nothing else. Where the
+// configuration is wrong, no target runs its steps, and where the files could not be read, only those that can do without.
 func New(environ []string) *Stack {
 	config, err := ReadConfig(environ)
-	if err != nil {
-		return &Stack{misconfigured: err}
-	}
 	setUpProcess()
-	s := &Stack{session: newSession(config)}
+	s := &Stack{session: newSession(config), misconfigured: err, environ: environ}
 	s.Names = &hostNames{file: hosts.File{Path: config.HostsFile, Cluster: config.Cluster}, all: config.Hosts == allNames, session: s.session}
 	s.Release = &helmRelease{chart: &chart{session: s.session}}
 	s.Release.rendered = sync.OnceValues(s.Release.render)
@@ -148,15 +149,11 @@ func (s *session) newProof() *proof.Proof {
 	}
 }
 
-// Configured returns what is wrong with the configuration, all of it: each variable, its value and what is allowed.
-func (s *Stack) Configured() error { return s.misconfigured }
-
 // Ready tells whether the files that a run depends on could all be read. What is wrong with them, Check says. A look at an existing cluster
 // needs none.
-func (s *Stack) Ready(looks bool) bool { return s.wrong == nil || looks && s.config.Context != "" }
-
-// Context returns the context of the whole run, which ends with ctx, the first that is given, and at the time limit.
-func (s *Stack) Context(ctx context.Context) context.Context { return s.run.Begin(ctx) }
+func (s *Stack) Ready(looks bool) bool {
+	return s.wrong == nil || looks && (s.config.Context != "" || s.config.BundleFile != "")
+}
 
 // Failure returns what has failed in this run, each failed step once.
 func (s *Stack) Failure() error { return s.run.Failure() }
@@ -173,7 +170,7 @@ func newUI(config Config) *ui.UI {
 	terminal := term.IsTerminal(int(os.Stdout.Fd())) && os.Getenv("TERM") != "dumb" && ui.EnableTerminal(os.Stdout)
 	json := config.Output == "json"
 	return ui.New(os.Stdout, ui.Options{
-		JSON: json, Live: terminal && !json, Color: terminal && !json && !config.NoColor,
+		Errors: os.Stderr, JSON: json, Live: terminal && !json, Color: terminal && !json && !config.NoColor,
 		Width: func() int {
 			if width, _, err := term.GetSize(int(os.Stdout.Fd())); terminal && err == nil && width > 0 {
 				return width

@@ -12,6 +12,7 @@ import (
 	"kindgate/magefiles/internal/check"
 	"kindgate/magefiles/internal/cluster"
 	"kindgate/magefiles/internal/crds"
+	"kindgate/magefiles/internal/drawing"
 	"kindgate/magefiles/internal/proof"
 	"kindgate/magefiles/internal/traefik"
 )
@@ -25,6 +26,8 @@ type view struct {
 	bundle      string // of the Gateway API; empty where it is not installed
 	promises    []proof.Promise
 	findings    []check.Finding
+	drawing     drawing.Drawing // of the promises,
+	others      []proof.Promise // and those that are not in it
 	pods        []corev1.Pod
 	brief       bool // of many promises, those that do not fail are summed up
 }
@@ -36,7 +39,7 @@ func (e *examiner) Status(ctx context.Context) error {
 		return e.run.Failed("status", "", err)
 	}
 	for _, r := range v.rows() {
-		e.ui.Object(map[string]string{"what": r[0], "name": r[1], "state": r[2]})
+		e.ui.Object(statusLine{strings.TrimSpace(r[0]), r[1], r[2]})
 	}
 	v.brief = len(v.promises) > mostLines
 	rows := v.rows()
@@ -82,7 +85,7 @@ func (e *examiner) look(ctx context.Context) (v view, err error) {
 	v.pods = slices.DeleteFunc(slices.Clone(snapshot.Pods), func(pod corev1.Pod) bool { return !ours[pod.Namespace] })
 	if definition != nil {
 		v.promises = slices.DeleteFunc(append(e.proof.Conditions(snapshot), e.proof.Requests(snapshot)...), func(p proof.Promise) bool { return p.Control })
-		v.findings = proof.JudgeAll(ctx, v.promises, nil)
+		v.judge(ctx, e.proof, snapshot)
 	}
 	return v, nil
 }
@@ -105,8 +108,19 @@ func (e *examiner) lookAtExisting(ctx context.Context) (v view, err error) {
 	for _, p := range of.requests {
 		v.promises = append(v.promises, p.Requests(snapshot)...)
 	}
-	v.findings = proof.JudgeAll(ctx, v.promises, nil)
+	v.judge(ctx, of.conditions, snapshot)
 	return v, nil
+}
+
+// judge judges the promises, and draws them.
+func (v *view) judge(ctx context.Context, by *proof.Proof, snapshot *proof.Snapshot) {
+	v.findings = proof.JudgeAll(ctx, v.promises, nil)
+	v.others = by.Draw(&v.drawing, snapshot, v.promises, v.found)
+}
+
+// found is what was found of one of the promises.
+func (v *view) found(promise proof.Promise) check.Finding {
+	return v.findings[slices.IndexFunc(v.promises, func(p proof.Promise) bool { return p.ID == promise.ID })]
 }
 
 // ownNamespaces are those of the manifests and of the implementation.
@@ -118,9 +132,21 @@ func (in *inputs) ownNamespaces() map[string]bool {
 	return ours
 }
 
-// promised are a row for each promise: what it is about, and what was found.
+// promised are a row for each promise: what it is about, and what was found. They are grouped by Gateway, listener and route; of many, those that
+// fail are shown alone.
 func (v view) promised() [][]string {
 	var rows [][]string
+	if !v.brief && len(v.drawing.Nodes) > 0 {
+		for _, promise := range v.others {
+			rows = append(rows, []string{promise.ID.Kind, cmp.Or(promise.Title, promise.ID.Path()), v.found(promise).Found})
+		}
+		v.drawing.Walk(func(depth int, n drawing.Node) {
+			if n.What != drawing.Service {
+				rows = append(rows, []string{strings.Repeat("  ", depth) + n.What, n.Name, n.Found})
+			}
+		})
+		return rows
+	}
 	shown := summary{whole: !v.brief}
 	for i, promise := range v.promises {
 		if f := v.findings[i]; !f.Fails() && !shown.shows(promise.ID.Kind, f) {

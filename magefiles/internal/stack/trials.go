@@ -39,7 +39,7 @@ func (t *trials) try(single context.Context, trialOf func(context.Context, trial
 	})
 	defer stop()
 	err = trialOf(ctx, trial.Options{
-		Binary: binary, Root: ".", Markdown: t.config.BenchFormat == "markdown", Restart: t.config.SoakRestart,
+		Binary: binary, Root: ".", Markdown: t.config.BenchFormat == "markdown" && t.config.Output != "json", Restart: t.config.SoakRestart,
 		Kind: func(httpPort, httpsPort int) (cluster.Options, error) {
 			data, err := atomicfile.Read(clusterFile)
 			if err != nil {
@@ -48,10 +48,22 @@ func (t *trials) try(single context.Context, trialOf func(context.Context, trial
 			config, err := cluster.ParseConfig(data, clusterFile, httpPort, httpsPort)
 			return cluster.Options{Config: config, NodeImage: t.config.NodeImage, Provider: t.config.Provider}, err
 		},
-		Print: t.ui.Print, Table: t.ui.Table,
+		Print: t.ui.Print, Table: t.table,
 	})
 	if ctx.Err() != nil {
 		return run.ErrInterrupted
 	}
 	return err
+}
+
+// table prints rows, the first of which are the heads of the columns.
+func (t *trials) table(rows [][]string) {
+	t.ui.Table(rows)
+	for _, cells := range rows[1:] {
+		row := map[string]string{}
+		for i, cell := range cells {
+			row[rows[0][i]] = cell
+		}
+		t.ui.Object(rowLine{row})
+	}
 }

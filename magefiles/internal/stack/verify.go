@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"kindgate/magefiles/internal/check"
+	"kindgate/magefiles/internal/drawing"
 	"kindgate/magefiles/internal/hosts"
 	"kindgate/magefiles/internal/kube"
 	"kindgate/magefiles/internal/limits"
@@ -45,11 +47,11 @@ func (v *verification) VerifyManifests(ctx context.Context) error { return v.pro
 func (v *verification) prove(ctx context.Context, own bool) error {
 	step := v.ui.Begin("verify")
 	failed, total := 0, 0
-	of, err := v.survey(ctx, own)
-	if err == nil {
-		v.sayExisting(of)
-		failed, total, err = v.verify(ctx, of, step.Report)
-		of.close()
+	var err error
+	if v.config.BundleFile != "" && !own {
+		failed, total, err = v.verifyBundle(ctx)
+	} else {
+		failed, total, err = v.verifyCluster(ctx, own, step.Report)
 	}
 	if err == nil && failed > 0 {
 		err = fmt.Errorf("%d of %s failed", failed, count(total, "check"))
@@ -57,6 +59,16 @@ func (v *verification) prove(ctx context.Context, own bool) error {
 	err = v.run.Failed("verify", step.Phase(), err)
 	step.End("passed", count(total, "check"), err)
 	return err
+}
+
+func (v *verification) verifyCluster(ctx context.Context, own bool, report func(string)) (failed, total int, err error) {
+	of, err := v.survey(ctx, own)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer of.close()
+	v.sayExisting(of)
+	return v.verify(ctx, of, report)
 }
 
 // awaitServed returns when every condition holds and every request is answered as it should be, or when something that is wrong stays so.
@@ -128,10 +140,28 @@ func (v *verification) awaitAnswers(ctx context.Context, report func(string)) er
 		return all
 	}
 	last, err := proof.Settle(ctx, of.take, requests, giveUp, report)
+	if last.Snapshot != nil { // verify draws more, where the run comes to it
+		v.drawn = drawRound(of.conditions, last)
+	}
 	if problems := last.Problems(); err == nil && len(problems) > 0 {
 		err = fmt.Errorf("%s\nmage verify names the hop that is broken", strings.Join(problems, "\n"))
 	}
 	return err
+}
+
+// drawRound draws what a round has found, and the conditions by its snapshot.
+func drawRound(p *proof.Proof, r proof.Round) *drawing.Drawing {
+	found := make(map[check.ID]check.Finding, len(r.Promises))
+	for i, promise := range r.Promises {
+		found[promise.ID] = r.Findings[i]
+	}
+	d := &drawing.Drawing{}
+	conditions := p.Conditions(r.Snapshot)
+	for i, f := range proof.JudgeAll(context.Background(), conditions, nil) {
+		found[conditions[i].ID] = f
+	}
+	p.Draw(d, r.Snapshot, append(conditions, r.Promises...), func(p proof.Promise) check.Finding { return found[p.ID] })
+	return d
 }
 
 func (v *verification) snapshot(ctx context.Context) (*proof.Snapshot, error) {
@@ -148,29 +178,39 @@ const mostLines = 100
 func (v *verification) verify(ctx context.Context, of survey, report func(string)) (failed, total int, err error) {
 	v.sayPlan(of)
 	report("checking conditions and sending requests")
-	results, err := proof.Verify(ctx, of.conditions, of.requests, of.take, report)
+	var last *proof.Snapshot
+	take := func(ctx context.Context) (s *proof.Snapshot, err error) {
+		s, err = of.take(ctx)
+		last = cmp.Or(s, last)
+		return s, err
+	}
+	results, err := proof.Verify(ctx, of.conditions, of.requests, take, report)
 	if err != nil {
 		return 0, 0, err
 	}
+	found := make(map[check.ID]check.Finding, len(results))
+	promises := make([]proof.Promise, len(results))
+	for i, r := range results {
+		promises[i], found[r.ID] = r.Promise, r.Finding
+	}
+	v.drawn = &drawing.Drawing{}
+	of.conditions.Draw(v.drawn, last, promises, func(p proof.Promise) check.Finding { return found[p.ID] })
 	said := map[string]bool{}
 	shown := summary{whole: len(results) <= mostLines || v.config.Output == "json"}
 	for _, r := range results {
-		if !r.Fails() && !shown.shows(r.ID.Kind, r.Finding) {
-			continue
-		}
-		hint := ""
+		c := ui.Check{What: r.String(), Finding: r.Finding, At: source(of.conditions.Objects, subject(r))}
 		if r.Fails() {
 			failed++
-			hint = hintOf(r)
-			if said[hint] {
-				hint = "as above"
-			}
-			said[hint] = true
+			c.Hint = hintOf(r)
+			c.Above, said[c.Hint] = said[c.Hint], true
 		}
-		v.ui.Check(level(r.Finding), r.String(), r.Found, hint)
+		v.ui.Keep(c)
+		if r.Fails() || shown.shows(r.ID.Kind, r.Finding) {
+			v.ui.Show(c)
+		}
 	}
 	for _, more := range shown.rest() {
-		v.ui.Check(level(more.Finding), more.ID.Kind, more.Found, "")
+		v.ui.Show(ui.Check{What: more.ID.Kind, Finding: more.Finding})
 	}
 	switch {
 	case v.config.Context == "":
@@ -237,26 +277,41 @@ func (s *summary) rest() []check.Result {
 func hintOf(r proof.Result) string {
 	switch {
 	case r.Hop != nil:
-		return "The hop that is broken: " + lines(*r.Hop, r.AtHop.Found)
+		return "The hop that is broken: " + lines(*r.Hop, r.AtHop.Found) + remedied(cmp.Or(r.AtHop.Remedy, r.Remedy))
 	case r.Request != nil:
 		return "The hop that is broken is not known: " + r.AtHop.Found + ", before all were looked at."
 	}
-	return "look at: " + r.Look
+	return "look at: " + r.Look + remedied(r.Remedy)
+}
+
+// remedied is the line of a hint that says what the user can do; empty for nothing.
+func remedied(remedy string) string {
+	if remedy == "" {
+		return ""
+	}
+	return "\n  remedy:   " + remedy
+}
+
+// subject is the object that a promise is about: for a request, its route.
+func subject(r proof.Result) check.ID {
+	if r.Request != nil {
+		return r.Request.Route
+	}
+	return r.ID
+}
+
+// source returns where an object is written, as file:line; empty for one that is not among those given.
+func source(objects []kube.Object, id check.ID) string {
+	for _, o := range objects {
+		if idOf(o) == id {
+			return o.Source
+		}
+	}
+	return ""
 }
 
 func lines(c check.Check, found string) string {
 	return fmt.Sprintf("%s\n  expected: %s\n  found:    %s\n  look at:  %s", c, c.Expect, found, c.Look)
-}
-
-// level is how serious a finding is for a person.
-func level(f check.Finding) ui.Level {
-	switch {
-	case f.Fails():
-		return ui.Error
-	case f.Verdict == check.Holds:
-		return ui.OK
-	}
-	return ui.Warning
 }
 
 // warnOfNames tells of hostnames that a browser would not find: the first hop of its requests. It is no failure, and no reason to stop at
@@ -282,7 +337,7 @@ func (v *verification) warnOfNames(ctx context.Context) {
 	if more := len(missing) - len(shown); more > 0 {
 		hint += fmt.Sprintf("\n  and %d more: go tool mage doctor", more)
 	}
-	v.ui.Check(ui.Warning, "names", strings.Join(shown, ", "), hint)
+	v.ui.Check(ui.Check{What: "names", Finding: check.Finding{Verdict: check.Warns, Found: strings.Join(shown, ", ")}, Hint: hint})
 }
 
 // Summary ends a successful up: where to go, and what took how long.
@@ -295,6 +350,7 @@ func (v *verification) Summary() {
 	for _, request := range v.proof.Planned() {
 		if request.Method == "GET" && len(request.Header) == 0 && request.Unproven == "" {
 			lines = append(lines, "  "+v.proof.Open(request))
+			v.ui.Object(openLine{v.proof.Open(request)})
 		}
 	}
 	if len(lines) > 22 {

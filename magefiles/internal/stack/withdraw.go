@@ -13,6 +13,7 @@ import (
 	"kindgate/magefiles/internal/crds"
 	"kindgate/magefiles/internal/inventory"
 	"kindgate/magefiles/internal/kube"
+	"kindgate/magefiles/internal/plan"
 	"kindgate/magefiles/internal/result"
 	"kindgate/magefiles/internal/ui"
 )
@@ -198,13 +199,20 @@ func (w *withdrawal) left(ctx context.Context, created inventory.List) (inventor
 func (w *withdrawal) sayDoomed(list, left inventory.List) {
 	var lines []string
 	for _, e := range list {
+		line := planLine{Plan: plan.Leave, Object: e.Object().Name(), Fields: []string{}}
 		switch {
 		case e.Before:
-			lines = append(lines, "    leave     "+e.Object().Name()+"  (it was there before)")
+			line.Note = "it was there before"
 		case slices.Contains(left, e):
-			lines = append(lines, "  - delete    "+e.Object().Name())
+			line.Plan = plan.Delete
 		default:
-			lines = append(lines, "    leave     "+e.Object().Name()+"  (it is gone, or somebody has made another of its name)")
+			line.Note = "it is gone, or somebody has made another of its name"
+		}
+		w.ui.Object(line)
+		if line.Plan == plan.Delete {
+			lines = append(lines, "  - delete    "+line.Object)
+		} else {
+			lines = append(lines, "    leave     "+line.Object+"  ("+line.Note+")")
 		}
 	}
 	w.ui.Print(lines...)

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+
+	"kindgate/magefiles/internal/check"
 )
 
 func TestWhatATerminalWouldObeyIsNotPrinted(t *testing.T) {
@@ -29,7 +31,7 @@ func TestNothingThatIsPrintedOnATerminalDrawsOverAnything(t *testing.T) {
 		u := New(&out, Options{Live: live, Width: func() int { return 80 }})
 		step := u.Begin("step")
 		step.Report(evil)
-		u.Check(Error, evil, evil, evil+"\n"+evil)
+		u.Check(Check{What: evil, Finding: check.Finding{Found: evil}, Hint: evil + "\n" + evil})
 		u.Note(evil + "\n" + evil)
 		u.Print(evil)
 		u.Table([][]string{{"head"}, {evil}})

@@ -2,6 +2,7 @@
 package ui
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"kindgate/magefiles/internal/check"
 	"kindgate/magefiles/internal/limits"
 )
 
@@ -22,6 +24,8 @@ type Options struct {
 	Color, Live bool
 	// Width returns the terminal's width in columns. It is asked again at every drawing.
 	Width func() int
+	// Errors is the standard error.
+	Errors io.Writer
 }
 
 // A UI prints what steps say of themselves. It is safe for concurrent use.
@@ -29,10 +33,11 @@ type UI struct {
 	options Options
 	start   time.Time
 
-	mu    sync.Mutex
-	out   io.Writer
-	steps []*Step
-	live  live
+	mu     sync.Mutex
+	out    io.Writer
+	steps  []*Step
+	checks []Check
+	live   live
 }
 
 // New returns a UI that prints to out; its clock starts now.
@@ -54,7 +59,7 @@ type Step struct {
 	result        string
 	detail        string
 	ended         bool
-	failed        bool
+	err           error
 }
 
 type span struct{ from, to time.Duration }
@@ -126,7 +131,7 @@ func (s *Step) End(result, detail string, err error) {
 	s.ui.mu.Lock()
 	defer s.ui.mu.Unlock()
 	s.close()
-	s.ended, s.failed = true, err != nil
+	s.ended, s.err = true, err
 	if result != "" {
 		s.result = result
 	}
@@ -134,7 +139,7 @@ func (s *Step) End(result, detail string, err error) {
 		s.detail = detail
 	}
 	if s.ui.options.JSON {
-		s.ui.object(s.record(err))
+		s.ui.object(s.record())
 		return
 	}
 	mark, word := s.ui.paint(green, "✓"), s.result
@@ -164,8 +169,8 @@ func (s *Step) took() time.Duration {
 	return sum
 }
 
-// A record is a step as a machine reads it.
-type record struct {
+// A StepLine is a step as a machine reads it.
+type StepLine struct {
 	Step   string    `json:"step"`
 	Start  time.Time `json:"start"`
 	End    time.Time `json:"end"`
@@ -174,10 +179,10 @@ type record struct {
 	Error  string    `json:"error,omitempty"`
 }
 
-func (s *Step) record(err error) record {
-	r := record{Step: s.Name, Start: s.ui.start.Add(s.spans[0].from), End: s.ui.start.Add(s.spans[len(s.spans)-1].to), Result: s.result, Detail: s.detail}
-	if err != nil {
-		r.Result, r.Error = "failed", err.Error()
+func (s *Step) record() StepLine {
+	r := StepLine{Step: s.Name, Start: s.ui.start.Add(s.spans[0].from), End: s.ui.start.Add(s.spans[len(s.spans)-1].to), Result: s.result, Detail: s.detail}
+	if s.err != nil {
+		r.Result, r.Error = "failed", s.err.Error()
 	}
 	return r
 }
@@ -188,25 +193,80 @@ type Level string
 const (
 	// OK is as it should be.
 	OK Level = "ok"
-	// Warning may cause trouble, but does not keep anything from working.
+	// Warning may cause trouble, but does not keep anything from working; or it could not be found out.
 	Warning Level = "warning"
 	// Error keeps something from working.
 	Error Level = "error"
 )
 
-// Check prints the outcome of one check: what was looked at, and what was found. hint is what the user can do; it may have several lines.
-func (u *UI) Check(level Level, what, found, hint string) {
+// LevelOf is how serious a finding is for a person.
+func LevelOf(f check.Finding) Level {
+	switch {
+	case f.Fails():
+		return Error
+	case f.Verdict == check.Holds:
+		return OK
+	}
+	return Warning
+}
+
+// A Check is the outcome of one check as it is said: what was looked at, and what was found.
+type Check struct {
+	What string
+	check.Finding
+	// Hint is what the user can do, or where to look; it may have several lines. Above: it was printed before, and is not again.
+	Hint  string
+	Above bool
+	// At is where the object is written, as file:line; empty where that is not known.
+	At string
+}
+
+// A CheckLine is a check as a machine reads it.
+type CheckLine struct {
+	Check   string        `json:"check"`
+	Level   Level         `json:"level"`
+	Verdict check.Verdict `json:"verdict"`
+	Found   string        `json:"found"`
+	Hint    string        `json:"hint"`
+	Cause   check.Cause   `json:"cause,omitempty"`
+	At      string        `json:"at,omitempty"`
+}
+
+// A NoteLine is a remark as a machine reads it.
+type NoteLine struct {
+	Note string `json:"note"`
+}
+
+// Check prints the outcome of one check, and keeps it for reports.
+func (u *UI) Check(c Check) {
+	u.Keep(c)
+	u.Show(c)
+}
+
+// Keep keeps a check for reports that is not printed itself, but counted in one that is.
+func (u *UI) Keep(c Check) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.checks = append(u.checks, c)
+}
+
+// Show prints a check that stands for others.
+func (u *UI) Show(c Check) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.options.JSON {
-		u.object(map[string]string{"check": what, "level": string(level), "found": found, "hint": hint})
+		u.object(CheckLine{c.What, LevelOf(c.Finding), c.Verdict, c.Found, c.Hint, c.Cause, c.At})
 		return
 	}
-	text := u.mark(level) + " " + Plain(what)
-	if found != "" {
-		text += "  " + Plain(found)
+	text := u.mark(LevelOf(c.Finding)) + " " + Plain(c.What)
+	if c.Found != "" {
+		text += "  " + Plain(c.Found)
 	}
 	u.line(text)
+	hint := c.Hint
+	if c.Above {
+		hint = "as above"
+	}
 	for hintLine := range strings.Lines(Plain(hint)) {
 		u.line("    " + strings.TrimRight(hintLine, "\n"))
 	}
@@ -227,7 +287,7 @@ func (u *UI) Note(text string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.options.JSON {
-		u.object(map[string]string{"note": text})
+		u.object(NoteLine{text})
 		return
 	}
 	first, rest, _ := strings.Cut(Plain(text), "\n")
@@ -246,6 +306,18 @@ func (u *UI) Print(lines ...string) {
 	}
 }
 
+// Command prints a line that the system obeys in which the run is a job. Machines that read objects do not get it, but the system does, which
+// reads the errors, too.
+func (u *UI) Command(line string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.options.JSON {
+		fmt.Fprintln(u.options.Errors, line)
+		return
+	}
+	u.line(line)
+}
+
 // Object prints one JSON object, for machines only.
 func (u *UI) Object(value any) {
 	u.mu.Lock()
@@ -255,10 +327,19 @@ func (u *UI) Object(value any) {
 	}
 }
 
+// Version is that of the JSON objects, each of which has it as "v". A later one may have fields that this one has not; a field that is gone
+// or means something else makes another version.
+const Version = 1
+
+// object prints a value that is a JSON object with at least one field.
 func (u *UI) object(value any) {
-	encoder := json.NewEncoder(u.out)
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
 	encoder.SetEscapeHTML(false)
-	_ = encoder.Encode(value) // to a closed pipe there is nobody to complain to
+	if err := encoder.Encode(value); err != nil {
+		panic(err) // a type that is no JSON: nothing a user could mend
+	}
+	fmt.Fprintf(u.out, `{"v":%d,%s`, Version, text.Bytes()[1:]) // to a closed pipe there is nobody to complain to
 }
 
 // Table prints rows of equally many cells in columns, the first row as their heads.

@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"kindgate/magefiles/internal/check"
 	"kindgate/magefiles/internal/limits"
 )
 
@@ -29,8 +30,8 @@ func TestColorsAreAllThatDiffersForThoseWhoAskForThem(t *testing.T) {
 		step.Report("preparing nodes")
 		step.End("created", "3 objects", nil)
 		u.Begin("apps").End("", "", errors.New("no"))
-		u.Check(Error, "HTTPRoute/a/b", "not accepted", "look here\nand there")
-		u.Check(Warning, "c", "", "")
+		u.Check(Check{What: "HTTPRoute/a/b", Finding: check.Finding{Found: "not accepted"}, Hint: "look here\nand there"})
+		u.Check(Check{What: "c", Finding: check.Finding{Verdict: check.Warns}})
 		for _, escape := range []string{string(green) + "✓", string(red) + "✗", string(yellow) + "!"} {
 			if strings.Contains(out.String(), escape) != color {
 				t.Errorf("colors %v: %q", color, out)
@@ -96,7 +97,7 @@ func TestAMachineReadsOneJSONObjectALineAndNothingElse(t *testing.T) {
 	step.Pause("created", "<a> & b")
 	u.Begin("traefik").End("", "", nil)
 	u.Begin("apps").End("", "", errors.New("broken"))
-	u.Check(Error, "port 80", "taken", "stop it\nor choose another")
+	u.Check(Check{What: "port 80", Finding: check.Finding{Found: "taken"}, Hint: "stop it\nor choose another"})
 	u.Note("look\nhere")
 	u.Print("for people")
 	u.Table([][]string{{"for", "people"}})
@@ -119,7 +120,7 @@ func TestAMachineReadsOneJSONObjectALineAndNothingElse(t *testing.T) {
 		!strings.Contains(out.String(), `"<a> & b"`) || strings.Contains(out.String(), "\x1b") {
 		t.Fatalf("%s", out)
 	}
-	var first, second record
+	var first, second StepLine
 	if err := errors.Join(json.Unmarshal([]byte(lines[0]), &first), json.Unmarshal([]byte(lines[1]), &second)); err != nil {
 		t.Fatal(err)
 	}
