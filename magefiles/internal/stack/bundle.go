@@ -3,7 +3,7 @@ package stack
 import (
 	"context"
 	"encoding/base64"
-	"errors"
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"os"
@@ -369,7 +369,7 @@ func (c *collector) nodeLogs(ctx context.Context) {
 		name, _ := filepath.Rel(dir, path)
 		name = "nodes/" + filepath.ToSlash(name)
 		var object any
-		if strings.HasSuffix(name, ".json") && decodeJSON(content, &object) == nil {
+		if strings.HasSuffix(name, ".json") && json.Unmarshal(content, &object) == nil {
 			c.json(name, object)
 		} else {
 			c.Text(name, content)
@@ -380,6 +380,3 @@ func (c *collector) nodeLogs(ctx context.Context) {
 		c.Leave("nodes", err.Error())
 	}
 }
-
-// errNoSnapshot is the error of a bundle that was made where the cluster did not answer.
-var errNoSnapshot = errors.New("it has no snapshot of a cluster: " + bundle.LeftOut + " in it says why")

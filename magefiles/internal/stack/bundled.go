@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -26,7 +27,8 @@ type bundled struct {
 	proof    *proof.Proof
 }
 
-func decodeJSON(data []byte, value any) error { return json.Unmarshal(data, value) }
+// errNoSnapshot is the error of a bundle that was made where the cluster did not answer.
+var errNoSnapshot = errors.New("it has no snapshot of a cluster: " + bundle.LeftOut + " in it says why")
 
 // readBundle reads a bundle. Its error is that it is none, or has no snapshot.
 func readBundle(path string) (bundled, error) {
@@ -44,7 +46,7 @@ func readBundle(path string) (bundled, error) {
 	}
 	for name, value := range map[string]any{aboutFile: &b.about, snapshotFile: b.snapshot, provenFile: &b.proven} {
 		if content, ok := files[name]; ok {
-			if err := decodeJSON(content, value); err != nil {
+			if err := json.Unmarshal(content, value); err != nil {
 				return b, fmt.Errorf("%s: %s: %w", path, name, err)
 			}
 		}

@@ -77,13 +77,3 @@ func (s *Stack) pageDrawing() string {
 	}
 	return d.Mermaid()
 }
-
-// A nodeLine is a node of a drawing, and the nodes that it leads to.
-type nodeLine struct {
-	Node    int           `json:"node"`
-	What    string        `json:"what"`
-	Name    string        `json:"name"`
-	Verdict check.Verdict `json:"verdict,omitempty"`
-	Found   string        `json:"found,omitempty"`
-	To      []int         `json:"to"`
-}

@@ -69,6 +69,16 @@ type statusLine struct {
 	State string `json:"state"`
 }
 
+// A nodeLine is a node of a drawing, and the nodes that it leads to.
+type nodeLine struct {
+	Node    int           `json:"node"`
+	What    string        `json:"what"`
+	Name    string        `json:"name"`
+	Verdict check.Verdict `json:"verdict,omitempty"`
+	Found   string        `json:"found,omitempty"`
+	To      []int         `json:"to"`
+}
+
 // An openLine is an address to open after up.
 type openLine struct {
 	Open string `json:"open"`
