@@ -201,7 +201,7 @@ spec:
         - name: leaky
           image: traefik/whoami:v1.11.0
           args: ["--opensesame-of-the-secret"]
-          env: [{name: X, value: planted-in-the-environment}, {name: Y, valueFrom: {secretKeyRef: {name: leaky, key: password}}}]
+          env: [{name: X, value: planted-in-the-environment}, {name: Z, valueFrom: {secretKeyRef: {name: leaky, key: password}}}]
           securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
 ---
 apiVersion: gateway.networking.k8s.io/v1
