@@ -16,10 +16,11 @@ import (
 // Each target looks at the live state, does what is missing, and waits until what it promises is true. The graph, as the test of package
 // graph draws it (what is drawn once is only named elsewhere):
 //
-//	up ─┬─ routes ─┬─ attach ──┬─ define ─── api ── begin, check
-//	    │          │           ├─ install ─┬─ define
-//	    │          │           │           └─ images ── begin
-//	    │          │           └─ deploy ─── api, images
+//	up ─┬─ routes ─┬─ attach ──┬─ define ──────── api ── begin, check
+//	    │          │           ├─ install ──────┬─ define
+//	    │          │           │                └─ images ── begin
+//	    │          │           ├─ deploy ──────── api, images
+//	    │          │           └─ certificates ── api
 //	    │          ├─ traefik ─┬─ install
 //	    │          │           └─ cluster ── begin
 //	    │          └─ apps ───── deploy, cluster
@@ -62,6 +63,9 @@ func Crds(ctx context.Context) error { return after(ctx, nil, define, Cluster) }
 func Traefik(ctx context.Context) error {
 	return after(ctx, kindgate().Release.Await, install, Cluster)
 }
+
+// Certificates makes the certificate of the HTTPS listeners, and renews it.
+func Certificates(ctx context.Context) error { return after(ctx, kindgate().Objects.Certify, api) }
 
 // Apps applies the manifests that are not the Gateway API's: the applications.
 func Apps(ctx context.Context) error {
@@ -128,7 +132,7 @@ func install(ctx context.Context) error {
 }
 func deploy(ctx context.Context) error { return after(ctx, kindgate().Objects.ApplyApps, api, images) }
 func attach(ctx context.Context) error {
-	return after(ctx, kindgate().Objects.ApplyRoutes, define, install, deploy)
+	return after(ctx, kindgate().Objects.ApplyRoutes, define, install, deploy, Certificates)
 }
 
 // kindgate is this run: its configuration and files are read once, when the first target needs them.

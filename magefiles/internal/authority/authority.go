@@ -46,8 +46,8 @@ func Covers(name string) bool {
 	})
 }
 
-// generate makes an authority, whose certificate names its owner.
-func generate(owner string, now time.Time) (*Authority, error) {
+// New makes an authority that is in no file, whose certificate names its owner. The error is that no key can be made.
+func New(owner string, now time.Time) (*Authority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err

@@ -28,7 +28,7 @@ const day = 24 * time.Hour
 
 func fresh(t *testing.T) *Authority {
 	t.Helper()
-	a, err := generate("me@here", now)
+	a, err := New("me@here", now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,7 +196,7 @@ func open(t *testing.T, dir string) (*Authority, bool) {
 
 func TestTheAuthorityIsMadeOnceAndItsKeyIsForItsUserAlone(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new", "kindgate")
-	if c, err := Read(dir, now); c != nil || err != nil {
+	if c, err := Find(dir, now); c != nil || err != nil {
 		t.Fatal(c, err)
 	}
 	a, made := open(t, dir)
@@ -204,7 +204,7 @@ func TestTheAuthorityIsMadeOnceAndItsKeyIsForItsUserAlone(t *testing.T) {
 	if !made || madeAgain || !a.Certificate.Equal(again.Certificate) {
 		t.Error(made, madeAgain)
 	}
-	if c, err := Read(dir, now); err != nil || !c.Equal(a.Certificate) || !strings.Contains(c.Subject.CommonName, "me@here") {
+	if c, err := Find(dir, now); err != nil || !c.Certificate.Equal(a.Certificate) || !strings.Contains(c.Certificate.Subject.CommonName, "me@here") {
 		t.Error(c, err)
 	}
 	if info, err := os.Stat(filepath.Join(dir, keyFile)); err != nil || private && info.Mode().Perm() != 0o600 {

@@ -68,7 +68,7 @@ func Open(ctx context.Context, dir, owner string, now time.Time) (a *Authority, 
 	if a, err = read(dir, now); err != nil || a != nil { // that the other run has made
 		return a, false, err
 	}
-	if a, err = generate(owner, now); err != nil {
+	if a, err = New(owner, now); err != nil {
 		return nil, false, err
 	}
 	secret, err := x509.MarshalPKCS8PrivateKey(a.key)
@@ -88,18 +88,9 @@ func (a *Authority) PEM() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: certificateType, Bytes: a.Certificate.Raw})
 }
 
-// Read returns the certificate of the authority in a folder, nil where there is none, and changes nothing. The error is a *FileError.
-func Read(dir string, now time.Time) (*x509.Certificate, error) {
-	a, err := load(dir, now)
-	if err != nil || a == nil {
-		return nil, err
-	}
-	return a.Certificate, nil
-}
-
 // read returns the authority in a folder, nil where there is none, and sees to the file with its certificate alone.
 func read(dir string, now time.Time) (*Authority, error) {
-	a, err := load(dir, now)
+	a, err := Find(dir, now)
 	if err != nil || a == nil {
 		return nil, err
 	}
@@ -123,7 +114,8 @@ func (a *Authority) publish(dir string) error {
 	return nil
 }
 
-func load(dir string, now time.Time) (*Authority, error) {
+// Find returns the authority in a folder, nil where there is none, and changes nothing. The error is a *FileError.
+func Find(dir string, now time.Time) (*Authority, error) {
 	path := filepath.Join(dir, keyFile)
 	info, err := os.Stat(path)
 	switch {

@@ -25,13 +25,11 @@ func secretsOf(l *listener) (fields []string, secrets []key) {
 		return nil, nil
 	}
 	for i, ref := range l.TLS.CertificateRefs {
-		if ref.Group != nil && *ref.Group != "" || ref.Kind != nil && *ref.Kind != "Secret" {
+		id, ok := gateway.SecretOf(keyOf(l.gateway).namespace, ref)
+		if !ok {
 			continue
 		}
-		to := key{"", "Secret", keyOf(l.gateway).namespace, string(ref.Name)}
-		if ref.Namespace != nil {
-			to.namespace = string(*ref.Namespace)
-		}
+		to := key{"", "Secret", id.Namespace, id.Name}
 		fields, secrets = append(fields, fmt.Sprintf("%s.tls.certificateRefs[%d]", l.field, i)), append(secrets, to)
 	}
 	return fields, secrets

@@ -76,8 +76,12 @@ func (p *planner) plan(ctx context.Context) (pending, error) {
 	if err != nil {
 		return pending{}, err
 	}
+	certificate, err := p.plannedCertificate(ctx, client)
+	if err != nil {
+		return pending{}, err
+	}
 	var found pending
-	for _, objects := range [][]kube.Object{defined.wanted, {namespaceObject(serving.Namespace)}, p.inputs.apps, p.inputs.routes} {
+	for _, objects := range [][]kube.Object{defined.wanted, {namespaceObject(serving.Namespace)}, certificate, p.inputs.apps, p.inputs.routes} {
 		changes, err := client.Apply(ctx, objects)
 		if changes == nil && err != nil { // else each change has its own
 			return pending{}, err
@@ -138,7 +142,7 @@ func (p *planner) fromNothing(ctx context.Context) (pending, error) {
 	if err != nil {
 		return pending{}, err
 	}
-	for _, objects := range [][]kube.Object{wanted, {namespaceObject(serving.Namespace)}, p.inputs.apps, p.inputs.routes} {
+	for _, objects := range [][]kube.Object{wanted, {namespaceObject(serving.Namespace)}, p.inputs.made(), p.inputs.apps, p.inputs.routes} {
 		for _, o := range objects {
 			found.Plan = append(found.Plan, plan.Object{Action: plan.Create, Name: o.Name()})
 		}
@@ -241,7 +245,7 @@ func (s *objectSteps) gone(ctx context.Context, client *kube.Client, store *inve
 	if err != nil {
 		return nil, err
 	}
-	list = list.Without(append([]kube.Object{namespaceObject(serving.Namespace), releaseEntry.Object()}, s.inputs.objects...))
+	list = list.Without(slices.Concat([]kube.Object{namespaceObject(serving.Namespace), releaseEntry.Object()}, s.inputs.objects, s.inputs.made()))
 	list = slices.DeleteFunc(list, func(e inventory.Entry) bool { return e.Kind == crdKind && strings.HasSuffix(e.Name, "."+crds.Group) })
 	return there(ctx, client, list)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"kindgate/magefiles/internal/authority"
 	"kindgate/magefiles/internal/cluster"
 	"kindgate/magefiles/internal/crds"
 	"kindgate/magefiles/internal/kube"
@@ -24,6 +25,7 @@ func remedy(err error) string {
 		image      *cluster.NodeImageError
 		port       *cluster.PortError
 		shared     *crds.SharedError
+		local      *authority.FileError
 	)
 	switch {
 	case errors.As(err, &conflict):
@@ -40,6 +42,8 @@ func remedy(err error) string {
 		return fmt.Sprintf("kindest/node images that are here: %s. KINDGATE_NODE_IMAGE=IMAGE uses one of them.", cmp.Or(strings.Join(image.Have, ", "), "none"))
 	case errors.As(err, &shared):
 		return "They were left as they are, as kindgate did not install them. Upgrade them, all from one release; KINDGATE_ADOPT=yes has kindgate do it."
+	case errors.As(err, &local):
+		return "It was left as it is. " + local.Remedy
 	case errors.As(err, &port):
 		return "KINDGATE_HTTP_PORT and KINDGATE_HTTPS_PORT move the ports."
 	}
