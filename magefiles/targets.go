@@ -31,7 +31,7 @@ import (
 // begin starts the cluster's creation, api is reached while kind is still at work on it; define installs the Gateway API's definitions;
 // install, deploy and attach hand objects over, and the targets they belong to wait for what becomes of them; what starts pods waits for
 // kube-proxy first. cluster waits for the whole cluster. check runs beside begin, and nothing is applied before it has passed. verify,
-// status, doctor and teardown stand alone.
+// status, doctor, teardown, trust and untrust stand alone.
 
 // Default is what mage runs without a target.
 var Default = Up
@@ -115,6 +115,12 @@ func Bundle(ctx context.Context) error { return anyway(ctx, kindgate().Bundle) }
 
 // Teardown deletes the cluster, its context in the kubeconfig, and the names in the hosts file.
 func Teardown(ctx context.Context) error { return anyway(ctx, kindgate().Teardown) }
+
+// Trust puts the local certificate authority into the trust stores of this machine, after saying which commands that takes.
+func Trust(ctx context.Context) error { return anyway(ctx, kindgate().Trust) }
+
+// Untrust takes the local certificate authority out of the trust stores of this machine.
+func Untrust(ctx context.Context) error { return anyway(ctx, kindgate().Untrust) }
 
 func valueOr(flag *string, otherwise string) string {
 	if flag == nil {

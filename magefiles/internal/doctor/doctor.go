@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/url"
 	"strings"
+	"time"
 
 	"golang.org/x/mod/semver"
 	"kindgate/magefiles/internal/check"
@@ -46,6 +47,27 @@ type Facts struct {
 	GatewayAPI GatewayAPI
 	Chart      Chart
 	Cluster    Cluster
+	Authority  Authority
+}
+
+// Authority is the local certificate authority of this user. Until is zero where there is none, and Err is why it cannot be used.
+type Authority struct {
+	Path    string
+	Until   time.Time
+	Trusted bool // by the system's store
+	Err     error
+}
+
+// Found says of an authority that can be used until when it is valid, whether the system trusts it, and how curl is told.
+func (a Authority) Found() string {
+	if a.Until.IsZero() {
+		return "none yet: the target certificates makes one"
+	}
+	trusted := "not trusted by this system"
+	if a.Trusted {
+		trusted = "trusted by this system"
+	}
+	return fmt.Sprintf("valid until %s, %s; curl --cacert %s", a.Until.Local().Format(time.DateOnly), trusted, a.Path)
 }
 
 // Memory is in bytes.
@@ -135,6 +157,12 @@ func Judge(f Facts) []check.Result {
 	}
 	r.versions(f.GatewayAPI, f.Chart)
 	r.cluster(f.Cluster)
+	switch {
+	case f.Authority.Err != nil:
+		r.add("authority", check.Broken, "", f.Authority.Err.Error())
+	case f.Authority.Path != "":
+		r.add("authority", check.Holds, f.Authority.Found(), "")
+	}
 	return r
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -26,7 +27,8 @@ func well() Facts {
 		GatewayAPI: GatewayAPI{Version: "v1.4.0"},
 		Chart: Chart{Version: "39.0.7", Tried: "39.0.7", Implementation: "Traefik", BuiltAgainst: implementation.Traefik.GatewayAPI,
 			Here: true, ValuesFile: "values.yaml"},
-		Cluster: Cluster{Name: "kindgate", Observation: cluster.Observation{State: cluster.Ready, Node: node}, Look: "kubectl describe node n"},
+		Authority: Authority{Path: "/a.pem", Until: time.Date(2036, 1, 2, 12, 0, 0, 0, time.Local), Trusted: true},
+		Cluster:   Cluster{Name: "kindgate", Observation: cluster.Observation{State: cluster.Ready, Node: node}, Look: "kubectl describe node n"},
 	}
 }
 
@@ -42,7 +44,7 @@ func TestAMachineOnWhichNothingIsWrongIsSaidToBeSo(t *testing.T) {
 		"engine": "docker 28.2", "cgroup": "v2", "cpus": "4 for containers", "engine's memory": "8.0 GiB", "memory": "4.0 of 8.0 GiB free",
 		"disk": "100.0 GiB free", "inotify": "524288 watches, 512 instances", "port 80": "published by the cluster's node", "port 443": "free",
 		"a.localhost": "leads to this machine", "go": "go1.26", "gateway-api": "v1.4.0, with chart 39.0.7", "chart": "takes the values of values.yaml",
-		"cluster": "kindgate is ready, Kubernetes v1.37.2",
+		"cluster": "kindgate is ready, Kubernetes v1.37.2", "authority": "valid until 2036-01-02, trusted by this system; curl --cacert /a.pem",
 	} {
 		if found[what] != want {
 			t.Errorf("%s: %q instead of %q", what, found[what], want)
@@ -74,6 +76,9 @@ func TestWhatIsWrongIsJudgedByHowMuchItMattersAndHasARemedy(t *testing.T) {
 			f.Ports[1] = Port{Number: 443, Holder: "process 1", Free: "X=8443"}
 			f.Cluster.Observation = cluster.Observation{State: cluster.Absent}
 		}, "port 443", check.Broken, "", "X=8443"},
+		{"no authority yet", func(f *Facts) { f.Authority.Until = time.Time{} }, "authority", check.Holds, "none yet", ""},
+		{"an authority that nobody trusts", func(f *Facts) { f.Authority.Trusted = false }, "authority", check.Holds, "not trusted by this system; curl --cacert /a.pem", ""},
+		{"a damaged authority", func(f *Facts) { f.Authority.Err = errors.New("damaged\ndelete it") }, "authority", check.Broken, "", "delete it"},
 		{"a proxy on this machine", func(f *Facts) { f.Proxies = []Proxy{{"HTTPS_PROXY", "http://localhost:3128"}} }, "HTTPS_PROXY", check.Warns,
 			"http://localhost:3128: kind sets it in the nodes, too, where localhost is the node itself", "pulls no images"},
 		{"a proxy on this machine, without a scheme", func(f *Facts) { f.Proxies = []Proxy{{"HTTP_PROXY", "127.0.0.1:3128"}} }, "HTTP_PROXY", check.Warns, "where 127.0.0.1 is the node itself", "pulls no images"},

@@ -254,7 +254,7 @@ func extraListener(t *testing.T, w *world) {
 		w.kubectl(t, "patch gateway --namespace traefik traefik-gateway --type json --patch '"+operation+"'")
 	}
 	patch(`[{"op":"add","path":"/spec/listeners/-","value":{"name":"extra","protocol":"HTTP","port":9999}}]`)
-	t.Cleanup(func() { patch(`[{"op":"remove","path":"/spec/listeners/1"}]`) })
+	t.Cleanup(func() { patch(`[{"op":"remove","path":"/spec/listeners/2"}]`) })
 }
 
 // foreignClass puts another controller's GatewayClass in the place of Traefik's; the controller of one that is there cannot be changed.

@@ -2,12 +2,15 @@ package e2e
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -27,7 +30,7 @@ func TestUpFromNothingServesEveryRoute(t *testing.T) {
 	w.edit(t, "manifests/httproute-host.yaml", "- whoami.localhost", "- whoami.localhost\n    - whoami.kindgate.test")
 	w.write(t, "hosts", "127.0.0.1 localhost\n")
 	steps := w.steps(t, "up")
-	for _, name := range []string{"cluster", "images", "crds", "traefik", "apps", "routes", "hosts"} {
+	for _, name := range []string{"cluster", "images", "crds", "certificates", "traefik", "apps", "routes", "hosts"} {
 		if steps[name].Result != "created" {
 			t.Errorf("%s: %+v, expected created", name, steps[name])
 		}
@@ -35,6 +38,7 @@ func TestUpFromNothingServesEveryRoute(t *testing.T) {
 	w.answeredBy(t, "whoami.localhost", "/", "whoami-v1")
 	w.answeredBy(t, "demo.localhost", "/v1", "whoami-v1")
 	w.answeredBy(t, "demo.localhost", "/v2/deeper", "whoami-v2")
+	w.certified(t, "whoami.kindgate.test")
 	if status, body, err := w.get("traefik.localhost", "/dashboard/"); status != http.StatusOK || !strings.Contains(body, "<html") {
 		t.Errorf("the dashboard: %d %v\n%s", status, err, body)
 	}
@@ -60,6 +64,29 @@ func TestUpFromNothingServesEveryRoute(t *testing.T) {
 		t.Errorf("teardown left in the hosts file (%v):\n%s", err, hosts)
 	}
 	contains(t, w.mage(t, "teardown"), "there was no cluster kindgate-e2e-new")
+}
+
+// certified fails the test unless a client that trusts the authority takes what is presented for a name, and one that does not refuses it.
+func (w *world) certified(t *testing.T, name string) {
+	t.Helper()
+	config := w.env["XDG_CONFIG_HOME"]
+	if runtime.GOOS != "linux" {
+		config, _ = os.UserConfigDir()
+	}
+	file, err := os.ReadFile(filepath.Join(config, "kindgate", "authority.pem"))
+	roots := x509.NewCertPool()
+	if err != nil || !roots.AppendCertsFromPEM(file) {
+		t.Fatal("the authority's certificate:", err)
+	}
+	for _, roots := range []*x509.CertPool{roots, x509.NewCertPool()} {
+		conn, err := tls.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", w.box.HTTPSPort), &tls.Config{RootCAs: roots, ServerName: name})
+		if err == nil {
+			_ = conn.Close()
+		}
+		if trusted := !roots.Equal(x509.NewCertPool()); trusted != (err == nil) {
+			t.Errorf("trusted %t: %v", trusted, err)
+		}
+	}
 }
 
 func TestASecondUpChangesNothing(t *testing.T) {

@@ -206,6 +206,20 @@ func admits(allowed *gatewayv1.AllowedRoutes, own, namespace string, has map[str
 	return ""
 }
 
+// Policy judges a BackendTLSPolicy: Accepted and ResolvedRefs at each Gateway that says anything of it. None need. See
+// https://gateway-api.sigs.k8s.io/reference/spec/#policystatus.
+func Policy(policy *gatewayv1.BackendTLSPolicy) check.Finding {
+	for _, ancestor := range policy.Status.Ancestors {
+		for _, c := range ancestor.Conditions {
+			kind := gatewayv1.PolicyConditionType(c.Type)
+			if (kind == gatewayv1.PolicyConditionAccepted || kind == gatewayv1.BackendTLSPolicyConditionResolvedRefs) && c.Status == metav1.ConditionFalse && c.ObservedGeneration >= policy.Generation {
+				return check.Finding{Verdict: check.Broken, Found: said(&c), Cause: check.Cause(c.Reason)}
+			}
+		}
+	}
+	return check.Finding{Verdict: check.Holds, Found: "no Gateway says that it is not accepted"}
+}
+
 // parentKey is a parentRef with its defaults filled in.
 type parentKey struct {
 	Kind, Namespace, Name, Section string

@@ -3,6 +3,7 @@
 package implementation
 
 import (
+	"crypto/x509"
 	"net/http"
 	"strings"
 
@@ -34,6 +35,8 @@ type Implementation struct {
 	Refuses func(*probe.Answer) bool
 	// Own tells whether it has written an answer itself, and does not pass it on from a backend.
 	Own func(*probe.Answer) bool
+	// IsDefault tells whether a certificate is the one that it presents where it has none for a name; nil where that is not known.
+	IsDefault func(*x509.Certificate) bool
 	// Order is the order in which its matches have precedence.
 	Order gateway.Order
 	// Lacks says what it does with a rule that uses a feature it does not have, and what to write instead; the outcome is empty for one that it

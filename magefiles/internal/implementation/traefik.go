@@ -1,6 +1,7 @@
 package implementation
 
 import (
+	"crypto/x509"
 	"fmt"
 	"net/http"
 	"slices"
@@ -23,11 +24,13 @@ var Traefik = &Implementation{
 	Doors:    []Door{{"http", 8000, 80}, {"https", 8443, 443}},
 	Refuses:  refuses,
 	Own:      writtenByItself,
-	Order:    gateway.Order{Name: "Traefik", Priority: priority},
-	Lacks:    lacks,
-	Lists:    traefikLists,
-	Logged:   loggedByTraefik,
-	Answered: answeredByTraefik,
+	// See https://doc.traefik.io/traefik/reference/routing-configuration/http/tls/tls-certificates/#default-certificate.
+	IsDefault: func(c *x509.Certificate) bool { return c.Subject.CommonName == "TRAEFIK DEFAULT CERT" },
+	Order:     gateway.Order{Name: "Traefik", Priority: priority},
+	Lacks:     lacks,
+	Lists:     traefikLists,
+	Logged:    loggedByTraefik,
+	Answered:  answeredByTraefik,
 	// See https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1: Go's HTTP library refuses what it does not know before any route is looked at.
 	Ping: map[string]string{"Expect": "an answer"},
 	Pong: func(a *probe.Answer) bool { return a.Status == http.StatusExpectationFailed },

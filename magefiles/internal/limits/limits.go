@@ -26,6 +26,9 @@ const (
 	PodStart = 2 * time.Minute
 	// Settle is how long verify lets a change settle that is under way while it looks.
 	Settle = 2 * time.Second
+	// IdleConnection is how long a connection to the gateway is kept: shorter than the pauses between rounds, so that a certificate that was renewed
+	// is seen.
+	IdleConnection = 100 * time.Millisecond
 	// FirstPause and LongestPause are between two rounds of requests.
 	FirstPause, LongestPause = 20 * time.Millisecond, 250 * time.Millisecond
 )

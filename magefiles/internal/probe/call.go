@@ -51,7 +51,7 @@ func (c *Client) Call(ctx context.Context, url string, header map[string]string,
 		return nil, withoutPort(err)
 	}
 	maps.Copy(resp.Header, resp.Trailer)
-	answer := &Answer{Status: resp.StatusCode, Header: resp.Header, Body: string(body), URL: url, HTTP2: true}
+	answer := &Answer{Status: resp.StatusCode, Header: resp.Header, Body: string(body), URL: url, HTTP2: true, TLS: resp.TLS}
 	if text := echoed(body); answer.GRPC() && text != "" {
 		answer.Body = text
 	}

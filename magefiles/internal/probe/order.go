@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"net"
 	"strings"
 	"sync"
@@ -36,8 +35,12 @@ func (r *recorder) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// names returns the names of the answer's header, in their order; none where it is longer than what is kept.
+// names returns the names of the answer's header, in their order; none where it is longer than what is kept, and of a connection that is not
+// recorded.
 func (r *recorder) names() []string {
+	if r == nil {
+		return nil
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	head, rest, whole := bytes.Cut(r.head, []byte("\r\n\r\n"))
@@ -55,10 +58,14 @@ func (r *recorder) names() []string {
 	return names
 }
 
-// certificate returns the one that the server has presented, nil without TLS.
-func (r *recorder) certificate() *x509.Certificate {
+// secure returns what client and server agreed on, nil without TLS.
+func (r *recorder) secure() *tls.ConnectionState {
+	if r == nil {
+		return nil
+	}
 	if secure, ok := r.Conn.(*tls.Conn); ok {
-		return secure.ConnectionState().PeerCertificates[0] // a server has one, or the handshake fails
+		state := secure.ConnectionState()
+		return &state
 	}
 	return nil
 }
@@ -75,8 +82,7 @@ func recorded(dial dialer) dialer {
 	}
 }
 
-// secured connects by TLS, as the transport would, which then could not record what is inside. It takes any certificate: a learner's is
-// self-signed.
+// secured connects by TLS, as the transport would, which then could not record what is inside.
 func secured(dial dialer) dialer {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := dial(ctx, network, address)

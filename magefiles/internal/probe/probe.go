@@ -2,9 +2,9 @@
 package probe
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -19,7 +19,8 @@ import (
 
 // A Client sends every request by the port that its URL names, whatever its host is. New makes one.
 type Client struct {
-	http    *http.Client
+	http    *http.Client // by HTTP/1.1, whose answers show the order of their header
+	secure  *http.Client // by TLS, and the HTTP that server and client agree on
 	calls   *http.Client // of gRPC, by HTTP/2 alone
 	options Options
 }
@@ -40,7 +41,8 @@ var ErrNotSent = errors.New("not sent: only GET and HEAD are sent to a cluster t
 // maxBody is how much of an answer is read; what a proof looks for is at its beginning.
 const maxBody = 64 << 10
 
-// New returns a client. It takes any certificate.
+// New returns a client. It takes any certificate, and tells it in its answers: whether that is a good one is a verdict, and not why there is no
+// answer.
 func New(options Options) *Client {
 	if options.Dial == nil {
 		options.Dial = dialLoopback
@@ -52,22 +54,25 @@ func New(options Options) *Client {
 		}
 		return options.Dial(ctx, port)
 	}
-	requests, calls := transport(), transport()
+	requests, secure, calls := transport(), transport(), transport()
 	requests.DialContext, requests.DialTLSContext = recorded(dial), recorded(secured(dial))
-	calls.DialContext = dial
-	calls.TLSClientConfig = &tls.Config{InsecureSkipVerify: true}
-	calls.Protocols = new(http.Protocols)
-	calls.Protocols.SetHTTP2(true)
+	for _, t := range []*http.Transport{secure, calls} {
+		t.DialContext = dial
+		t.TLSClientConfig = &tls.Config{InsecureSkipVerify: true}
+		t.Protocols = new(http.Protocols)
+		t.Protocols.SetHTTP2(true)
+	}
+	secure.Protocols.SetHTTP1(true)
 	calls.Protocols.SetUnencryptedHTTP2(true)
 	client := func(transport *http.Transport) *http.Client {
 		return &http.Client{Transport: transport, Timeout: limits.Request,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	}
-	return &Client{client(requests), client(calls), options}
+	return &Client{client(requests), client(secure), client(calls), options}
 }
 
 func transport() *http.Transport {
-	return &http.Transport{MaxIdleConnsPerHost: 4, MaxIdleConns: 64, IdleConnTimeout: time.Second}
+	return &http.Transport{MaxIdleConnsPerHost: 4, MaxIdleConns: 64, IdleConnTimeout: limits.IdleConnection}
 }
 
 func dialLoopback(ctx context.Context, port string) (net.Conn, error) {
@@ -90,16 +95,19 @@ func (c *Client) allowed(ctx context.Context, method string) error {
 type Answer struct {
 	Status int
 	Header http.Header
-	// Order has the names of Header as they came. Of an answer by HTTP/2 it is not known.
+	// Order has the names of Header as they came. Of an answer by HTTP/2 it is not known: one to a GET or HEAD has a status below 400.
 	Order []string
 	HTTP2 bool
+	// TLS is what client and server agreed on, with the server's certificates; nil without TLS.
+	TLS *tls.ConnectionState
 	// Body is the answer's beginning: at most 64 KiB, and of one that does not end, such as a stream of events, what came in limits.Body.
 	Body string
 	// URL is the one that answered at last, after redirects within the host and the scheme.
 	URL string
-	// Certificate is the server's; nil without TLS, and of an answer by HTTP/2.
-	Certificate *x509.Certificate
 }
+
+// ErrNoTLS is the error of a server that answers without TLS where it was asked for.
+var ErrNoTLS = errors.New("it answers without TLS")
 
 // Get sends a request with the given header, following redirects only where follow is set and only within the host and the scheme: another
 // scheme has another port.
@@ -117,8 +125,19 @@ func (c *Client) Get(ctx context.Context, method, url string, header map[string]
 	return nil, fmt.Errorf("%s redirects in a circle", url)
 }
 
-// once sends a request, and returns beside the answer where it redirects to within the host and the scheme.
+// once sends a request, and returns beside the answer where it redirects to within the host and the scheme. By TLS it is sent as a browser would.
+// Where it matters who has written the answer, or what HTTP/1.1 makes of a header, it is sent by that.
 func (c *Client) once(ctx context.Context, method, url string, header map[string]string) (answer *Answer, next string, err error) {
+	if strings.HasPrefix(url, "https:") && (method == http.MethodGet || method == http.MethodHead) && header["Expect"]+header["Upgrade"] == "" {
+		answer, next, err = c.sent(ctx, c.secure, method, url, header)
+		if err != nil || answer.Status < http.StatusBadRequest {
+			return answer, next, err
+		}
+	}
+	return c.sent(ctx, c.http, method, url, header)
+}
+
+func (c *Client) sent(ctx context.Context, by *http.Client, method, url string, header map[string]string) (answer *Answer, next string, err error) {
 	if err := c.allowed(ctx, method); err != nil {
 		return nil, "", err
 	}
@@ -133,12 +152,13 @@ func (c *Client) once(ctx context.Context, method, url string, header map[string
 	for name, value := range header {
 		req.Header.Set(name, value)
 	}
-	resp, err := c.http.Do(req)
+	resp, err := by.Do(req)
 	if err != nil {
 		return nil, "", err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	answer = &Answer{Status: resp.StatusCode, Header: resp.Header, Order: conn.names(), Certificate: conn.certificate(), URL: url}
+	answer = &Answer{Status: resp.StatusCode, Header: resp.Header, Order: conn.names(), HTTP2: resp.ProtoMajor == 2,
+		TLS: cmp.Or(resp.TLS, conn.secure()), URL: url}
 	if answer.Status == http.StatusSwitchingProtocols {
 		return answer, "", nil // what follows is of another protocol
 	}
@@ -160,6 +180,9 @@ var errGoesOn = errors.New("the answer does not end")
 
 // withoutPort leaves the connection's own port out of an error, as it is new each time.
 func withoutPort(err error) error {
+	if errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, new(tls.RecordHeaderError)) {
+		return ErrNoTLS
+	}
 	var network *net.OpError
 	if errors.As(err, &network) {
 		at := "127.0.0.1"

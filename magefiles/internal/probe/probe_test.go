@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -55,13 +56,75 @@ func TestEveryRequestGoesToLoopbackWithTheHostMethodAndHeaderOfTheUser(t *testin
 	}
 }
 
-func TestAnyCertificateIsTaken(t *testing.T) {
+func TestAnyCertificateIsTakenAndTold(t *testing.T) {
 	var name string
 	server := httptest.NewTLSServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { name = r.TLS.ServerName }))
 	defer server.Close()
 	answer, err := New(Options{}).Get(t.Context(), "GET", "https://shop.localhost:"+portOf(t, server)+"/", nil, false)
-	if err != nil || answer.Status != http.StatusOK || name != "shop.localhost" || answer.Certificate.VerifyHostname("example.com") != nil {
+	if err != nil || answer.Status != http.StatusOK || name != "shop.localhost" || answer.TLS.PeerCertificates[0].VerifyHostname("example.com") != nil {
 		t.Errorf("%+v, %v; asked for the certificate of %q", answer, err, name)
+	}
+}
+
+func TestARequestByTLSIsSentAsABrowserDoesAndOneThatIsRefusedByHTTP1(t *testing.T) {
+	var protocols []string
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		protocols = append(protocols, r.Method+" "+r.Proto)
+		if r.URL.Path != "/" {
+			http.NotFound(w, r)
+		}
+	}))
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	defer server.Close()
+	at := "https://shop.localhost:" + portOf(t, server)
+	for _, test := range []struct {
+		method, path string
+		header       map[string]string
+		http2        bool
+		sent         []string
+	}{
+		{"GET", "/", nil, true, []string{"GET HTTP/2.0"}},
+		{"HEAD", "/", nil, true, []string{"HEAD HTTP/2.0"}},
+		{"GET", "/none", nil, false, []string{"GET HTTP/2.0", "GET HTTP/1.1"}},
+		{"POST", "/", nil, false, []string{"POST HTTP/1.1"}},
+		{"GET", "/", map[string]string{"Expect": "an answer"}, false, nil}, // which Go's HTTP/1.1 refuses before any handler
+	} {
+		protocols = nil
+		answer, err := New(Options{}).Get(t.Context(), test.method, at+test.path, test.header, false)
+		if err != nil || answer.HTTP2 != test.http2 || (len(answer.Order) == 0) != test.http2 || answer.TLS.Version != tls.VersionTLS13 || !slices.Equal(protocols, test.sent) {
+			t.Errorf("%s %s: %+v, %v; sent %q", test.method, test.path, answer, err, protocols)
+		}
+	}
+}
+
+func TestAServerWithoutTLSIsToldFromOneThatDoesNotAnswer(t *testing.T) {
+	port := serve(t, http.NotFound)
+	other, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	go func() {
+		for {
+			conn, err := other.Accept()
+			if err != nil {
+				return
+			}
+			fmt.Fprintln(conn, "220 mail.example says something else")
+			_ = conn.Close()
+		}
+	}()
+	_, mail, _ := net.SplitHostPort(other.Addr().String())
+	for _, method := range []string{"GET", "POST"} {
+		for _, port := range []string{port, mail} {
+			if _, err := New(Options{}).Get(t.Context(), method, "https://shop.localhost:"+port+"/", nil, false); !errors.Is(err, ErrNoTLS) {
+				t.Errorf("%s: %v", method, err)
+			}
+		}
+	}
+	if _, err := New(Options{}).Get(t.Context(), "GET", "https://shop.localhost:1/", nil, false); err == nil || errors.Is(err, ErrNoTLS) {
+		t.Error(err)
 	}
 }
 

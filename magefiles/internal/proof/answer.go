@@ -43,6 +43,8 @@ const (
 	PodMissing check.Cause = "pod-missing"
 	// NotLed: the node's port does not lead to the pod that is to answer there.
 	NotLed check.Cause = "not-led"
+	// Uncertified: the listener does not present a certificate that clients take for the name.
+	Uncertified check.Cause = "certificate"
 	// Stranger: something else than the implementation answers.
 	Stranger check.Cause = "stranger"
 )
@@ -68,8 +70,9 @@ func (t trial) prove(ctx context.Context) check.Finding {
 		t.Proof = unrecognised(t)
 		problem = t.problem(answer)
 	}
+	first := answer
 	t, answer = t.named(ctx, answer)
-	finding := t.lacking(answer, certified(t.request, answer, filtered(t.request, answer, t.judge(ctx, answer, problem))))
+	finding := t.certified(first, t.lacking(answer, filtered(t.request, answer, t.judge(ctx, answer, problem))))
 	if t.request.Status > 0 && finding.Verdict != check.Unknown && !finding.Fails() {
 		finding.Found += fmt.Sprintf("; %d, as %s expects", t.request.Status, gateway.ProbeAnnotation)
 	}
@@ -182,6 +185,8 @@ func (t trial) asked(ctx context.Context) (*probe.Answer, check.Finding) {
 	switch {
 	case errors.Is(err, probe.ErrNotSent):
 		return nil, check.Finding{Verdict: check.Unknown, Found: err.Error()}
+	case errors.Is(err, probe.ErrNoTLS):
+		return nil, noTLS(t.request)
 	case err != nil:
 		return nil, because(NoAnswer, "no answer: %v", err)
 	}

@@ -36,7 +36,11 @@ func (t trial) send(ctx context.Context, header map[string]string) (*probe.Answe
 	if t.request.GRPC() {
 		return t.Prober.Call(ctx, t.request.URL(), header, gateway.Answerable(t.request.Path))
 	}
-	return t.Prober.Get(ctx, t.request.Method, t.request.URL(), header, t.request.Redirect == nil && t.request.Status == 0)
+	if t.request.Redirect != nil || t.request.Status > 0 {
+		return t.Prober.Get(ctx, t.request.Method, t.request.URL(), header, false)
+	}
+	// A page is asked for itself: where TLS ends before it, its root may lead to http.
+	return t.Prober.Get(ctx, t.request.Method, t.Open(t.request), header, true)
 }
 
 // called judges whether an answer to a call is one of a server of gRPC. Any status but UNAVAILABLE is: that the server refuses the call was to

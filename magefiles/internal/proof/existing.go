@@ -35,7 +35,7 @@ func Survey(ctx context.Context, cluster Lister, namespaces []string) (*Snapshot
 		read   []string // the namespaces that could be read; nil for all
 		unread []string
 	}
-	s := newSnapshot()
+	s, whole := newSnapshot(), ctx
 	lists := s.lists()
 	parts := map[schema.GroupVersionKind]*part{}
 	reads, ctx := errgroup.WithContext(ctx)
@@ -77,10 +77,12 @@ func Survey(ctx context.Context, cluster Lister, namespaces []string) (*Snapshot
 		if p.read != nil {
 			s.Partial[kind.Kind] = p.read
 		}
-		s.Unread = append(s.Unread, p.unread...)
+		if kind != policyKind { // few clusters have any, and a request shows what they do
+			s.Unread = append(s.Unread, p.unread...)
+		}
 	}
 	slices.Sort(s.Unread)
-	return s, nil
+	return s, s.readCertificates(whole, cluster)
 }
 
 // Unlisted says that a kind may not be listed in a namespace, or in all for an empty one.
@@ -195,7 +197,8 @@ func (m *Manifests) keep(s *Snapshot, keep func(*gatewayv1.Gateway) bool) {
 // that are accepted. A Gateway keeps its addresses. Its error is of an object that is none of its kind.
 func (s *Snapshot) Applied(objects []kube.Object) (*Snapshot, Manifests, error) {
 	with := &Snapshot{Taken: s.Taken, Classes: slices.Clone(s.Classes), Gateways: slices.Clone(s.Gateways), HTTPRoutes: slices.Clone(s.HTTPRoutes),
-		GRPCRoutes: slices.Clone(s.GRPCRoutes), Pods: s.Pods, Slices: s.Slices, Namespaces: s.Namespaces, Services: s.Services, Partial: s.Partial, Unread: s.Unread}
+		GRPCRoutes: slices.Clone(s.GRPCRoutes), Pods: s.Pods, Slices: s.Slices, Namespaces: s.Namespaces, Services: s.Services, Policies: s.Policies, Certificates: s.Certificates,
+		Partial: s.Partial, Unread: s.Unread}
 	ours := map[check.ID]bool{}
 	for _, object := range objects {
 		var err error

@@ -2,8 +2,6 @@ package proof
 
 import (
 	"context"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -13,6 +11,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
@@ -49,6 +48,12 @@ func (g *guarded) ListJSON(_ context.Context, kind schema.GroupVersionKind, name
 		listed = g.objects[name]
 	}
 	return json.Marshal(map[string]any{"items": listed})
+}
+
+// Get finds nothing, where it may look.
+func (g *guarded) Get(ctx context.Context, kind schema.GroupVersionKind, namespace, _ string) (*unstructured.Unstructured, error) {
+	_, err := g.ListJSON(ctx, kind, namespace)
+	return nil, err
 }
 
 func (g *guarded) Known(schema.GroupVersionKind) (bool, error) { return g.known, g.err }
@@ -433,36 +438,6 @@ func TestANamespaceThatTheClusterDoesNotHaveIsNamedWithTheNearest(t *testing.T) 
 	s.Partial = map[string][]string{"Namespace": {}}
 	if missing := s.Missing([]string{"shpo"}); len(missing) != 0 {
 		t.Errorf("where they may not be listed: %v", missing)
-	}
-}
-
-func TestACertificateForAnotherNameIsSaidAndWarnsOf(t *testing.T) {
-	t.Parallel()
-	holding := check.Finding{Verdict: check.Holds, Found: "answered"}
-	presented := func(names ...string) *probe.Answer {
-		return &probe.Answer{Certificate: &x509.Certificate{DNSNames: names, Subject: pkix.Name{CommonName: "default"}}}
-	}
-	for name, test := range map[string]struct {
-		host    string
-		answer  *probe.Answer
-		finding check.Finding
-		want    string
-	}{
-		"its own":           {"a.example", presented("a.example"), holding, "answered"},
-		"a wildcard's":      {"a.example", presented("*.example"), holding, "answered"},
-		"another":           {"a.example", presented("b.example", "c.example"), holding, "answered; the certificate is for b.example, c.example, and not for a.example, so that clients refuse it"},
-		"one without names": {"a.example", presented(), holding, "answered; the certificate is for default, and not for a.example, so that clients refuse it"},
-		"any host":          {"any-host.localhost", presented("b.example"), holding, "answered"},
-		"without TLS":       {"a.example", &probe.Answer{}, holding, "answered"},
-		"no answer":         {"a.example", nil, holding, "answered"},
-		"what fails anyway": {"a.example", presented("b.example"), broken("502"), "502"},
-		"what is not known": {"a.example", presented("b.example"), check.Finding{Verdict: check.Unknown, Found: "404"}, "404; the certificate is for b.example, and not for a.example, so that clients refuse it"},
-	} {
-		got := certified(gateway.Request{Host: test.host}, test.answer, test.finding)
-		warns := test.finding.Verdict == check.Holds && got.Found != test.finding.Found
-		if got.Found != test.want || (got.Verdict == check.Warns) != warns || !warns && got.Verdict != test.finding.Verdict {
-			t.Errorf("%s: %+v", name, got)
-		}
 	}
 }
 

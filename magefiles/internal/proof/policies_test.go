@@ -1,13 +1,17 @@
 package proof
 
 import (
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"kindgate/magefiles/internal/check"
 	"kindgate/magefiles/internal/kube"
+	"kindgate/magefiles/internal/probe"
 )
 
 func TestAPolicyWithoutItsServiceIsSaidToHaveNoEffect(t *testing.T) {
@@ -23,6 +27,8 @@ func TestAPolicyWithoutItsServiceIsSaidToHaveNoEffect(t *testing.T) {
 		policy := parse[map[string]any](t, "{apiVersion: gateway.networking.k8s.io/v1, kind: BackendTLSPolicy, metadata: {name: p, namespace: demo}, spec: {targetRefs: "+targets+"}}")
 		w.proof.Objects = []kube.Object{{Unstructured: &unstructured.Unstructured{Object: policy}}}
 		w.snapshot.Services = []corev1.Service{parse[corev1.Service](t, "{metadata: {name: shop, namespace: demo}, spec: {ports: [{name: http, port: 80}]}}")}
+		live := parse[gatewayv1.BackendTLSPolicy](t, "{metadata: {name: p, namespace: demo}, spec: {targetRefs: "+targets+"}}")
+		w.snapshot.Policies = []gatewayv1.BackendTLSPolicy{live}
 		if r := w.verify(t)["BackendTLSPolicy/demo/p"]; r.Verdict != want.Verdict || r.Found != want.Found {
 			t.Errorf("%s: %+v", targets, r.Finding)
 		}
@@ -33,6 +39,60 @@ func TestAPolicyWithoutItsServiceIsSaidToHaveNoEffect(t *testing.T) {
 		w.proof.Objects[0].Object["spec"] = "none"
 		if f := judgePolicy(w.snapshot, w.proof.Objects[0]); f.Verdict != check.Unknown {
 			t.Errorf("a policy that cannot be read: %+v", f)
+		}
+	}
+}
+
+// secured is a world in which a policy is for the connection to shop.
+func secured(t *testing.T) *world {
+	t.Helper()
+	w := whole(t)
+	const policy = "{apiVersion: gateway.networking.k8s.io/v1, kind: BackendTLSPolicy, metadata: {name: p, namespace: demo, generation: 2}, spec: {targetRefs: [{kind: Service, group: '', name: shop}], validation: {hostname: shop.test}}}"
+	w.proof.Objects = []kube.Object{{Unstructured: &unstructured.Unstructured{Object: parse[map[string]any](t, policy)}}}
+	w.snapshot.Policies = []gatewayv1.BackendTLSPolicy{parse[gatewayv1.BackendTLSPolicy](t, policy)}
+	w.snapshot.Services = []corev1.Service{parse[corev1.Service](t, "{metadata: {name: shop, namespace: demo}, spec: {ports: [{name: http, port: 80}]}}")}
+	return w
+}
+
+func TestAPolicysConditionsAreJudgedAsFarAsAnyGatewayHasSetThem(t *testing.T) {
+	const name = "BackendTLSPolicy/demo/p"
+	for _, test := range []struct {
+		conditions []metav1.Condition
+		verdict    check.Verdict
+	}{
+		{nil, check.Holds}, {judged(2, "Accepted", "ResolvedRefs"), check.Holds}, {judged(2, "Accepted", "ResolvedRefs=False"), check.Broken},
+		{judged(2, "Accepted=False"), check.Broken}, {judged(1, "Accepted=False"), check.Holds},
+	} {
+		w := secured(t)
+		w.snapshot.Policies[0].Status.Ancestors = []gatewayv1.PolicyAncestorStatus{{Conditions: test.conditions}}
+		if r := w.verifyAtOnce(t)[name]; r.Verdict != test.verdict {
+			t.Errorf("%+v: %+v", test.conditions, r.Finding)
+		}
+	}
+	w := secured(t)
+	w.snapshot.Policies = nil
+	if r := w.verifyAtOnce(t)[name]; r.Verdict != check.Broken || r.Found != "it is not there" {
+		t.Errorf("%+v", r.Finding)
+	}
+}
+
+func TestABackendWhoseCertificateIsRefusedIsTheHopOfItsPolicy(t *testing.T) {
+	const line = "2026-01-01T00:00:00Z ERR 502 Bad Gateway error=\"tls: failed to verify certificate: x509: certificate is valid for a, not shop.test\"\n"
+	for _, test := range []struct{ log, hop, found string }{
+		{line, "BackendTLSPolicy/demo/p", "Traefik refuses the certificate of Service/demo/shop; Traefik's log says of it: tls: failed to verify certificate"},
+		{"", "the backend answers", "502 Bad Gateway"},
+	} {
+		w := secured(t)
+		w.gateway.answers["shop.localhost"] = []*probe.Answer{status(502)}
+		refuses := *w.proof.Implementation
+		refuses.Refuses = func(a *probe.Answer) bool { return a.Status == 502 }
+		w.proof.Implementation = &refuses
+		w.place.logs = []string{"", "", "", ""}
+		if test.log != "" {
+			w.place.logs = []string{"", test.log}
+		}
+		if r := w.verifyAtOnce(t)[shop]; r.Hop == nil || r.Hop.String() != test.hop || !strings.Contains(r.AtHop.Found, test.found) {
+			t.Errorf("%v: %+v", r.Hop, r.AtHop)
 		}
 	}
 }

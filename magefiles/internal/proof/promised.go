@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"kindgate/magefiles/internal/check"
 	"kindgate/magefiles/internal/gateway"
@@ -72,20 +73,6 @@ func filtered(request gateway.Request, answer *probe.Answer, finding check.Findi
 	return finding
 }
 
-// certified adds to what was found of a request over TLS that the certificate is for another name. A route that takes every name has none to
-// ask for.
-func certified(request gateway.Request, answer *probe.Answer, finding check.Finding) check.Finding {
-	if answer == nil || answer.Certificate == nil || finding.Fails() || gateway.AnyHost(request.Host) || answer.Certificate.VerifyHostname(request.Host) == nil {
-		return finding
-	}
-	names := cmp.Or(strings.Join(answer.Certificate.DNSNames, ", "), answer.Certificate.Subject.CommonName, "no name")
-	finding.Found += fmt.Sprintf("; the certificate is for %s, and not for %s, so that clients refuse it", names, request.Host)
-	if finding.Verdict == check.Holds {
-		finding.Verdict = check.Warns
-	}
-	return finding
-}
-
 // mostRedirects bounds those that are followed from one request.
 const mostRedirects = 5
 
@@ -96,9 +83,13 @@ func (t trial) follow(ctx context.Context, location string) check.Finding {
 	warns := func(format string, args ...any) check.Finding {
 		return check.Finding{Verdict: check.Warns, Found: found + "; " + fmt.Sprintf(format, args...)}
 	}
-	been, table := []string{t.request.URL()}, t.table(t.s)
+	been, table, warning := []string{t.request.URL()}, t.table(t.s), ""
 	for at := t.request; len(been) <= mostRedirects; {
-		to, reached := t.target(at, location)
+		to, named, reached := t.target(at, location)
+		if reached && named != to.Port && !t.Careful {
+			warning = cmp.Or(warning, fmt.Sprintf("port %d is not published here: what it stands for is at port %d; set %s=%d, or write port: %[2]d into the redirect",
+				named, to.Port, map[string]string{"http": "KINDGATE_HTTP_PORT", "https": "KINDGATE_HTTPS_PORT"}[to.Scheme], named))
+		}
 		switch {
 		case !hosts.Reserved(to.Host) && !table.Serves(to.Host):
 			return holds("%s, which is not among the hosts here", found)
@@ -116,6 +107,12 @@ func (t trial) follow(ctx context.Context, location string) check.Finding {
 		case winner == nil:
 			return warns("no route here serves %s", to.URL())
 		case winner.Taking(to).Redirect == nil:
+			if there := t.atTarget(ctx, winner.Taking(to)); there.Fails() {
+				return check.Finding{Verdict: there.Verdict, Cause: WrongAnswer, Found: found + "; there: " + there.Found}
+			}
+			if warning != "" {
+				return warns("%s", warning)
+			}
 			return holds("%s", found)
 		}
 		answer, err := t.Prober.Get(ctx, to.Method, to.URL(), to.Header, false)
@@ -130,15 +127,28 @@ func (t trial) follow(ctx context.Context, location string) check.Finding {
 	return warns("that leads through more than %d redirects", mostRedirects)
 }
 
-// target returns the request to which a header Location leads from another, and false where no port of this machine leads there. The usual
-// port of a scheme is that of the node which leads to the entry point: this machine's may be another.
-func (t trial) target(from gateway.Request, location string) (gateway.Request, bool) {
+// atTarget asks once for what a redirect leads to. Where the cluster is somebody's, or the request may change something, that is not asked for.
+func (t trial) atTarget(ctx context.Context, target gateway.Request) check.Finding {
+	at := trial{t.Proof, target, t.s}
+	if at.once() || target.Unproven != "" {
+		return check.Finding{Verdict: check.Unknown}
+	}
+	answer, problem := at.ask(ctx)
+	if problem.Fails() {
+		problem = mayStart(problem, answer, target, t.s, time.Now())
+	}
+	return at.certified(answer, problem)
+}
+
+// target returns the request to which a header Location leads from another, the port that it names, and false where no port of this machine leads
+// there. The usual port of a scheme is that of the node which leads to the entry point: this machine's may be another.
+func (t trial) target(from gateway.Request, location string) (to gateway.Request, named int, reached bool) {
 	base, _ := url.Parse(from.URL())
 	u, err := base.Parse(location)
 	if err != nil {
-		return from, false
+		return from, 0, false
 	}
-	to := gateway.Request{Scheme: u.Scheme, Method: from.Method, Host: u.Hostname(), Path: u.Path, Query: map[string]string{}, Header: from.Header}
+	to = gateway.Request{Scheme: u.Scheme, Method: from.Method, Host: u.Hostname(), Path: u.Path, Query: map[string]string{}, Header: from.Header}
 	if to.Path == "" {
 		to.Path = "/"
 	}
@@ -149,14 +159,15 @@ func (t trial) target(from gateway.Request, location string) (gateway.Request, b
 	if port == "" {
 		port = gateway.DefaultPort(u.Scheme)
 	}
-	to.Port, _ = strconv.Atoi(port)
+	named, _ = strconv.Atoi(port)
+	to.Port = named
 	for _, usual := range []bool{false, true} {
 		for _, p := range t.ports(t.known(t.s)) {
 			if !usual && port == strconv.Itoa(p.here) || usual && port == strconv.Itoa(int(p.usual)) {
 				to.Listener, to.Port = p.listener, p.here
-				return to, true
+				return to, named, true
 			}
 		}
 	}
-	return to, false
+	return to, named, false
 }

@@ -168,6 +168,10 @@ func TestARedirectIsFollowedToWhereItEnds(t *testing.T) {
 		found   string
 	}{
 		{"to an application", []string{leading("/a", "hostname: cart.localhost")}, map[string]*probe.Answer{"/a": redirecting("//cart.localhost:8080/a")}, check.Holds, "redirected with 302 to //cart.localhost:8080/a"},
+		{"to a port that is not published", []string{leading("/a", "hostname: cart.localhost")}, map[string]*probe.Answer{"/a": redirecting("http://cart.localhost/a")}, check.Warns,
+			"port 80 is not published here: what it stands for is at port 8080; set KINDGATE_HTTP_PORT=80, or write port: 8080 into the redirect"},
+		{"to an application that fails", []string{leading("/a", "hostname: cart.localhost, "+to("/bad"))}, map[string]*probe.Answer{"/a": redirecting("//cart.localhost:8080/bad")}, check.Broken,
+			"redirected with 302 to //cart.localhost:8080/bad; there: 502 Bad Gateway instead of an answer of Service/demo/cart"},
 		{"to itself", []string{leading("/a", "statusCode: 302")}, map[string]*probe.Answer{"/a": redirecting("/a")}, check.Broken, "redirected with 302 to /a: it redirects to itself"},
 		{"in a circle", []string{leading("/a", to("/b")), leading("/b", to("/a"))}, map[string]*probe.Answer{"/a": redirecting("/b"), "/b": redirecting("http://shop.localhost:80/a")}, check.Broken,
 			"in a circle: http://shop.localhost:8080/a → http://shop.localhost:8080/b → http://shop.localhost:8080/a"},
@@ -189,6 +193,7 @@ func TestARedirectIsFollowedToWhereItEnds(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := whole(t)
+				w.gateway.answers["cart.localhost/bad"] = []*probe.Answer{status(502)}
 				w.ruled(t, strings.Join(test.rules, ", "))
 				for path, answer := range test.answers {
 					w.gateway.answers["shop.localhost"+path] = []*probe.Answer{answer}

@@ -5,6 +5,7 @@ package proof
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"net/http"
 	"slices"
@@ -60,6 +61,11 @@ type Proof struct {
 	*implementation.Implementation
 	Place  Place
 	Prober Prober
+
+	// Authority are the certificates of this user's authority; nil for none. Made is the Secret whose certificate kindgate makes with it, the zero ID
+	// where there is none.
+	Authority func() []*x509.Certificate
+	Made      check.ID
 
 	// Apart: the Gateways have an address of their own, so that those of others take none of their requests.
 	Apart bool
@@ -158,6 +164,12 @@ func judgeGateway(p *Proof, s *Snapshot, id check.ID, listeners []gatewayv1.Sect
 			finding := gateway.Programmed(gw, listeners)
 			if p.Careful && finding.Cause == gateway.NoAddress {
 				finding.Verdict = check.Warns
+			}
+			if problems := s.secretProblems(gw, listeners); problems != "" {
+				finding.Found += problems
+				if finding.Verdict == check.Holds {
+					finding.Verdict = check.Warns
+				}
 			}
 			return finding
 		}

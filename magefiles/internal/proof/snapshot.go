@@ -34,6 +34,8 @@ var (
 	sliceKind     = discoveryv1.SchemeGroupVersion.WithKind("EndpointSlice")
 	serviceKind   = corev1.SchemeGroupVersion.WithKind("Service")
 	namespaceKind = corev1.SchemeGroupVersion.WithKind("Namespace")
+	policyKind    = gatewayv1.SchemeGroupVersion.WithKind("BackendTLSPolicy")
+	secretKind    = corev1.SchemeGroupVersion.WithKind("Secret")
 )
 
 // A Snapshot is the cluster's objects that verdicts are about, of all namespaces, read at one time. It can be written as JSON and read
@@ -52,6 +54,12 @@ type Snapshot struct {
 
 	// Services are here for the addresses of Gateways, and for the policies that name them.
 	Services []corev1.Service `json:"services,omitempty"`
+
+	// Policies are those of the connections to Services.
+	Policies []gatewayv1.BackendTLSPolicy `json:"backendTLSPolicies,omitempty"`
+
+	// Certificates are those of the Secrets that listeners name, by Secret/namespace/name.
+	Certificates map[string]Certificate `json:"certificates,omitempty"`
 
 	// Partial has the namespaces in which the objects of a kind were read, for each kind of which not all could be. Unread says what could not.
 	Partial map[string][]string `json:"partial,omitempty"`
@@ -93,13 +101,15 @@ func (s *Snapshot) view(p *Proof) *view {
 type Lister interface {
 	// The list is in JSON: most of what a snapshot costs is to decode it.
 	ListJSON(ctx context.Context, kind schema.GroupVersionKind, namespace string) ([]byte, error)
+	// Get returns one object, nil where it is not there.
+	Get(ctx context.Context, kind schema.GroupVersionKind, namespace, name string) (*unstructured.Unstructured, error)
 	// Known tells whether the cluster has a kind.
 	Known(kind schema.GroupVersionKind) (bool, error)
 }
 
-// Take reads a snapshot. A cluster that does not have the kind GRPCRoute has none. Its error names the kind that cannot be read.
+// Take reads a snapshot. A cluster that does not have the kinds GRPCRoute and BackendTLSPolicy has none. Its error names the kind that cannot be read.
 func Take(ctx context.Context, cluster Lister) (*Snapshot, error) {
-	s := newSnapshot()
+	s, whole := newSnapshot(), ctx
 	reads, ctx := errgroup.WithContext(ctx)
 	for kind, put := range s.lists() {
 		reads.Go(func() error {
@@ -113,7 +123,7 @@ func Take(ctx context.Context, cluster Lister) (*Snapshot, error) {
 	if err := reads.Wait(); err != nil {
 		return nil, err
 	}
-	return s, nil
+	return s, s.readCertificates(whole, cluster)
 }
 
 func newSnapshot() *Snapshot { return &Snapshot{Taken: time.Now(), Partial: map[string][]string{}} }
@@ -127,7 +137,7 @@ func wrapped(kind schema.GroupVersionKind, err error) error {
 
 // listOf lists the objects of a kind in a namespace, in all for an empty one: none of the kind that a cluster need not have.
 func listOf(ctx context.Context, cluster Lister, kind schema.GroupVersionKind, namespace string) ([]byte, error) {
-	if kind == GRPCRouteKind {
+	if kind == GRPCRouteKind || kind == policyKind {
 		if known, err := cluster.Known(kind); err != nil || !known {
 			return []byte("{}"), err
 		}
@@ -140,7 +150,7 @@ func (s *Snapshot) lists() map[schema.GroupVersionKind]func(lists ...[]byte) err
 	return map[schema.GroupVersionKind]func(...[]byte) error{
 		ClassKind: into(&s.Classes), GatewayKind: into(&s.Gateways), HTTPRouteKind: into(&s.HTTPRoutes),
 		GRPCRouteKind: into(&s.GRPCRoutes), PodKind: into(&s.Pods), sliceKind: into(&s.Slices), namespaceKind: into(&s.Namespaces),
-		serviceKind: into(&s.Services),
+		serviceKind: into(&s.Services), policyKind: into(&s.Policies),
 	}
 }
 

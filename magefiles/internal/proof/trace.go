@@ -2,6 +2,7 @@ package proof
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"kindgate/magefiles/internal/gotype"
 	"kindgate/magefiles/internal/kube"
 	"kindgate/magefiles/internal/limits"
+	"kindgate/magefiles/internal/probe"
 	"kindgate/magefiles/internal/readiness"
 )
 
@@ -42,6 +44,9 @@ func (w way) hops() []check.Check {
 	for _, entry := range w.request.Through {
 		hops = append(hops, w.gatewayHops(entry)...)
 	}
+	if w.request.Scheme == "https" && len(w.request.Through) > 0 && !gateway.AnyHost(w.request.Host) {
+		hops = append(hops, w.certificateHop())
+	}
 	route := w.request.Route
 	hops = append(hops, check.Check{ID: route, Expect: "attached to its Gateway, accepted, its references resolved", Look: w.Place.Kubectl("describe " + route.Resource()),
 		Judge: given(judgeRoute(w.s, route))})
@@ -64,6 +69,7 @@ func (w way) hops() []check.Check {
 		hops = append(hops, check.Check{ID: backend.ID(), Expect: "at least one ready pod behind it, all of them on nodes that run", Look: w.Place.Kubectl("get endpointslices,pods -n " + backend.Namespace),
 			Judge: func(ctx context.Context) check.Finding { return w.judgeBackend(ctx, backend) }})
 	}
+	hops = append(hops, w.policyHops()...)
 	expect := "an answer of " + w.s.reached(w.request)
 	if w.request.Status > 0 {
 		expect += fmt.Sprintf(", with the status %d", w.request.Status)
@@ -246,7 +252,7 @@ func (p *Proof) leadsTo(ctx context.Context, scheme string, pod *corev1.Pod, por
 	answers := func(ctx context.Context) bool {
 		url := gateway.Request{Scheme: scheme, Host: "localhost", Path: "/", Port: here}.URL()
 		_, err := p.Prober.Get(ctx, "GET", url, p.Ping, false)
-		return err == nil
+		return err == nil || errors.Is(err, probe.ErrNoTLS)
 	}
 	direct := func(ctx context.Context) bool {
 		return p.Place.PodAnswers(ctx, pod.Namespace, pod.Name, scheme, port)
@@ -267,6 +273,8 @@ func (w way) answers(ctx context.Context) check.Finding {
 	}
 	answer, err := w.Prober.Get(ctx, "GET", control.URL(), nil, false)
 	switch {
+	case errors.Is(err, probe.ErrNoTLS) && w.finding.Cause == Uncertified: // which is another hop's
+		return holds("%v", err)
 	case err != nil:
 		return because(NoAnswer, "%v", err)
 	case free && w.diverted(control, answer):

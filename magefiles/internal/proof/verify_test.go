@@ -15,6 +15,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/utils/ptr"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
@@ -573,6 +574,19 @@ func (l lister) Known(kind schema.GroupVersionKind) (bool, error) {
 		return false, errRefused
 	}
 	return kind.Kind != l.unknown, nil
+}
+
+func (l lister) Get(_ context.Context, kind schema.GroupVersionKind, namespace, name string) (*unstructured.Unstructured, error) {
+	if kind.Kind == l.fails {
+		return nil, errRefused
+	}
+	for _, object := range l.objects[kind.Kind] {
+		raw, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
+		if u := (&unstructured.Unstructured{Object: raw}); err != nil || u.GetNamespace() == namespace && u.GetName() == name {
+			return u, err
+		}
+	}
+	return nil, nil
 }
 
 func (l lister) ListJSON(_ context.Context, kind schema.GroupVersionKind, _ string) ([]byte, error) {

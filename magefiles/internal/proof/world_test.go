@@ -3,6 +3,7 @@ package proof
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -92,6 +93,7 @@ type fakeGateway struct {
 	asked   map[string]int
 	sent    map[string]string // the last request's header
 	ping    *probe.Answer
+	tls     func(host string) *tls.ConnectionState // what is presented; nil for no TLS
 }
 
 var errRefused = errors.New("connection refused")
@@ -108,21 +110,30 @@ func (g *fakeGateway) Get(ctx context.Context, method, url string, header map[st
 	}
 	answers, known := g.answers[host]
 	g.sent = header
+	var secured *tls.ConnectionState
+	if secure := strings.HasPrefix(url, "https:"); secure && g.tls == nil {
+		return nil, probe.ErrNoTLS
+	} else if name, _, _ := strings.Cut(host, "/"); secure {
+		secured = g.tls(name)
+	}
 	switch {
 	case header["Expect"] != "":
 		answers = []*probe.Answer{g.ping}
 	case !known && g.answers["*"] != nil:
 		answers = g.answers["*"]
 	case !known:
-		return notFound(), nil
+		none := notFound()
+		none.TLS = secured
+		return none, nil
 	}
 	answer := answers[g.asked[host]%len(answers)]
 	g.asked[host]++
 	if answer == nil {
 		return nil, errRefused
 	}
-	answer.URL = url
-	return answer, nil
+	with := *answer
+	with.URL, with.TLS, with.HTTP2 = url, secured, secured != nil
+	return &with, nil
 }
 
 // Call answers as Get does, and the calls that are made to be refused as a server of gRPC.
@@ -257,7 +268,8 @@ func whole(t testing.TB) *world {
 
 func (w *world) take(context.Context) (*Snapshot, error) {
 	s := w.snapshot // without what was read from it before the test changed it
-	return &Snapshot{Taken: s.Taken, Classes: s.Classes, Gateways: s.Gateways, HTTPRoutes: s.HTTPRoutes, GRPCRoutes: s.GRPCRoutes, Pods: s.Pods, Slices: s.Slices, Namespaces: s.Namespaces, Services: s.Services}, nil
+	return &Snapshot{Taken: s.Taken, Classes: s.Classes, Gateways: s.Gateways, HTTPRoutes: s.HTTPRoutes, GRPCRoutes: s.GRPCRoutes, Pods: s.Pods, Slices: s.Slices, Namespaces: s.Namespaces, Services: s.Services,
+		Certificates: s.Certificates, Policies: s.Policies}, nil
 }
 
 // verify returns the results by what they are about.

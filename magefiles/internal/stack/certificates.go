@@ -98,7 +98,7 @@ func findAuthority() (*authority.Authority, string, error) {
 	return a, authority.Path(dir), err
 }
 
-// roots are the certificates of this user's authority, as far as it can be read.
+// roots are the certificates of this user's authority, as far as it can be read. Certify comes before the first proof that asks for them.
 func roots() []*x509.Certificate {
 	if a, _, err := findAuthority(); err == nil && a != nil {
 		return []*x509.Certificate{a.Certificate}

@@ -71,7 +71,7 @@ func (e *examiner) facts(ctx context.Context) doctor.Facts {
 	if out, err := exec.CommandContext(ctx, "go", "version").Output(); err == nil {
 		f.Go = strings.TrimPrefix(strings.TrimSpace(string(out)), "go version ")
 	}
-	f.Chart = e.chartFacts()
+	f.Chart, f.Authority = e.chartFacts(), authorityFacts()
 	var wanted []kube.Object
 	if f.GatewayAPI.Version, f.GatewayAPI.Err = crds.Version(); f.GatewayAPI.Err == nil {
 		wanted, f.GatewayAPI.Err = definitions(ctx)

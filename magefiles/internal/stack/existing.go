@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -288,7 +289,7 @@ func siteProof(s *proof.Snapshot, site proof.Site, at *place.Existing, wait func
 			}
 		}
 	}
-	return &proof.Proof{Manifests: site.Manifests, Implementation: serving, Place: at, Apart: true, Careful: true,
+	return &proof.Proof{Manifests: site.Manifests, Implementation: serving, Place: at, Apart: true, Careful: true, Authority: sync.OnceValue(roots), Made: tlsSecret,
 		Prober: probe.New(probe.Options{Dial: at.Dial, Wait: wait, ReadOnly: true})}
 }
 

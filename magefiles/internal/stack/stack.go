@@ -143,7 +143,8 @@ func (s *session) newProof() *proof.Proof {
 	return &proof.Proof{
 		Manifests:      manifests,
 		Implementation: s.inputs.implementation(),
-		Prober:         probe.New(probe.Options{}),
+		Authority:      sync.OnceValue(roots), Made: tlsSecret,
+		Prober: probe.New(probe.Options{}),
 		Place: &place.Kind{Cluster: s.cluster, Name: s.config.Cluster, Kubeconfig: s.config.Kubeconfig, Ports: s.inputs.ports(s.config),
 			Client: s.kube},
 	}

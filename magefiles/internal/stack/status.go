@@ -29,6 +29,7 @@ type view struct {
 	drawing     drawing.Drawing // of the promises,
 	others      []proof.Promise // and those that are not in it
 	pods        []corev1.Pod
+	authority   string
 	brief       bool // of many promises, those that do not fail are summed up
 }
 
@@ -37,6 +38,10 @@ func (e *examiner) Status(ctx context.Context) error {
 	v, err := e.look(ctx)
 	if err != nil {
 		return e.run.Failed("status", "", err)
+	}
+	facts := authorityFacts()
+	if v.authority = facts.Found(); facts.Err != nil {
+		v.authority = facts.Err.Error()
 	}
 	for _, r := range v.rows() {
 		e.ui.Object(statusLine{strings.TrimSpace(r[0]), r[1], r[2]})
@@ -177,6 +182,9 @@ func (v view) rows() [][]string {
 		state += ", but " + strings.Join(v.observation.Differences, "; ")
 	}
 	rows := [][]string{{"cluster", v.name, state}}
+	if v.authority != "" {
+		rows = append(rows, []string{"authority", "of this user", v.authority})
+	}
 	if v.observation.State != cluster.Ready {
 		return rows
 	}

@@ -44,6 +44,7 @@ func TestStatusShowsWhatThereIsAndWhatIsNot(t *testing.T) {
 			"node n-worker stopped", "node n-worker2 Kubernetes v1.37.2, containerd://2, not Ready: silent", "release traefik/traefik not installed",
 			"crds Gateway API not installed"}},
 		{"absent", view{name: "k", observation: cluster.Observation{State: cluster.Absent}}, []string{"cluster k absent"}},
+		{"an authority", view{name: "k", authority: "valid", observation: cluster.Observation{State: cluster.Absent}}, []string{"cluster k absent", "authority of this user valid"}},
 		{"somebody else's", view{name: "k", observation: cluster.Observation{State: cluster.Foreign, Foreign: &cluster.ForeignError{Found: "no mark"}}},
 			[]string{"cluster k not made by kindgate: no mark"}},
 		{"nothing installed", view{name: "k", observation: cluster.Observation{State: cluster.Ready, Node: node, Differences: []string{"a port"}}},

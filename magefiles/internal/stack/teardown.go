@@ -36,6 +36,7 @@ func (s *Stack) Teardown(ctx context.Context) error {
 	if errors.As(clusterErr, new(*cluster.ForeignError)) {
 		return clusterErr // its names stay with it
 	}
+	s.sayTrusted()
 	hostsErr := s.run.Step("hosts", func(*ui.Step) (result.Result, string, error) { return s.Names.remove() })
 	return errors.Join(clusterErr, hostsErr)
 }
