@@ -16,12 +16,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"kindgate/magefiles/internal/authority"
 	"kindgate/magefiles/internal/check"
 	"kindgate/magefiles/internal/gateway"
+	"kindgate/magefiles/internal/gotype"
 	"kindgate/magefiles/internal/probe"
 )
 
@@ -76,7 +76,7 @@ func certificateOf(live *unstructured.Unstructured) (c Certificate) {
 		return Certificate{Problem: "is not there"}
 	}
 	var secret corev1.Secret
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(live.Object, &secret); err != nil {
+	if err := gotype.Decode(live.Object, &secret); err != nil {
 		return Certificate{Problem: "cannot be read"}
 	}
 	for rest := secret.Data[corev1.TLSCertKey]; ; {
