@@ -323,7 +323,18 @@ func (c *collector) routers(ctx context.Context, client *kube.Client, pod *corev
 		c.Leave(name, err.Error())
 		return
 	}
-	c.Text(name, answer)
+	c.said(name, answer)
+}
+
+// said adds what somebody else has written: of JSON, which may be all in one line, the fields that may be secret are left out, of other texts the
+// lines.
+func (c *collector) said(name string, content []byte) {
+	var object any
+	if strings.HasSuffix(name, ".json") && json.Unmarshal(content, &object) == nil {
+		c.json(name, object)
+		return
+	}
+	c.Text(name, content)
 }
 
 // logs adds the logs of a pod's containers, and of those that ran before them.
@@ -367,13 +378,7 @@ func (c *collector) nodeLogs(ctx context.Context) {
 			return err
 		}
 		name, _ := filepath.Rel(dir, path)
-		name = "nodes/" + filepath.ToSlash(name)
-		var object any
-		if strings.HasSuffix(name, ".json") && json.Unmarshal(content, &object) == nil {
-			c.json(name, object)
-		} else {
-			c.Text(name, content)
-		}
+		c.said("nodes/"+filepath.ToSlash(name), content)
 		return nil
 	})
 	if err != nil {

@@ -187,3 +187,19 @@ func TestWhatIsNoBundleIsAnError(t *testing.T) {
 		}
 	}
 }
+
+// Traefik's list of routers is one line: a rule that names a header which authorizes took the others with it.
+func TestOfJSONInOneLineOnlyTheFieldsThatMayBeSecretAreLeftOut(t *testing.T) {
+	c := &collector{Bundle: bundle.New()}
+	c.said("routers.json", []byte(`[{"name":"a","rule":"Header(\"Authorization\", \"planted\")"},{"name":"b","rule":"Host(\"b\")"}]`))
+	c.said("broken.json", []byte("Authorization: planted\nother\n"))
+	data, err := c.Archive(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := bundle.Read(data)
+	if got := string(files["routers.json"]) + string(files["broken.json"]); err != nil || strings.Contains(got, "planted") ||
+		!strings.Contains(got, `"name": "a"`) || !strings.Contains(got, `Host(\"b\")`) || !strings.HasSuffix(got, "\nother\n") {
+		t.Errorf("%v\n%s", err, got)
+	}
+}
