@@ -60,7 +60,7 @@ func TestEveryTargetPrintsDocumentedObjectsAndItsExitStatus(t *testing.T) {
 		status  int
 	}{
 		{[]string{"plan"}, 2}, {[]string{"up"}, 0}, {[]string{"cluster"}, 0}, {[]string{"crds"}, 0}, {[]string{"traefik"}, 0}, {[]string{"apps"}, 0},
-		{[]string{"routes"}, 0}, {[]string{"hosts"}, 0}, {[]string{"check"}, 0}, {[]string{"plan"}, 0}, {[]string{"verify"}, 0}, {[]string{"explain", at("whoami.localhost")}, 0},
+		{[]string{"certificates"}, 0}, {[]string{"routes"}, 0}, {[]string{"hosts"}, 0}, {[]string{"check"}, 0}, {[]string{"plan"}, 0}, {[]string{"verify"}, 0}, {[]string{"explain", at("whoami.localhost")}, 0},
 		{[]string{"explain", at("nowhere.localhost")}, 1}, {[]string{"status"}, 0}, {[]string{"graph"}, 0}, {[]string{"graph", "-dot"}, 0}, {[]string{"doctor"}, 0}, {[]string{"bundle"}, 0}, {[]string{"teardown"}, 0},
 	} {
 		out, status := w.ends(run.targets...)
