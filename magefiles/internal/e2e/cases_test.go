@@ -72,7 +72,7 @@ var routesOfWeb = caseRoute("same-pods", "", "{backendRefs: [{name: web, port: 8
 	caseRoute("outside", "", "{backendRefs: [{name: outside, port: 80}]}") +
 	caseRoute("mirror", "", "{filters: [{type: RequestMirror, requestMirror: {backendRef: {name: web, port: 80}}}], backendRefs: [{name: web, port: 80}]}") +
 	caseRoute("limited", "", "{timeouts: {request: 1s}, backendRefs: [{name: web, port: 80}]}") +
-	strings.Replace(caseRoute("mesh", "", "{backendRefs: [{name: web, port: 80}]}"), "namespace: traefik}]", `namespace: traefik}, {group: "", kind: Service, name: web, port: 80}]`, 1) +
+	strings.Replace(caseRoute("mesh", "", "{backendRefs: [{name: web, port: 80}]}"), "sectionName: web}]", `sectionName: web}, {group: "", kind: Service, name: web, port: 80}]`, 1) +
 	caseRoute("orders", "kindgate/probe: \"POST /orders 200\\nX-Tenant: a\\nGET /orders/7 201\"", "{matches: [{path: {value: /orders}, method: POST, headers: [{name: X-Tenant, value: a}]}], backendRefs: [{name: web, port: 80}]}, "+
 		"{matches: [{path: {type: RegularExpression, value: '/orders/[0-9]+'}}], backendRefs: [{name: web, port: 80}]}")
 
@@ -82,7 +82,7 @@ apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
 metadata: {name: %s, namespace: case, annotations: {%s}}
 spec:
-  parentRefs: [{name: traefik-gateway, namespace: traefik}]
+  parentRefs: [{name: traefik-gateway, namespace: traefik, sectionName: web}]
   hostnames: [%[1]s.localhost]
   rules: [%[3]s]
 `, name, annotations, rules)

@@ -448,9 +448,9 @@ func TestAChangedConfigurationIsSaidAndTheClusterStays(t *testing.T) {
 	id := w.docker(t, "inspect", "--format", "{{.Id}}", w.node())
 	w.edit(t, "kind/cluster.yaml", "- role: control-plane\n", "- role: control-plane\n    labels: {tier: front}\n")
 	port := freePort(t)
-	w.env["KINDGATE_HTTPS_PORT"] = fmt.Sprint(port)
+	w.edit(t, "kind/cluster.yaml", "extraPortMappings:\n", fmt.Sprintf("extraPortMappings:\n      - {containerPort: 9999, hostPort: %d, listenAddress: 127.0.0.1, protocol: TCP}\n", port))
 	difference := []string{"kind/cluster.yaml has changed",
-		fmt.Sprintf("127.0.0.1:%d→443, are now", w.box.HTTPSPort), fmt.Sprintf("127.0.0.1:%d→443", port)}
+		fmt.Sprintf("127.0.0.1:%d→443, are now", w.box.HTTPSPort), fmt.Sprintf("127.0.0.1:%d→9999", port)}
 	contains(t, w.mage(t, "up"), append(difference, "not as it would be made now", "teardown")...)
 	contains(t, w.mage(t, "status"), difference...)
 	if now := w.docker(t, "inspect", "--format", "{{.Id}}", w.node()); now != id {

@@ -19,7 +19,7 @@ apiVersion: gateway.networking.k8s.io/v1
 kind: GRPCRoute
 metadata: {name: calls, namespace: demo}
 spec:
-  parentRefs: [{name: traefik-gateway, namespace: traefik}]
+  parentRefs: [{name: traefik-gateway, namespace: traefik, sectionName: web}]
   hostnames: [calls.localhost]
   rules: [{matches: [{method: {service: a.B, method: Get}}], backendRefs: [{name: whoami-v1, port: 80}]}]
 `

@@ -88,7 +88,7 @@ apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
 metadata: {name: everything, namespace: demo}
 spec:
-  parentRefs: [{name: traefik-gateway, namespace: traefik}]
+  parentRefs: [{name: traefik-gateway, namespace: traefik, sectionName: web}]
   rules: [{backendRefs: [{name: whoami-v1, port: 80}]}]
 `), v2, http.StatusServiceUnavailable, []string{"Service/demo/whoami-v2"}, nil},
 		{"a Service without pods, besides a class that nobody serves", func(t *testing.T, w *world) {
@@ -111,7 +111,7 @@ apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
 metadata: {name: wild, namespace: demo}
 spec:
-  parentRefs: [{name: traefik-gateway, namespace: traefik}]
+  parentRefs: [{name: traefik-gateway, namespace: traefik, sectionName: web}]
   hostnames: ["*.localhost"]
   rules: [{matches: [{method: GET}], backendRefs: [{name: whoami-v2, port: 80}]}]
 `, "whoami.localhost", "Hostname: whoami-v2"), host, http.StatusOK, []string{"the precedence of routes"},

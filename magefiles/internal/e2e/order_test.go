@@ -89,7 +89,8 @@ func randomRoute(random *rand.Rand, name string) *gatewayv1.HTTPRoute {
 	namespace := gatewayv1.Namespace("traefik")
 	route := &gatewayv1.HTTPRoute{}
 	route.APIVersion, route.Kind, route.Name, route.Namespace = gatewayv1.GroupVersion.String(), "HTTPRoute", name, "demo"
-	route.Spec.ParentRefs = []gatewayv1.ParentReference{{Name: "traefik-gateway", Namespace: &namespace}}
+	listener := gatewayv1.SectionName("web")
+	route.Spec.ParentRefs = []gatewayv1.ParentReference{{Name: "traefik-gateway", Namespace: &namespace, SectionName: &listener}}
 	for i := range random.IntN(3) {
 		host := strings.Repeat("h", 1+random.IntN(9)) + fmt.Sprint(i) + ".random.test"
 		if random.IntN(3) == 0 {
