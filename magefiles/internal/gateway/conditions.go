@@ -116,6 +116,9 @@ func Listener(gw *gatewayv1.Gateway, name gatewayv1.SectionName) check.Finding {
 		finding.Found = "listener " + string(name) + ": " + finding.Found
 		return finding
 	}
+	if !slices.Contains(ListenerNames(gw), name) { // somebody has taken it out, or changed its manifest
+		return check.Finding{Verdict: check.Broken, Found: "it has no listener " + string(name)}
+	}
 	return check.Finding{Verdict: check.Pending, Found: "no status of listener " + string(name) + " yet"}
 }
 

@@ -72,6 +72,15 @@ func TestAGatewayIsProgrammedWhenEachListenerIsAndItHasAnAddress(t *testing.T) {
 	}
 }
 
+func TestAListenerThatTheGatewayDoesNotHaveIsNotWaitedFor(t *testing.T) {
+	gw := parse[gatewayv1.Gateway](t, web)
+	gw.Generation = 3
+	gw.Status.Conditions = judged(3, "Accepted=False")
+	gw.Status.Conditions[0].Reason = string(gatewayv1.GatewayReasonListenersNotValid)
+	gw.Status.Listeners = []gatewayv1.ListenerStatus{{Name: "web", Conditions: judged(3, "Accepted=False")}}
+	says(t, Programmed(&gw, []gatewayv1.SectionName{"secure"}), false, false, "it has no listener secure")
+}
+
 func TestAListenerOfSomebodyElsesIsNoFaultOfOurs(t *testing.T) {
 	gw := parse[gatewayv1.Gateway](t, web)
 	ours := ListenerNames(&gw)
