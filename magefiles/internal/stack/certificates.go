@@ -181,14 +181,16 @@ func (s *objectSteps) Certify(ctx context.Context) error {
 		if err != nil {
 			return "", "", err
 		}
+		if len(s.inputs.made()) > 0 { // the namespace first: with one that is being deleted, the Secret goes, too
+			changes, err := client.Apply(ctx, []kube.Object{namespaceObject(serving.Namespace)})
+			sayChanges(s.ui.Note, changes)
+			if err != nil {
+				return "", "", err
+			}
+		}
 		want, err := s.wantCertificate(ctx, client, func() (*authority.Authority, error) { return s.openAuthority(ctx) })
 		if err != nil || len(want.secret) == 0 {
 			return result.Unchanged, want.detail, err
-		}
-		if want.live[0] == nil {
-			if _, err := client.Apply(ctx, []kube.Object{namespaceObject(serving.Namespace)}); err != nil {
-				return "", "", err
-			}
 		}
 		changes, err := client.ApplyTo(ctx, want.secret, want.live)
 		sayChanges(s.ui.Note, changes)
