@@ -194,7 +194,10 @@ func (s *objectSteps) Certify(ctx context.Context) error {
 		}
 		changes, err := client.ApplyTo(ctx, want.secret, want.live)
 		sayChanges(s.ui.Note, changes)
-		return changes[0].Result, want.detail, err
+		if err != nil {
+			return "", "", err
+		}
+		return changes[0].Result, want.detail, nil
 	})
 }
 
