@@ -15,7 +15,6 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/utils/ptr"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
@@ -581,7 +580,7 @@ func (l lister) Get(_ context.Context, kind schema.GroupVersionKind, namespace, 
 		return nil, errRefused
 	}
 	for _, object := range l.objects[kind.Kind] {
-		raw, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
+		raw, err := gotype.Encode(object)
 		if u := (&unstructured.Unstructured{Object: raw}); err != nil || u.GetNamespace() == namespace && u.GetName() == name {
 			return u, err
 		}
