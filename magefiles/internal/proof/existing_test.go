@@ -104,12 +104,12 @@ func (w *world) existing(t *testing.T, s *Snapshot, namespaces []string, control
 		}
 		requests = append(requests, &Proof{Manifests: site.Manifests, Implementation: implementation.Of(site.Controller), Place: w.place, Prober: w.gateway, Apart: true, Careful: true})
 	}
-	results, err := Verify(t.Context(), conditions, requests, func(context.Context) (*Snapshot, error) { return s, nil }, func(string) {})
+	found, err := Verify(t.Context(), conditions, requests, func(context.Context) (*Snapshot, error) { return s, nil }, SettlesSoon, func(string) {})
 	if err != nil {
 		t.Fatal(err)
 	}
 	byName := map[string]Result{}
-	for _, r := range results {
+	for _, r := range found.Results {
 		byName[r.String()] = r
 	}
 	return byName
@@ -359,9 +359,9 @@ func TestTheSameURLOfTwoSitesIsTwoPromises(t *testing.T) {
 	w.place.node = ""
 	a, b := *w.proof, *w.proof
 	a.Via, b.Via, a.Careful, b.Careful = "Gateway/a/gw", "Gateway/b/gw", true, true
-	results, err := Verify(t.Context(), &Proof{Implementation: implementation.Of(""), Place: w.place}, []*Proof{&a, &b}, w.take, func(string) {})
-	if err != nil || len(results) != 4 || results[0].ID == results[2].ID || results[2].String() != shop+" through Gateway/b/gw" {
-		t.Errorf("%v %+v", err, results)
+	found, err := Verify(t.Context(), &Proof{Implementation: implementation.Of(""), Place: w.place}, []*Proof{&a, &b}, w.take, SettlesSoon, func(string) {})
+	if err != nil || len(found.Results) != 4 || found.Results[0].ID == found.Results[2].ID || found.Results[2].String() != shop+" through Gateway/b/gw" {
+		t.Errorf("%v %+v", err, found.Results)
 	}
 }
 
@@ -511,11 +511,11 @@ func TestTheSamePortOfTwoSitesIsTwoHops(t *testing.T) {
 	a, b := *w.proof, *w.proof
 	a.Via, b.Via, a.Careful, b.Careful = "Gateway/a/gw", "Gateway/b/gw", true, true
 	b.Place, b.Prober = elsewhere.place, elsewhere.gateway
-	results, err := Verify(t.Context(), &Proof{Implementation: implementation.Of(""), Place: w.place}, []*Proof{&a, &b}, w.take, func(string) {})
+	found, err := Verify(t.Context(), &Proof{Implementation: implementation.Of(""), Place: w.place}, []*Proof{&a, &b}, w.take, SettlesSoon, func(string) {})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, r := range results {
+	for _, r := range found.Results {
 		if r.String() == shop+" through Gateway/b/gw" && (r.Hop == nil || r.AtHop.Found != "no way there") {
 			t.Errorf("%+v at %v", r.AtHop, r.Hop)
 		}

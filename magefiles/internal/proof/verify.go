@@ -59,7 +59,8 @@ func WaitingFor(problems []string) string {
 
 // Settle judges promises until all hold in one round: what a change that is under way disturbs, such as pods that make room for others,
 // is well again within seconds. Between such rounds only those are repeated that did not hold. What does not hold when giveUp says so, from
-// the second round on, stays as it was found last. take reads a snapshot for each round; its error, and the end of ctx, are Settle's.
+// the second round on, stays as it was found last. take reads a snapshot for each round; its error, and the end of ctx, are Settle's,
+// which then returns the last round that came to its end.
 func Settle(ctx context.Context, take func(context.Context) (*Snapshot, error), promises func(*Snapshot) []Promise,
 	giveUp func(last Round, waited time.Duration) bool, report func(string)) (Round, error) {
 	started := time.Now()
@@ -76,7 +77,7 @@ func Settle(ctx context.Context, take func(context.Context) (*Snapshot, error), 
 		case ctx.Err() != nil:
 			return last, last.ended(ctx)
 		case err != nil:
-			return Round{}, err
+			return last, err
 		case len(problems) == 0:
 			clear(held)
 			continue
@@ -150,14 +151,36 @@ type Result struct {
 	AtHop check.Finding
 }
 
-// Verify judges all promises of the manifests, and returns a result for each. Nothing is changed.
-func (p *Proof) Verify(ctx context.Context, take func(context.Context) (*Snapshot, error), report func(string)) ([]Result, error) {
-	return Verify(ctx, p, []*Proof{p}, take, report)
+// Found is what was found of promises, a result for each, and the snapshot that they were judged by last.
+type Found struct {
+	Results  []Result
+	Snapshot *Snapshot
 }
 
-// Verify judges the conditions that one Proof promises, and the requests of others, which are at as many places. It returns a result for each
-// promise. Nothing is changed.
-func Verify(ctx context.Context, conditions *Proof, requests []*Proof, take func(context.Context) (*Snapshot, error), report func(string)) ([]Result, error) {
+// Failed is how many of the promises do not hold.
+func (f Found) Failed() int {
+	failed := 0
+	for _, r := range f.Results {
+		if r.Fails() {
+			failed++
+		}
+	}
+	return failed
+}
+
+// SettlesSoon gives up on what has not come to hold in the time that a change takes which is under way.
+func SettlesSoon(_ Round, waited time.Duration) bool { return waited > limits.Settle }
+
+// ServedInTime gives up on what does not hold when the implementation has had the time to serve what was applied, and sooner where no time changes it.
+func ServedInTime(last Round, waited time.Duration) bool {
+	return !last.Pending() && (waited > limits.RoutesServed || waited > limits.Settle && last.Final())
+}
+
+// Verify judges the conditions that one Proof promises, and the requests of others, which are at as many places, until all hold or giveUp says so
+// (see Settle). With an error comes what was found until then, without
+// the hops that are broken. Nothing is changed.
+func Verify(ctx context.Context, conditions *Proof, requests []*Proof, take func(context.Context) (*Snapshot, error),
+	giveUp func(last Round, waited time.Duration) bool, report func(string)) (Found, error) {
 	leads := map[*Proof]map[int]func() check.Finding{}
 	for _, p := range requests {
 		leads[p] = p.lookAtPorts(ctx)
@@ -169,16 +192,15 @@ func Verify(ctx context.Context, conditions *Proof, requests []*Proof, take func
 		}
 		return all
 	}
-	last, err := Settle(ctx, take, promises, func(_ Round, waited time.Duration) bool { return waited > limits.Settle }, report)
-	if err != nil {
-		return nil, err
+	last, err := Settle(ctx, take, promises, giveUp, report)
+	if err == nil {
+		distrust(last, leads)
 	}
-	distrust(last, leads)
 	walks := map[*Proof]walk{} // the same port of two places is two hops
 	results := make([]Result, len(last.Promises))
 	for i, promise := range last.Promises {
 		r := Result{Promise: promise, Finding: last.Findings[i]}
-		if r.Fails() && promise.Request != nil {
+		if err == nil && r.Fails() && promise.Request != nil {
 			if walks[promise.by] == nil {
 				walks[promise.by] = walk{}
 			}
@@ -186,7 +208,7 @@ func Verify(ctx context.Context, conditions *Proof, requests []*Proof, take func
 		}
 		results[i] = r
 	}
-	return results, nil
+	return Found{results, last.Snapshot}, err
 }
 
 // lookAtPorts begins to find out, beside the requests, whether each port that they take leads to the node.

@@ -23,6 +23,7 @@ import (
 	"kindgate/magefiles/internal/gateway"
 	"kindgate/magefiles/internal/gotype"
 	"kindgate/magefiles/internal/kube"
+	"kindgate/magefiles/internal/limits"
 	"kindgate/magefiles/internal/probe"
 )
 
@@ -425,12 +426,12 @@ func TestOfTwoMatchesWithTheSameRequestEachHasItsOwnVerdict(t *testing.T) {
 	w.proof.Routes[1].Spec.Rules = append(w.proof.Routes[1].Spec.Rules, rule) // the second can never be reached
 	w.gateway.answers["cart.localhost"] = []*probe.Answer{status(502)}
 	synctest.Test(t, func(t *testing.T) {
-		results, err := w.proof.Verify(t.Context(), w.take, func(string) {})
+		found, err := w.judged(t.Context(), w.take, func(string) {})
 		if err != nil {
 			t.Fatal(err)
 		}
 		var verdicts []check.Verdict
-		for _, r := range results {
+		for _, r := range found.Results {
 			if r.String() == cart || r.String() == cart+"kindgate-probe" {
 				verdicts = append(verdicts, r.Verdict)
 			}
@@ -478,8 +479,8 @@ func TestAChangeUnderWayIsWaitedForAndWhatStaysBrokenIsReported(t *testing.T) {
 		w := whole(t)
 		w.gateway.answers["cart.localhost"] = []*probe.Answer{status(502), status(502), whoami("cart-1"), whoami("cart-1"), whoami("cart-1"), whoami("cart-1")}
 		var reports []string
-		results, err := w.proof.Verify(t.Context(), w.take, func(text string) { reports = append(reports, text) })
-		if err != nil || slices.ContainsFunc(results, func(r Result) bool { return r.Fails() }) || len(reports) != 2 {
+		found, err := w.judged(t.Context(), w.take, func(text string) { reports = append(reports, text) })
+		if err != nil || found.Failed() > 0 || len(reports) != 2 {
 			t.Errorf("%v %q", err, reports)
 		}
 	})
@@ -488,11 +489,11 @@ func TestAChangeUnderWayIsWaitedForAndWhatStaysBrokenIsReported(t *testing.T) {
 		w.silent()
 		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errors.New("gave up"))
 		defer cancel()
-		if _, err := w.proof.Verify(ctx, w.take, func(string) {}); err == nil || !strings.Contains(err.Error(), "gave up: "+shop) {
+		if _, err := w.judged(ctx, w.take, func(string) {}); err == nil || !strings.Contains(err.Error(), "gave up: "+shop) {
 			t.Error(err)
 		}
 		failing := func(context.Context) (*Snapshot, error) { return nil, errRefused }
-		if _, err := w.proof.Verify(t.Context(), failing, func(string) {}); !errors.Is(err, errRefused) {
+		if _, err := w.judged(t.Context(), failing, func(string) {}); !errors.Is(err, errRefused) {
 			t.Error(err)
 		}
 	})
@@ -794,4 +795,40 @@ func TestWhereTheApplicationItselfFailsItsLogIsWhatToLookAt(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 	})
+}
+
+func TestWhatWasFoundUntilTheEndOfTheRunIsKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := whole(t)
+		w.gateway.answers["cart.localhost"] = []*probe.Answer{status(502)}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		found, err := w.judged(ctx, w.take, func(string) {})
+		if err == nil || found.Failed() != 1 || found.Snapshot == nil {
+			t.Errorf("%v: %+v", err, found.Results)
+		}
+		for _, r := range found.Results {
+			if r.Hop != nil {
+				t.Errorf("%s is not known to break", r.Hop)
+			}
+		}
+	})
+}
+
+func TestServedInTimeGivesUpSoonerOnWhatNoTimeChanges(t *testing.T) {
+	broken := Round{Findings: []check.Finding{{Verdict: check.Broken}}}
+	final := Round{Findings: []check.Finding{{Verdict: check.Broken, Cause: RedirectLoop}}}
+	pending := Round{Findings: []check.Finding{{Verdict: check.Pending}}}
+	for _, test := range []struct {
+		last   Round
+		waited time.Duration
+		want   bool
+	}{
+		{broken, limits.Settle + 1, false}, {broken, limits.RoutesServed + 1, true}, {final, limits.Settle, false}, {final, limits.Settle + 1, true},
+		{pending, limits.RoutesServed + 1, false},
+	} {
+		if got := ServedInTime(test.last, test.waited); got != test.want {
+			t.Errorf("%+v after %s: %t", test.last.Findings, test.waited, got)
+		}
+	}
 }

@@ -272,15 +272,19 @@ func (w *world) take(context.Context) (*Snapshot, error) {
 		Certificates: s.Certificates, Policies: s.Policies}, nil
 }
 
+func (w *world) judged(ctx context.Context, take func(context.Context) (*Snapshot, error), report func(string)) (Found, error) {
+	return Verify(ctx, w.proof, []*Proof{w.proof}, take, SettlesSoon, report)
+}
+
 // verify returns the results by what they are about.
 func (w *world) verify(t *testing.T) map[string]Result {
 	t.Helper()
-	results, err := w.proof.Verify(t.Context(), w.take, func(string) {})
+	found, err := w.judged(t.Context(), w.take, func(string) {})
 	if err != nil {
 		t.Fatal(err)
 	}
 	byName := map[string]Result{}
-	for _, r := range results {
+	for _, r := range found.Results {
 		byName[r.String()] = r
 	}
 	return byName

@@ -292,20 +292,13 @@ func (c *collector) proven(ctx context.Context) *proof.Snapshot {
 		return nil
 	}
 	defer of.close()
-	var last *proof.Snapshot
-	take := func(ctx context.Context) (s *proof.Snapshot, err error) {
-		if s, err = of.take(ctx); s != nil {
-			last = s
-		}
-		return s, err
-	}
-	results, err := proof.Verify(ctx, of.conditions, of.requests, take, c.report)
+	found, err := proof.Verify(ctx, of.conditions, of.requests, of.take, proof.SettlesSoon, c.report)
 	if err != nil {
 		c.Leave(provenFile, err.Error())
-		return last
+		return found.Snapshot
 	}
 	all := []proven{}
-	for _, r := range results {
+	for _, r := range found.Results {
 		one := proven{r.String(), r.Request != nil, r.Finding, "", source(of.conditions.Objects, subject(r))}
 		if r.Fails() {
 			one.Hint = hintOf(r)
@@ -313,7 +306,7 @@ func (c *collector) proven(ctx context.Context) *proof.Snapshot {
 		all = append(all, one)
 	}
 	c.json(provenFile, all)
-	return last
+	return found.Snapshot
 }
 
 func (c *collector) routers(ctx context.Context, client *kube.Client, pod *corev1.Pod) {

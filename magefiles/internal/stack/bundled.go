@@ -71,13 +71,13 @@ func (b bundled) from() string {
 }
 
 // verifyBundle judges the conditions of a bundle's snapshot, and prints what was found of the requests when it was made.
-func (v *verification) verifyBundle(ctx context.Context) (failed, total int, err error) {
+func (v *verification) verifyBundle(ctx context.Context) (total int, err error) {
 	b, err := readBundle(v.config.BundleFile)
 	if err != nil {
-		return 0, 0, err
+		return 0, err
 	}
 	v.ui.Print("By " + b.from() + ": requests are as they were found then.")
-	promises := b.proof.Conditions(b.snapshot)
+	failed, promises := 0, b.proof.Conditions(b.snapshot)
 	for i, f := range proof.JudgeAll(ctx, promises, nil) {
 		c := ui.Check{What: promises[i].String(), Finding: f}
 		if f.Fails() {
@@ -103,7 +103,8 @@ func (v *verification) verifyBundle(ctx context.Context) (failed, total int, err
 	v.drawn = &drawing.Drawing{}
 	all := append(promises, b.proof.Requests(b.snapshot)...)
 	b.proof.Draw(v.drawn, b.snapshot, all, b.found(ctx))
-	return failed, len(promises) + requests, nil
+	total = len(promises) + requests
+	return total, failedOf(failed, total)
 }
 
 // found is what was found of a promise: of a request when the bundle was made, of conditions by its snapshot.

@@ -70,6 +70,8 @@ type session struct {
 	helm  func() *traefik.Traefik
 	drawn *drawing.Drawing // what the run has proven; nil where it has not come to that
 
+	proven *verified // by the routes' wait; nil where it has not ended, or something was changed since
+
 	inventory func() (*inventory.Store, error)
 }
 

@@ -30,49 +30,91 @@ type verification struct {
 	names *hostNames
 }
 
-// Await returns when every route is accepted and its requests are answered as they should be.
+// Await returns when every route is accepted and its requests are answered as they should be. What is not, it prints as Verify does.
 func (v *verification) Await(ctx context.Context) error {
 	return v.run.Step("routes", func(step *ui.Step) (result.Result, string, error) {
-		return "", "", v.awaitServed(ctx, step.Report)
+		if err := v.awaitAccepted(ctx, step.Report); err != nil {
+			return "", "", err
+		}
+		found, err := v.proveCluster(ctx, true, proof.ServedInTime, step.Report)
+		if err != nil {
+			return "", "", err
+		}
+		if found.Failed() > 0 {
+			defer found.of.close()
+			return "", "", v.say(ctx, found)
+		}
+		v.proven = &found
+		return "", "", nil
 	})
 }
 
 // Verify checks what is there, and changes nothing: the conditions, then real requests. Its error says how many checks failed; each is
 // printed with what was found and what to look at.
-func (v *verification) Verify(ctx context.Context) error { return v.prove(ctx, false) }
-
-// VerifyManifests is Verify of what the manifests have, whatever else is on the cluster of a context.
-func (v *verification) VerifyManifests(ctx context.Context) error { return v.prove(ctx, true) }
-
-func (v *verification) prove(ctx context.Context, own bool) error {
-	step := v.ui.Begin("verify")
-	failed, total := 0, 0
-	var err error
-	if v.config.BundleFile != "" && !own {
-		failed, total, err = v.verifyBundle(ctx)
-	} else {
-		failed, total, err = v.verifyCluster(ctx, own, step.Report)
-	}
-	if err == nil && failed > 0 {
-		err = fmt.Errorf("%d of %s failed", failed, count(total, "check"))
-	}
-	err = v.run.Failed("verify", step.Phase(), err)
-	step.End("passed", count(total, "check"), err)
-	return err
+func (v *verification) Verify(ctx context.Context) error {
+	return v.prove(func(step *ui.Step) (int, error) {
+		if v.config.BundleFile != "" {
+			return v.verifyBundle(ctx)
+		}
+		found, err := v.proveCluster(ctx, false, proof.SettlesSoon, step.Report)
+		if err != nil {
+			return 0, err
+		}
+		defer found.of.close()
+		return len(found.Results), v.say(ctx, found)
+	})
 }
 
-func (v *verification) verifyCluster(ctx context.Context, own bool, report func(string)) (failed, total int, err error) {
+// VerifyManifests is Verify of what the manifests have, whatever else is on the cluster of a context. What Await has proven is not asked again.
+func (v *verification) VerifyManifests(ctx context.Context) error {
+	return v.prove(func(step *ui.Step) (int, error) {
+		if v.proven == nil {
+			found, err := v.proveCluster(ctx, true, proof.SettlesSoon, step.Report)
+			if err != nil {
+				return 0, err
+			}
+			v.proven = &found
+		}
+		defer v.proven.of.close()
+		return len(v.proven.Results), v.say(ctx, *v.proven)
+	})
+}
+
+// prove runs the step verify, whose work returns how many checks there were.
+func (v *verification) prove(work func(*ui.Step) (int, error)) error {
+	return v.run.Step("verify", func(step *ui.Step) (result.Result, string, error) {
+		total, err := work(step)
+		return "passed", count(total, "check"), err
+	})
+}
+
+// verified is what was found of a survey.
+type verified struct {
+	proof.Found
+	of survey
+}
+
+// proveCluster finds out what holds on the cluster, of what the manifests have alone where own.
+func (v *verification) proveCluster(ctx context.Context, own bool, giveUp func(proof.Round, time.Duration) bool, report func(string)) (verified, error) {
 	of, err := v.survey(ctx, own)
 	if err != nil {
-		return 0, 0, err
+		return verified{}, err
 	}
-	defer of.close()
 	v.sayExisting(of)
-	return v.verify(ctx, of, report)
+	v.sayPlan(of)
+	report("checking conditions and sending requests")
+	found, err := proof.Verify(ctx, of.conditions, of.requests, of.take, giveUp, report)
+	if err != nil {
+		of.close()
+		if found.Snapshot != nil {
+			v.draw(of, found)
+		}
+	}
+	return verified{found, of}, err
 }
 
-// awaitServed returns when every condition holds and every request is answered as it should be, or when something that is wrong stays so.
-func (v *verification) awaitServed(ctx context.Context, report func(string)) error {
+// awaitAccepted returns when every condition holds, or when one that is wrong stays so.
+func (v *verification) awaitAccepted(ctx context.Context, report func(string)) error {
 	client, err := v.kube()
 	if err != nil {
 		return err
@@ -86,7 +128,7 @@ func (v *verification) awaitServed(ctx context.Context, report func(string)) err
 			return err
 		}
 	}
-	return v.awaitAnswers(ctx, report)
+	return nil
 }
 
 // awaitConditions returns when all conditions of the objects of a kind hold in a snapshot. Until then it watches them, and keeps the snapshot as
@@ -122,48 +164,6 @@ func (v *verification) awaitConditions(ctx context.Context, client *kube.Client,
 	})
 }
 
-// awaitAnswers returns when every request is answered as it should be: Traefik serves a route some time after it has accepted it, and
-// tells nobody when.
-func (v *verification) awaitAnswers(ctx context.Context, report func(string)) error {
-	giveUp := func(r proof.Round, waited time.Duration) bool {
-		return !r.Pending() && (waited > limits.RoutesServed || waited > limits.Settle && r.Final())
-	}
-	of, err := v.survey(ctx, true)
-	if err != nil {
-		return err
-	}
-	defer of.close()
-	requests := func(s *proof.Snapshot) (all []proof.Promise) {
-		for _, p := range of.requests {
-			all = append(all, p.Requests(s)...)
-		}
-		return all
-	}
-	last, err := proof.Settle(ctx, of.take, requests, giveUp, report)
-	if last.Snapshot != nil { // verify draws more, where the run comes to it
-		v.drawn = drawRound(of.conditions, last)
-	}
-	if problems := last.Problems(); err == nil && len(problems) > 0 {
-		err = fmt.Errorf("%s\nmage verify names the hop that is broken", strings.Join(problems, "\n"))
-	}
-	return err
-}
-
-// drawRound draws what a round has found, and the conditions by its snapshot.
-func drawRound(p *proof.Proof, r proof.Round) *drawing.Drawing {
-	found := make(map[check.ID]check.Finding, len(r.Promises))
-	for i, promise := range r.Promises {
-		found[promise.ID] = r.Findings[i]
-	}
-	d := &drawing.Drawing{}
-	conditions := p.Conditions(r.Snapshot)
-	for i, f := range proof.JudgeAll(context.Background(), conditions, nil) {
-		found[conditions[i].ID] = f
-	}
-	p.Draw(d, r.Snapshot, append(conditions, r.Promises...), func(p proof.Promise) check.Finding { return found[p.ID] })
-	return d
-}
-
 func (v *verification) snapshot(ctx context.Context) (*proof.Snapshot, error) {
 	client, err := v.kube()
 	if err != nil {
@@ -175,32 +175,24 @@ func (v *verification) snapshot(ctx context.Context) (*proof.Snapshot, error) {
 // mostLines is from how many checks on a summary stands for those that do not fail. JSON has them all.
 const mostLines = 100
 
-func (v *verification) verify(ctx context.Context, of survey, report func(string)) (failed, total int, err error) {
-	v.sayPlan(of)
-	report("checking conditions and sending requests")
-	var last *proof.Snapshot
-	take := func(ctx context.Context) (s *proof.Snapshot, err error) {
-		s, err = of.take(ctx)
-		last = cmp.Or(s, last)
-		return s, err
-	}
-	results, err := proof.Verify(ctx, of.conditions, of.requests, take, report)
-	if err != nil {
-		return 0, 0, err
-	}
-	found := make(map[check.ID]check.Finding, len(results))
-	promises := make([]proof.Promise, len(results))
-	for i, r := range results {
-		promises[i], found[r.ID] = r.Promise, r.Finding
+func (v *verification) draw(of survey, found proof.Found) {
+	findings := make(map[check.ID]check.Finding, len(found.Results))
+	promises := make([]proof.Promise, len(found.Results))
+	for i, r := range found.Results {
+		promises[i], findings[r.ID] = r.Promise, r.Finding
 	}
 	v.drawn = &drawing.Drawing{}
-	of.conditions.Draw(v.drawn, last, promises, func(p proof.Promise) check.Finding { return found[p.ID] })
+	of.conditions.Draw(v.drawn, found.Snapshot, promises, func(p proof.Promise) check.Finding { return findings[p.ID] })
+}
+
+// say prints what was found, and draws it. Its error says how many checks failed.
+func (v *verification) say(ctx context.Context, p verified) error {
+	v.draw(p.of, p.Found)
 	said := map[string]bool{}
-	shown := summary{whole: len(results) <= mostLines || v.config.Output == "json"}
-	for _, r := range results {
-		c := ui.Check{What: r.String(), Finding: r.Finding, At: source(of.conditions.Objects, subject(r))}
+	shown := summary{whole: len(p.Results) <= mostLines || v.config.Output == "json"}
+	for _, r := range p.Results {
+		c := ui.Check{What: r.String(), Finding: r.Finding, At: source(p.of.conditions.Objects, subject(r))}
 		if r.Fails() {
-			failed++
 			c.Hint = hintOf(r)
 			c.Above, said[c.Hint] = said[c.Hint], true
 		}
@@ -215,10 +207,18 @@ func (v *verification) verify(ctx context.Context, of survey, report func(string
 	switch {
 	case v.config.Context == "":
 		v.warnOfNames(ctx)
-	case len(results) == 0:
-		return 0, 0, fmt.Errorf("there is nothing to verify: context %s has no Gateway and no route%s", v.config.Context, within(v.config.namespaces()))
+	case len(p.Results) == 0:
+		return fmt.Errorf("there is nothing to verify: context %s has no Gateway and no route%s", v.config.Context, within(v.config.namespaces()))
 	}
-	return failed, len(results), nil
+	return failedOf(p.Failed(), len(p.Results))
+}
+
+// failedOf is the error of checks some of which failed; nil where none did.
+func failedOf(failed, total int) error {
+	if failed == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d of %s failed", failed, count(total, "check"))
 }
 
 // within says in which namespaces something is; empty for all.

@@ -37,6 +37,7 @@ func (s *objectSteps) Prune(ctx context.Context) error {
 	if len(doomed) == 0 {
 		return nil
 	}
+	s.proven = nil
 	return s.run.Step("prune", func(step *ui.Step) (result.Result, string, error) {
 		deleted, err := s.removeAll(ctx, client, doomed, step.Report)
 		if err != nil {
