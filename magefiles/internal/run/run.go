@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os/signal"
 	"sync"
+	"syscall"
 	"time"
 
 	"kindgate/magefiles/internal/result"
@@ -38,9 +40,14 @@ type Options struct {
 // New returns a run that has not begun.
 func New(options Options) *Run { return &Run{options: options, said: map[string]bool{}} }
 
-// Begin returns the run's context, which ends with ctx, the first that is given, and at the time limit.
+// Begin returns the run's context, which ends with ctx, the first that is given, at SIGTERM and at the time limit. mage ends ctx at Ctrl-C alone,
+// and what stops containers and jobs sends the other.
 func (r *Run) Begin(ctx context.Context) context.Context {
-	r.begin.Do(func() { r.ctx, r.end = context.WithTimeoutCause(ctx, r.options.Limit, r.options.Expired) })
+	r.begin.Do(func() {
+		ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM)
+		context.AfterFunc(ctx, stop) // a second one kills
+		r.ctx, r.end = context.WithTimeoutCause(ctx, r.options.Limit, r.options.Expired)
+	})
 	return r.ctx
 }
 

@@ -5,7 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -104,5 +107,24 @@ func TestANoteIsPrintedOnce(t *testing.T) {
 	r.Note("careful")
 	if got := strings.Count(out.String(), "careful"); got != 1 {
 		t.Error(got)
+	}
+}
+
+func TestSIGTERMInterruptsARun(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows has no such signal")
+	}
+	r, _, cancel := begun(t)
+	defer cancel()
+	self, err := os.FindProcess(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := self.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	<-r.Context().Done()
+	if err := r.Step("one", func(*ui.Step) (result.Result, string, error) { return "", "", r.Context().Err() }); !errors.Is(err, ErrInterrupted) {
+		t.Error(err)
 	}
 }

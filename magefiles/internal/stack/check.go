@@ -49,7 +49,7 @@ func (e *examiner) checked() error {
 		case f.at != e.unread():
 			return errFiles
 		default:
-			err = errUnjudged
+			err = dueTo{errUnjudged, f.cause}
 		}
 	}
 	return err
@@ -63,6 +63,7 @@ type fault struct {
 	at     string
 	object check.ID // that it is about; zero where it is about none
 	check.Finding
+	cause error // why the files could not be judged; nil of one of the files
 }
 
 func idOf(o kube.Object) check.ID {
@@ -99,7 +100,7 @@ func (e *examiner) judge() []fault {
 	faults = append(faults, aboutValues(e.release.missing(provided, hasNothing), check.Warns)...)
 	on, err := e.on(e.run.Context())
 	if err != nil {
-		return append(faults, fault{at: e.unread(), Finding: check.Finding{Verdict: check.Broken, Found: err.Error()}})
+		return append(faults, fault{at: e.unread(), Finding: check.Finding{Verdict: check.Broken, Found: err.Error()}, cause: err})
 	}
 	faults = append(faults, on.faults...)
 	problems, err := e.problems(e.run.Context(), provided, on)
@@ -107,7 +108,7 @@ func (e *examiner) judge() []fault {
 		faults = append(faults, fault{at: "schemas", Finding: check.Finding{Verdict: check.Unknown, Found: "not judged, as the Gateway API's definitions cannot be read: " + err.Error()}})
 	}
 	for _, p := range problems {
-		faults = append(faults, fault{p.At(), idOf(p.Object), check.Finding{Verdict: p.Verdict, Found: p.Says(), Remedy: p.Remedy}})
+		faults = append(faults, fault{at: p.At(), object: idOf(p.Object), Finding: check.Finding{Verdict: p.Verdict, Found: p.Says(), Remedy: p.Remedy}})
 	}
 	return faults
 }

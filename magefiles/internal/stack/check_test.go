@@ -24,7 +24,8 @@ func TestErrorsThatWereJoinedAreSaidOneByOneAndTheOthersAsAWhole(t *testing.T) {
 func TestFilesAreNotCalledWrongWhereTheClusterCouldNotBeRead(t *testing.T) {
 	unread := fault{at: "context c", Finding: check.Finding{Verdict: check.Broken, Found: "the server has received too many requests"}}
 	wrong, doubtful := fault{at: "manifests/a.yaml:1", Finding: check.Finding{Verdict: check.Broken}}, fault{at: "manifests/a.yaml:1", Finding: check.Finding{Verdict: check.Warns}}
-	for want, faults := range map[error][]fault{errUnjudged: {doubtful, unread}, errFiles: {unread, wrong}, nil: {doubtful}} {
+	unread.cause = errors.New("throttled")
+	for want, faults := range map[error][]fault{dueTo{errUnjudged, unread.cause}: {doubtful, unread}, errFiles: {unread, wrong}, nil: {doubtful}} {
 		e := &examiner{session: &session{config: Config{Context: "c"}}, faults: func() []fault { return faults }}
 		if err := e.checked(); err != want {
 			t.Errorf("%+v: %v", faults, err)
