@@ -240,8 +240,8 @@ func TestAnInterruptedRunEndsAtOnceAndIsResumedByTheNext(t *testing.T) {
 func TestARunWhoseTimeIsOverSaysWhatItWasWaitingFor(t *testing.T) {
 	w := ownWorld(t, "kindgate-e2e-limit")
 	w.env["KINDGATE_TIMEOUT"] = "6s"
-	out := w.fails(t, []string{"· cluster   preparing nodes"}, "up")
-	phases := regexp.MustCompile(`(?m)^· cluster   (.+)$`).FindAllStringSubmatch(out, -1)
+	out := w.fails(t, []string{"· cluster      preparing nodes"}, "up")
+	phases := regexp.MustCompile(`(?m)^· cluster      (.+)$`).FindAllStringSubmatch(out, -1)
 	// How far it comes depends on the machine; what it was doing is the phase that it announced last.
 	if len(phases) == 0 {
 		t.Fatal("no phase is announced")

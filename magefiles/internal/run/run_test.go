@@ -51,7 +51,7 @@ func TestAStepEndsWithWhatItsWorkFoundAndItsFailureIsKept(t *testing.T) {
 	if err == nil || err.Error() != "three: mendable\nmend it" || r.Failure().Error() != err.Error() {
 		t.Error(err, r.Failure())
 	}
-	for _, want := range []string{"✓ one       created", "3 things", "✓ two       updated", "first", "✗ three     failed"} {
+	for _, want := range []string{"✓ one          created", "3 things", "✓ two          updated", "first", "✗ three        failed"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is missing in\n%s", want, out)
 		}

@@ -39,7 +39,7 @@ func TestColorsAreAllThatDiffersForThoseWhoAskForThem(t *testing.T) {
 		}
 		plain := regexp.MustCompile(`\x1b\[\d+m`).ReplaceAllString(out.String(), "")
 		for _, want := range []string{
-			"· cluster   preparing nodes\n", "✓ cluster   created", "3 objects\n", "✗ apps      failed",
+			"· cluster      preparing nodes\n", "✓ cluster      created", "3 objects\n", "✗ apps         failed",
 			"✗ HTTPRoute/a/b  not accepted\n    look here\n    and there\n", "! c\n",
 		} {
 			if !strings.Contains(plain, want) {
@@ -65,7 +65,7 @@ func TestAPlainPhaseIsPrintedOnceAndAWaitIsSaidAfterAWhileNotAtEveryChange(t *te
 	step.Report("waiting for 2 of 3")
 	step.End("created", "", nil)
 	step.Report("too late")
-	if got := strings.Count(out.String(), "·"); got != 2 || !strings.Contains(out.String(), "· apps      waiting for 2 of 3\n") || !strings.Contains(out.String(), "· apps      applying\n") {
+	if got := strings.Count(out.String(), "·"); got != 2 || !strings.Contains(out.String(), "· apps         waiting for 2 of 3\n") || !strings.Contains(out.String(), "· apps         applying\n") {
 		t.Errorf("%d phases in:\n%s", got, out)
 	}
 }
@@ -172,7 +172,7 @@ func TestLiveLinesNeverWrapAndLeaveNothingBehind(t *testing.T) {
 		first.End("created", "", nil)
 		second.End("", "", nil)
 		got := screen(t, out.String(), width)
-		want := []string{"a line", "and another", "! look", "  here", "✓ cluster   created", "✓ images    created"}
+		want := []string{"a line", "and another", "! look", "  here", "✓ cluster      created", "✓ images       created"}
 		if !slices.EqualFunc(got, want, strings.HasPrefix) {
 			t.Errorf("width %d:\n%s", width, strings.Join(got, "\n"))
 		}
