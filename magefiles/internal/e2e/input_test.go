@@ -30,6 +30,7 @@ func eventually(t *testing.T, condition func() bool) {
 }
 
 func TestWithoutAnEngineTheErrorSaysWhatToStart(t *testing.T) {
+	ownLane.enter(t)
 	w := ownWorld(t, "kindgate-e2e-none")
 	w.env["DOCKER_HOST"] = "unix://" + filepath.Join(w.dir, "no.sock")
 	w.fails(t, []string{"engine does not answer", "systemctl start docker"}, "up")
@@ -38,6 +39,7 @@ func TestWithoutAnEngineTheErrorSaysWhatToStart(t *testing.T) {
 }
 
 func TestATakenPortIsNamedWithItsHolderAndTheVariable(t *testing.T) {
+	ownLane.enter(t)
 	w := ownWorld(t, "kindgate-e2e-port")
 	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", w.httpPort))
 	if err != nil {
@@ -54,6 +56,7 @@ func TestATakenPortIsNamedWithItsHolderAndTheVariable(t *testing.T) {
 }
 
 func TestEverythingWrongInTheFilesIsNamedBeforeAnythingBegins(t *testing.T) {
+	ownLane.enter(t)
 	w := ownWorld(t, "kindgate-e2e-files")
 	w.edit(t, "kind/cluster.yaml", "hostPort: 443", "hostport: 443")
 	w.edit(t, "manifests/whoami-v1.yaml", "replicas", "replica")
@@ -67,6 +70,7 @@ func TestEverythingWrongInTheFilesIsNamedBeforeAnythingBegins(t *testing.T) {
 }
 
 func TestCheckNamesWhatNoClusterWouldServe(t *testing.T) {
+	ownLane.enter(t)
 	w := ownWorld(t, "kindgate-e2e-check")
 	w.write(t, "manifests/zz.yaml", `apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
@@ -94,6 +98,7 @@ spec:
 }
 
 func TestValuesThatTheChartRefusesAreNamedBeforeAnythingIsMade(t *testing.T) {
+	ownLane.enter(t)
 	w := ownWorld(t, "kindgate-e2e-values")
 	w.edit(t, "manifests/traefik-values.yaml", "deployment:", "deploymnt: {}\ndeployment:")
 	w.fails(t, []string{"manifests/traefik-values.yaml: the chart cannot be rendered with these values", "deploymnt"}, "up")
@@ -103,6 +108,7 @@ func TestValuesThatTheChartRefusesAreNamedBeforeAnythingIsMade(t *testing.T) {
 }
 
 func TestValuesThatRenderNoWorkloadLeaveTheRunningTraefikAlone(t *testing.T) {
+	sharedLane.enter(t)
 	w := up(t)
 	w.edit(t, "manifests/traefik-values.yaml", "kind: DaemonSet", "kind: Deployment\n  replicas: 0")
 	w.fails(t, []string{"manifests/traefik-values.yaml: with these values the chart renders no workload"}, "traefik")
@@ -110,6 +116,7 @@ func TestValuesThatRenderNoWorkloadLeaveTheRunningTraefikAlone(t *testing.T) {
 }
 
 func TestBadSettingsAreNamedAllAtOnce(t *testing.T) {
+	ownLane.enter(t)
 	w := ownWorld(t, "kindgate-e2e-settings")
 	w.env["KINDGATE_HTTP_PORT"] = "eighty"
 	w.env["KINDGATE_TIMEOUT"] = "soon"
@@ -118,6 +125,7 @@ func TestBadSettingsAreNamedAllAtOnce(t *testing.T) {
 }
 
 func TestARouteToAMissingServiceOrGatewayFailsWithTheReason(t *testing.T) {
+	sharedLane.enter(t)
 	w := up(t)
 	w.edit(t, "manifests/httproute-host.yaml", "name: whoami-v1", "name: nowhere")
 	start := time.Now()
@@ -131,6 +139,7 @@ func TestARouteToAMissingServiceOrGatewayFailsWithTheReason(t *testing.T) {
 }
 
 func TestAnImageThatCannotBePulledFailsWithTheKubeletsWords(t *testing.T) {
+	sharedLane.enter(t)
 	w := up(t)
 	w.edit(t, "manifests/whoami-v2.yaml", "traefik/whoami:v1.11.0", "registry.invalid/whoami:none")
 	start := time.Now()
@@ -142,6 +151,7 @@ func TestAnImageThatCannotBePulledFailsWithTheKubeletsWords(t *testing.T) {
 }
 
 func TestWhatCouldNotStartStartsAtOnceWhenItIsMended(t *testing.T) {
+	sharedLane.enter(t)
 	w := up(t)
 	unique := fmt.Sprint(time.Now().UnixNano())
 	settings, image := "settings-"+unique, "kindgate.test/whoami:"+unique
@@ -159,6 +169,7 @@ func TestWhatCouldNotStartStartsAtOnceWhenItIsMended(t *testing.T) {
 }
 
 func TestACrashLoopThatIsMendedIsTriedAgainAtOnce(t *testing.T) {
+	sharedLane.enter(t)
 	w := up(t)
 	settings := func(port string) {
 		w.write(t, "manifests/settings.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: port, namespace: demo}\ndata: {PORT: \""+port+"\"}\n")
@@ -172,6 +183,7 @@ func TestACrashLoopThatIsMendedIsTriedAgainAtOnce(t *testing.T) {
 }
 
 func TestAPodThatNoNodeWillTakeFailsInTheClustersWordsBeforeTheTimeLimit(t *testing.T) {
+	sharedLane.enter(t)
 	w := up(t)
 	w.edit(t, "manifests/whoami-v1.yaml", "      containers:", "      nodeSelector: {disk: ssd}\n      containers:")
 	w.write(t, "manifests/data.yaml", `apiVersion: v1
@@ -194,6 +206,7 @@ spec:
 }
 
 func TestACustomResourceIsAppliedTogetherWithItsDefinition(t *testing.T) {
+	sharedLane.enter(t)
 	w := up(t)
 	group := fmt.Sprintf("t%d.kindgate.test", time.Now().UnixNano())
 	w.write(t, "manifests/thing.yaml", `apiVersion: apiextensions.k8s.io/v1
@@ -221,23 +234,34 @@ metadata: {name: one, namespace: demo}
 }
 
 func TestAChartThatIsNotThereIsNamed(t *testing.T) {
+	ownLane.enter(t)
 	w := ownWorld(t, "kindgate-e2e-chart")
 	w.env["KINDGATE_TRAEFIK_CHART"] = filepath.Join(w.dir, "no-chart")
 	w.fails(t, []string{"KINDGATE_TRAEFIK_CHART", "no-chart"}, "up")
 }
 
 func TestAnInterruptedRunEndsAtOnceAndIsResumedByTheNext(t *testing.T) {
+	ownLane.enter(t)
 	w := ownWorld(t, "kindgate-e2e-interrupted")
+	report := filepath.Join(t.TempDir(), "junit.xml")
+	w.env["KINDGATE_JUNIT"] = report
 	for _, at := range []string{"preparing nodes", "starting control-plane", "installing the chart"} {
 		w.interrupted(t, at, "up")
+		if failures, cases := junit(t, report); cases == 0 || !strings.Contains(strings.Join(failures, "\n"), "interrupted; the next run goes on from here") {
+			t.Errorf("%d cases, %q", cases, failures)
+		}
 	}
 	w.mage(t, "up")
+	if failures, cases := junit(t, report); len(failures) > 0 || cases < 15 {
+		t.Errorf("success: %d cases, %q", cases, failures)
+	}
 	w.answeredBy(t, "whoami.localhost", "/", "whoami-v1")
 	w.interrupted(t, "deleting the nodes", "teardown")
 	w.mage(t, "teardown")
 }
 
 func TestARunWhoseTimeIsOverSaysWhatItWasWaitingFor(t *testing.T) {
+	ownLane.enter(t)
 	w := ownWorld(t, "kindgate-e2e-limit")
 	w.env["KINDGATE_TIMEOUT"] = "6s"
 	out := w.fails(t, []string{"· cluster      preparing nodes"}, "up")
@@ -250,6 +274,7 @@ func TestARunWhoseTimeIsOverSaysWhatItWasWaitingFor(t *testing.T) {
 }
 
 func TestTheUsersKubeconfigKeepsItsCurrentContext(t *testing.T) {
+	sharedLane.enter(t)
 	w := up(t)
 	const theirs = `apiVersion: v1
 kind: Config
@@ -270,6 +295,7 @@ users: [{name: theirs, user: {token: secret}}]
 }
 
 func TestAHostsFileThatMayNotBeWrittenIsNoFailure(t *testing.T) {
+	sharedLane.enter(t)
 	w := up(t)
 	w.edit(t, "manifests/httproute-host.yaml", "- whoami.localhost", "- whoami.kindgate.test") // which no system resolves
 	w.write(t, "hosts", "127.0.0.1 localhost\n")
@@ -285,6 +311,7 @@ func TestAHostsFileThatMayNotBeWrittenIsNoFailure(t *testing.T) {
 }
 
 func TestASecondRunWaitsForTheFirstAndSaysForWhom(t *testing.T) {
+	ownLane.enter(t)
 	w := ownWorld(t, "kindgate-e2e-both")
 	other := newWorld(t, w.name)
 	defer os.RemoveAll(other.dir)
@@ -303,10 +330,11 @@ func TestASecondRunWaitsForTheFirstAndSaysForWhom(t *testing.T) {
 	if err := first.Wait(); err != nil {
 		t.Fatalf("the first run: %v\n%s", err, said.String())
 	}
-	contains(t, out, "Waiting for another run", fmt.Sprintf("process %d", first.Process.Pid), w.dir, "cluster   unchanged", "apps      unchanged")
+	contains(t, out, "Waiting for another run", fmt.Sprintf("process %d", first.Process.Pid), w.dir, "cluster      unchanged", "apps         unchanged")
 }
 
 func TestAReleaseThatWasLeftPendingIsRecovered(t *testing.T) {
+	sharedLane.enter(t)
 	for _, status := range []string{"pending-install", "pending-upgrade", "pending-rollback", "failed", "uninstalling"} {
 		t.Run(status, func(t *testing.T) {
 			w := up(t)

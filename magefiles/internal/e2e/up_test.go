@@ -26,6 +26,7 @@ import (
 var listAll = metav1.ListOptions{}
 
 func TestUpFromNothingServesEveryRoute(t *testing.T) {
+	ownLane.enter(t)
 	w := ownWorld(t, "kindgate-e2e-new")
 	w.edit(t, "manifests/httproute-host.yaml", "- whoami.localhost", "- whoami.localhost\n    - whoami.kindgate.test")
 	w.write(t, "hosts", "127.0.0.1 localhost\n")
@@ -52,7 +53,7 @@ func TestUpFromNothingServesEveryRoute(t *testing.T) {
 	}
 	contains(t, string(hosts), "127.0.0.1 localhost\n# BEGIN kindgate kindgate-e2e-new\n", "127.0.0.1 whoami.kindgate.test\n", "# END kindgate kindgate-e2e-new\n")
 
-	w.mage(t, "teardown")
+	w.steps(t, "teardown")
 	if nodes := w.docker(t, "ps", "--all", "--quiet", "--filter", "name=^"+w.node()+"$"); nodes != "" {
 		t.Errorf("teardown left the node %s", nodes)
 	}
@@ -90,6 +91,7 @@ func (w *world) certified(t *testing.T, name string) {
 }
 
 func TestASecondUpChangesNothing(t *testing.T) {
+	sharedLane.enter(t)
 	w := up(t)
 	dyn, _ := w.clients(t)
 	before := versions(t, dyn)
@@ -105,6 +107,7 @@ func TestASecondUpChangesNothing(t *testing.T) {
 }
 
 func TestRoutesAppliesAnEditedRouteAndNothingElse(t *testing.T) {
+	sharedLane.enter(t)
 	w := up(t)
 	dyn, _ := w.clients(t)
 	before := versions(t, dyn)
@@ -122,6 +125,7 @@ func TestRoutesAppliesAnEditedRouteAndNothingElse(t *testing.T) {
 }
 
 func TestASecretIsAsItsStringDataWhateverIsDoneToItsKeys(t *testing.T) {
+	sharedLane.enter(t)
 	w := up(t)
 	const file = "manifests/secret.yaml"
 	w.write(t, file, "apiVersion: v1\nkind: Secret\nmetadata: {name: settings, namespace: demo}\nstringData:\n  user: admin\n  key: text\n")
@@ -167,6 +171,7 @@ func TestASecretIsAsItsStringDataWhateverIsDoneToItsKeys(t *testing.T) {
 }
 
 func TestUpPutsBackWhatSomebodyDeletedOrChanged(t *testing.T) {
+	sharedLane.enter(t)
 	remove := func(resource schema.GroupVersionResource, namespace, name string) func(*testing.T, *world) {
 		return func(t *testing.T, w *world) {
 			dyn, _ := w.clients(t)
@@ -225,6 +230,7 @@ func TestUpPutsBackWhatSomebodyDeletedOrChanged(t *testing.T) {
 }
 
 func TestFieldsOfOthersAreLeftToThem(t *testing.T) {
+	sharedLane.enter(t)
 	w := up(t)
 	_, typed := w.clients(t)
 	ctx := context.Background()
@@ -288,6 +294,7 @@ spec:
 `
 
 func TestADroppedInApplicationIsServed(t *testing.T) {
+	sharedLane.enter(t)
 	w := up(t)
 	w.write(t, "manifests/shop.yaml", strings.Replace(shop, "[shop.localhost]", "[shop.localhost, shop.kindgate.test, www.example.com]", 1))
 	out := w.mage(t, "up")
@@ -302,6 +309,7 @@ func TestADroppedInApplicationIsServed(t *testing.T) {
 }
 
 func TestVerifyFailsForABrokenRouteAndChangesNothing(t *testing.T) {
+	sharedLane.enter(t)
 	w := up(t)
 	dyn, _ := w.clients(t)
 	break_ := func(backend string) {
@@ -328,6 +336,7 @@ func TestVerifyFailsForABrokenRouteAndChangesNothing(t *testing.T) {
 
 // Traefik follows the pods of a Service with some delay, in which it still sends requests to those that are gone.
 func TestVerifyRightAfterARolloutPasses(t *testing.T) {
+	sharedLane.enter(t)
 	w := up(t)
 	patched(deployments, "demo", "whoami-v1", `{"spec":{"template":{"metadata":{"annotations":{"example.com/restarted":"now"}}}}}`)(t, w)
 	_, typed := w.clients(t)
@@ -340,7 +349,8 @@ func TestVerifyRightAfterARolloutPasses(t *testing.T) {
 }
 
 func TestTwoClustersLiveSideBySide(t *testing.T) {
-	first := up(t)
+	first := up(t) // in no lane: it runs before all that are
+
 	second := ownWorld(t, "kindgate-e2e-two")
 	second.env["KINDGATE_KUBECONFIG"] = first.env["KINDGATE_KUBECONFIG"]
 	second.env["KINDGATE_HOSTS_FILE"] = first.env["KINDGATE_HOSTS_FILE"]
@@ -373,6 +383,7 @@ func lan(t *testing.T, w *world) string {
 }
 
 func TestTheChartIsInstalledFromARepository(t *testing.T) {
+	sharedLane.enter(t)
 	w := up(t)
 	dir := t.TempDir()
 	source := os.Getenv("KINDGATE_TRAEFIK_CHART")

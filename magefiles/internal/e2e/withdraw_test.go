@@ -37,6 +37,7 @@ func (w *world) uids(t *testing.T) map[string]string {
 }
 
 func TestUpOnSomebodysClusterAsksFirstAndTeardownTakesOutWhatItMadeAndNothingElse(t *testing.T) {
+	ownLane.enter(t)
 	w := onContext(t, "kindgate-e2e-bringing")
 	_, typed := w.clients(t)
 	theirs := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "theirs"}, Data: map[string]string{"a": "b"}}
@@ -57,7 +58,7 @@ func TestUpOnSomebodysClusterAsksFirstAndTeardownTakesOutWhatItMadeAndNothingEls
 
 	w.env["KINDGATE_APPROVE"] = "yes"
 	contains(t, w.mage(t, "up"), "Service/traefik/traefik is of type LoadBalancer, and its address is pending", "reached through a port-forward",
-		"http://demo.localhost/v2  Service/demo/whoami-v2: answered by its pod", "verify    passed")
+		"http://demo.localhost/v2  Service/demo/whoami-v2: answered by its pod", "verify       passed")
 	contains(t, w.mage(t, "plan"), "Plan: nothing to do")
 	if hosts, err := os.ReadFile(w.env["KINDGATE_HOSTS_FILE"]); err == nil {
 		t.Errorf("a hosts file was written:\n%s", hosts)
@@ -70,9 +71,9 @@ func TestUpOnSomebodysClusterAsksFirstAndTeardownTakesOutWhatItMadeAndNothingEls
 	contains(t, w.mage(t, "up"), "no longer in manifests", "delete httproute.gateway.networking.k8s.io -n demo whoami-path", "delete configmap -n default theirs")
 	w.env["KINDGATE_PRUNE"] = "yes"
 	contains(t, w.fails(t, []string{"- delete    HTTPRoute/demo/whoami-path", "changes pending: 1"}, "plan"), "Plan: 1 to delete")
-	contains(t, w.mage(t, "up"), "prune     deleted")
+	contains(t, w.mage(t, "up"), "prune        deleted")
 
-	contains(t, w.mage(t, "teardown"), "leave     ConfigMap/default/theirs", "withdraw  deleted")
+	contains(t, w.mage(t, "teardown"), "leave     ConfigMap/default/theirs", "withdraw     deleted")
 	if after := w.uids(t); !maps.Equal(before, after) {
 		t.Errorf("after teardown the cluster is another: %v", changed(before, after))
 	}

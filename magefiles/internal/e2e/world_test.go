@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"maps"
@@ -60,9 +61,37 @@ func run(m *testing.M) int {
 		fmt.Printf("compile: %v\n%s", err, out)
 		return 1
 	}
+	flag.Parse()
+	if err := flag.Set("test.parallel", "1000"); err != nil { // the lanes bound what runs at once
+		fmt.Println(err)
+		return 1
+	}
 	code := m.Run()
-	shared.remove()
+	if shared != nil {
+		shared.remove()
+	}
 	return code
+}
+
+// A lane is a line of tests of which one runs at a time. The lanes run beside each other: clusters mostly wait.
+type lane struct{ sync.Mutex }
+
+var (
+	sharedLane lane // of the tests that need the shared cluster
+	ownLane    lane // of those that make clusters of their own
+)
+
+// enter waits until it is the test's turn.
+func (l *lane) enter(t *testing.T) {
+	t.Helper()
+	t.Parallel()
+	l.hold(t)
+}
+
+func (l *lane) hold(t *testing.T) {
+	t.Helper()
+	l.Lock()
+	t.Cleanup(l.Unlock)
 }
 
 // A world is a copy of the project's folder, a cluster of its own, and the files that a run writes. A test may change the copy and env.
@@ -74,30 +103,17 @@ type world struct {
 }
 
 // shared is the cluster that the tests have in common: each makes it right by up before it begins, and none needs another.
-var shared sharedWorld
-
-type sharedWorld struct {
-	mu sync.Mutex
-	w  *world
-}
-
-func (s *sharedWorld) remove() {
-	if s.w != nil {
-		s.w.remove()
-	}
-}
+var shared *world
 
 // up returns the shared cluster, up and as the project's own manifests have it.
 func up(t *testing.T) *world {
 	t.Helper()
-	shared.mu.Lock()
-	defer shared.mu.Unlock()
-	if shared.w == nil {
-		shared.w = newWorld(t, "kindgate-e2e")
+	if shared == nil {
+		shared = newWorld(t, "kindgate-e2e")
 	}
-	shared.w.reset(t)
-	shared.w.mage(t, "up")
-	return shared.w
+	shared.reset(t)
+	shared.mage(t, "up")
+	return shared
 }
 
 // newWorld makes a folder and chooses ports. No cluster is there yet: one that a suite has left which was killed, on ports of its own, is
@@ -205,8 +221,8 @@ func (w *world) interrupted(t *testing.T, word string, targets ...string) {
 			}
 		}
 	}
-	if err := cmd.Wait(); err == nil || at.IsZero() || !strings.Contains(said.String(), "interrupted; the next run goes on") {
-		t.Errorf("mage %s, to be interrupted at %q: %v\n%s", strings.Join(targets, " "), word, err, said.String())
+	if _ = cmd.Wait(); cmd.ProcessState.ExitCode() != 130 || at.IsZero() || !strings.Contains(said.String(), "interrupted; the next run goes on") {
+		t.Errorf("mage %s, to be interrupted at %q: exit status %d\n%s", strings.Join(targets, " "), word, cmd.ProcessState.ExitCode(), said.String())
 	} else if took := time.Since(at); took > time.Second {
 		t.Errorf("mage %s, interrupted at %q, took %s to end", strings.Join(targets, " "), word, took)
 	}
@@ -238,6 +254,7 @@ func (w *world) steps(t *testing.T, targets ...string) map[string]step {
 	}
 	found := map[string]step{}
 	for line := range bytes.Lines(out) {
+		decoded(t, string(line))
 		var s step
 		if err := json.Unmarshal(line, &s); err != nil {
 			t.Fatalf("no JSON: %s", line)
