@@ -832,3 +832,25 @@ func TestServedInTimeGivesUpSoonerOnWhatNoTimeChanges(t *testing.T) {
 		}
 	}
 }
+
+func TestAPortThatLeadsElsewhereIsNotWaitedFor(t *testing.T) {
+	for name, test := range map[string]struct {
+		leads check.Finding
+		cart  *probe.Answer
+		takes time.Duration
+	}{
+		"every request goes astray": {broken("nothing listens there"), nil, limits.Settle},
+		"a backend does not answer": {check.Finding{Verdict: check.Holds}, status(502), limits.RoutesServed},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := whole(t)
+			w.place.leads = test.leads
+			w.gateway.answers["cart.localhost"] = []*probe.Answer{test.cart}
+			began := time.Now()
+			found, err := Verify(t.Context(), w.proof, []*Proof{w.proof}, w.take, ServedInTime, func(string) {})
+			if took := time.Since(began); err != nil || found.Failed() == 0 || took < test.takes || took > test.takes+5*time.Second {
+				t.Errorf("%s: %v after %s, %d failed", name, err, took, found.Failed())
+			}
+		})
+	}
+}
