@@ -27,6 +27,7 @@ type Store struct {
 
 // Stores are those that a certificate in a file is to be put into, or taken out of.
 func Stores(file string, certificate *x509.Certificate, out bool) []Store {
+	prepare(out)
 	home, _ := os.UserHomeDir()
 	_, err := exec.LookPath("certutil")
 	return []Store{system(certificate, out), nss(home, file, certificate, err == nil, out), java(os.Getenv("JAVA_HOME"), out)}

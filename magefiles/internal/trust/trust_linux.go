@@ -3,10 +3,18 @@ package trust
 import (
 	"crypto/x509"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/smallstep/truststore"
 )
+
+// prepare has truststore run what leaves nothing behind: without --fresh, Debian's update-ca-certificates keeps the links to a certificate that is gone.
+func prepare(out bool) {
+	if command := truststore.SystemTrustCommand; out && slices.Equal(command, []string{"update-ca-certificates"}) {
+		truststore.SystemTrustCommand = []string{command[0], "--fresh"}
+	}
+}
 
 // systemCommands are those that truststore runs.
 func systemCommands(certificate *x509.Certificate, out bool) string {

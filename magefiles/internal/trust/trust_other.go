@@ -7,6 +7,8 @@ import (
 	"runtime"
 )
 
+func prepare(bool) {}
+
 // systemCommands are those that truststore runs.
 func systemCommands(_ *x509.Certificate, out bool) string {
 	verb := map[bool]string{false: "add", true: "remove"}[out]
