@@ -37,6 +37,15 @@ const (
 	channelAnnotation = Group + "/channel"
 )
 
+// Kubernetes is the oldest release that takes the definitions; see https://kubernetes.io/blog/2025/11/06/gateway-api-v1-4/.
+const Kubernetes = "v1.26"
+
+// TakenBy tells whether Kubernetes of a version, as v1.37.2, takes the definitions. Of a version that is not known, it may.
+func TakenBy(kubernetes string) bool {
+	minor := semver.MajorMinor(kubernetes)
+	return minor == "" || semver.Compare(minor, Kubernetes) >= 0
+}
+
 // Version returns the release that go.mod pins, as v1.4.0.
 func Version() (string, error) {
 	info, ok := debug.ReadBuildInfo()

@@ -146,3 +146,11 @@ func TestTheModuleCacheIsWhereTheGoCommandHasIt(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestTheDefinitionsNeedAReleaseOfKubernetes(t *testing.T) {
+	for version, taken := range map[string]bool{"v1.25.16": false, "v1.25.16-gke.1": false, "v1.26.0": true, "v1.26.0-rc.1": true, "v1.37.2+k3s1": true, "": true, "latest": true} {
+		if got := TakenBy(version); got != taken {
+			t.Errorf("%q: %t", version, got)
+		}
+	}
+}

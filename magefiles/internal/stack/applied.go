@@ -22,6 +22,7 @@ import (
 type beneath struct {
 	objects, definitions []kube.Object
 	kubernetes           string // its version, as v1.37.2
+	bare                 bool   // it has no definitions of the Gateway API, or older ones: up installs those that kindgate brings
 	faults               []fault
 }
 
@@ -44,7 +45,10 @@ func (e *examiner) beneath(ctx context.Context) (b beneath, err error) {
 	case err != nil:
 		return b, fmt.Errorf("context %s: %w", at.Context, err)
 	case !known:
-		return alone(proof.ErrNoGatewayAPI.Error())
+		b, _ = alone(proof.ErrNoGatewayAPI.Error())
+		b.bare = true
+		b.kubernetes, err = e.version(ctx, at.Client)
+		return b, err
 	}
 	for _, kind := range beneathKinds {
 		if known, err := at.Client.Known(kind); err == nil && !known {
@@ -61,10 +65,18 @@ func (e *examiner) beneath(ctx context.Context) (b beneath, err error) {
 			b.objects = append(b.objects, kube.Object{Unstructured: &objects[j], Source: "context " + at.Context})
 		}
 	}
-	if b.kubernetes, err = at.Client.Version(ctx); err != nil {
-		return b, fmt.Errorf("context %s: %w", at.Context, err)
+	if b.kubernetes, err = e.version(ctx, at.Client); err != nil {
+		return b, err
 	}
 	return b, e.defined(ctx, at.Client, &b)
+}
+
+func (e *examiner) version(ctx context.Context, client *kube.Client) (string, error) {
+	version, err := client.Version(ctx)
+	if err != nil {
+		err = fmt.Errorf("context %s: %w", e.config.Context, err)
+	}
+	return version, err
 }
 
 // defined adds the cluster's definitions of the Gateway API's kinds that the files have. Where these may not be read, they are taken to be those
@@ -87,7 +99,7 @@ func (e *examiner) defined(ctx context.Context, client *kube.Client, b *beneath)
 			return err
 		case definition != nil && older(definition):
 			bundle, _ := crds.BundleOf(definition)
-			b.definitions = nil
+			b.definitions, b.bare = nil, true
 			b.faults = append(b.faults, fault{at: "context " + e.config.Context, Finding: check.Finding{Verdict: check.Warns,
 				Found: "the cluster has the Gateway API " + bundle.String() + ": the files are judged by the newer definitions that kindgate would install"}})
 			return nil

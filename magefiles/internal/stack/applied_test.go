@@ -69,6 +69,12 @@ func discovered(gatewayAPI bool) map[string]string {
 	return answers
 }
 
+// dated are answers of a server with another version of Kubernetes.
+func dated(answers map[string]string, version string) map[string]string {
+	answers["/version"] = `{"gitVersion": "` + version + `"}`
+	return answers
+}
+
 func TestFilesAreCheckedOnTopOfTheClusterOfAContext(t *testing.T) {
 	root, err := filepath.Abs("../../..")
 	if err != nil {
@@ -109,6 +115,8 @@ spec: {parentRefs: [{name: gw}], rules: [{backendRefs: [{name: shop, port: 80}]}
 	}{
 		"all of it":          {whole, []string{"there is no Service/demo/shop in the manifests or the cluster"}},
 		"no Gateway API":     {discovered(false), []string{"the cluster does not have the Gateway API: it has no kind Gateway in gateway.networking.k8s.io/v1: the files are judged alone"}},
+		"an old server":      {dated(discovered(false), "v1.25.16-gke.1"), []string{"have the Gateway API", "v1.25.16-gke.1 is older than v1.26, which the Gateway API's definitions need"}},
+		"old, but served":    {dated(discovered(true), "v1.25.16"), []string{"there is no Service/demo/shop"}},
 		"no right":           {without("/api/v1/services"), []string{"cannot list services in all namespaces: Forbidden: the files are judged alone"}},
 		"not the definition": {without("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/gateways.gateway.networking.k8s.io"), []string{"cannot get customresourcedefinitions: Forbidden", "there is no Service/demo/shop"}},
 		"nothing answers":    {without("/api"), []string{"context staging: "}},

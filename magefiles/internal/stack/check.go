@@ -37,7 +37,7 @@ func (e *examiner) Check(context.Context) error {
 
 // Errors of what must not go on when Check has found something wrong, or could not find out.
 var (
-	errFiles    = errors.New("the files are wrong, as said above")
+	errFiles    = errors.New("the files, or what they are for, are wrong, as said above")
 	errUnjudged = errors.New("whether the files are right is not known, as said above")
 )
 
@@ -103,6 +103,10 @@ func (e *examiner) judge() []fault {
 		return append(faults, fault{at: e.unread(), Finding: check.Finding{Verdict: check.Broken, Found: err.Error()}, cause: err})
 	}
 	faults = append(faults, on.faults...)
+	if on.bare && !crds.TakenBy(on.kubernetes) {
+		faults = append(faults, fault{at: "Kubernetes", Finding: check.Finding{Verdict: check.Broken,
+			Found: fmt.Sprintf("%s is older than %s, which the Gateway API's definitions need", on.kubernetes, crds.Kubernetes)}})
+	}
 	problems, err := e.problems(e.run.Context(), provided, on)
 	if err != nil {
 		faults = append(faults, fault{at: "schemas", Finding: check.Finding{Verdict: check.Unknown, Found: "not judged, as the Gateway API's definitions cannot be read: " + err.Error()}})
@@ -137,7 +141,7 @@ func aboutValues(err error, verdict check.Verdict) []fault {
 // on is what the files are to be applied to: nothing, where that is a new cluster.
 func (e *examiner) on(ctx context.Context) (beneath, error) {
 	if e.config.Context == "" {
-		return beneath{kubernetes: cluster.KubernetesVersion(e.config.NodeImage)}, nil
+		return beneath{kubernetes: cluster.KubernetesVersion(e.config.NodeImage), bare: true}, nil
 	}
 	return e.beneath(ctx)
 }
