@@ -47,7 +47,7 @@ func New(name, root, binary string) (*Sandbox, error) {
 		"KINDGATE_HTTPS_PORT": fmt.Sprint(https),
 		"KINDGATE_KUBECONFIG": filepath.Join(dir, "kubeconfig"),
 		"KINDGATE_HOSTS_FILE": filepath.Join(dir, "hosts"),
-		"KINDGATE_TIMEOUT":    "8m", // for slow machines
+		"KINDGATE_TIMEOUT":    "8m",                         // for slow machines
 		"XDG_CONFIG_HOME":     filepath.Join(dir, "config"), // for an authority of its own, on Linux
 	}}
 	return s, s.Reset()
