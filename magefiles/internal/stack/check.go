@@ -100,7 +100,7 @@ func (e *examiner) judge() []fault {
 	faults = append(faults, aboutValues(e.release.missing(provided, hasNothing), check.Warns)...)
 	on, err := e.on(e.run.Context())
 	if err != nil {
-		return append(faults, fault{at: e.unread(), Finding: check.Finding{Verdict: check.Broken, Found: err.Error()}, cause: err})
+		return append(faults, fault{at: e.unread(), Finding: check.Finding{Verdict: check.Broken, Found: strings.TrimPrefix(err.Error(), e.unread()+": ")}, cause: err})
 	}
 	faults = append(faults, on.faults...)
 	if on.bare && !crds.TakenBy(on.kubernetes) {

@@ -65,7 +65,7 @@ func (s *Step) running() bool {
 
 func (u *UI) runningLine(s *Step) string {
 	spinner := []rune(frames)
-	line := fmt.Sprintf("%c %-12s %6s  ", spinner[u.live.frame%len(spinner)], s.Name, seconds(s.took()))
+	line := fmt.Sprintf("%c %-*s %6s  ", spinner[u.live.frame%len(spinner)], nameWidth, s.Name, seconds(s.took()))
 	if s.total > 0 {
 		const cells = 20
 		full := int(min(s.copied, s.total) * cells / s.total)

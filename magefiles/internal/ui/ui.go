@@ -99,7 +99,7 @@ func (s *Step) Report(phase string) {
 		return
 	}
 	s.told, s.said = append(s.told, phase), time.Now()
-	fmt.Fprintf(s.ui.out, "· %-12s %s\n", s.Name, phase)
+	fmt.Fprintf(s.ui.out, "· %-*s %s\n", nameWidth, s.Name, phase)
 }
 
 // Phase returns what the step has last reported, empty before that.
@@ -146,7 +146,7 @@ func (s *Step) End(result, detail string, err error) {
 	if err != nil {
 		mark, word = s.ui.paint(red, "✗"), "failed"
 	}
-	text := fmt.Sprintf("%s %-12s %-9s %6s", mark, s.Name, word, seconds(s.took()))
+	text := fmt.Sprintf("%s %-*s %-9s %6s", mark, nameWidth, s.Name, word, seconds(s.took()))
 	if s.detail != "" && err == nil {
 		text += "  " + Plain(s.detail)
 	}

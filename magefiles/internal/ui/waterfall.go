@@ -17,7 +17,7 @@ func (u *UI) Waterfall() {
 }
 
 const (
-	nameWidth   = 9
+	nameWidth   = 12
 	secondWidth = 8
 )
 
