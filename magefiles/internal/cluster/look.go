@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"golang.org/x/sync/singleflight"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
@@ -25,7 +26,8 @@ type look struct {
 	kubeconfig kubeconfig
 	nodes      func() (nodes, error) // the error is that there is no engine
 	asking     sync.Mutex
-	info       *Info                            // what the engine said, nil until it has been asked
+	info       *Info // what the engine said, nil until it has been asked
+	publishing singleflight.Group
 	made       atomic.Pointer[v1alpha4.Cluster] // what the cluster says that it was made from, nil until it has been asked
 }
 
@@ -60,14 +62,19 @@ func (l *look) Info(ctx context.Context) (Info, error) {
 	return *l.info, nil
 }
 
-// Published tells whether the container that is to publish a port of this machine does.
+// Published tells whether the container that is to publish a port of this machine does. Who asks at the same time, of whichever port, has the
+// same answer: the engine's command takes longer than all else that a run does when all is up to date.
 func (l *look) Published(ctx context.Context, port int) (bool, error) {
 	n, err := l.nodes()
 	if err != nil {
 		return false, err
 	}
-	ports, err := n.published(ctx, l.Publisher(port))
-	return ports[port], err
+	node := l.Publisher(port)
+	ports, err, _ := l.publishing.Do(node, func() (any, error) { return n.published(ctx, node) })
+	if err != nil {
+		return false, err
+	}
+	return ports.(map[int]bool)[port], nil
 }
 
 // PortHolder names who listens on a port of this machine, the container that publishes it or else the process; false for a free port.
