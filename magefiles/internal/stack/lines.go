@@ -7,7 +7,7 @@ import (
 )
 
 // JSONLines has one of each of the objects that targets print for machines. The first field tells which it is. The README's table has them.
-var JSONLines = []any{ui.StepLine{}, ui.CheckLine{}, explainLine{}, planLine{}, ui.NoteLine{}, statusLine{}, nodeLine{}, openLine{}, rowLine{}, exitLine{}}
+var JSONLines = []any{ui.StepLine{}, ui.CheckLine{}, explainLine{}, planLine{}, ui.NoteLine{}, statusLine{}, nodeLine{}, openLine{}, rowLine{}, versionLine{}, exitLine{}}
 
 // An explainLine is what explain has found.
 type explainLine struct {
@@ -87,6 +87,16 @@ type openLine struct {
 // A rowLine is a row of the table of bench or soak, by the heads of its columns.
 type rowLine struct {
 	Row map[string]string `json:"row"`
+}
+
+// A versionLine is what the program was built from: versions of modules, and Go's with the platform.
+type versionLine struct {
+	Version    string `json:"version"`
+	GatewayAPI string `json:"gatewayapi"`
+	Chart      string `json:"chart"`
+	Kind       string `json:"kind"`
+	Helm       string `json:"helm"`
+	Go         string `json:"go"`
 }
 
 // An exitLine is how a target has ended.
