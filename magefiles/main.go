@@ -30,6 +30,7 @@ func kindgateCommands() commands.Program {
 			{Title: "Basic Commands", Commands: []commands.Command{
 				{Name: "init", Short: "Write the files that kindgate brings with it into kind/ and manifests/, to be edited", Flags: commands.Plain(initFiles)},
 				{Name: "up", Short: "Bring up everything, and prove every route with real requests", Flags: commands.Plain(Up)},
+				{Name: "watch", Short: "Run up on each save, and when an image was rebuilt, until Ctrl-C", Flags: commands.Plain(Watch)},
 				{Name: "teardown", Short: "Delete the cluster, its context in the kubeconfig, and the names in the hosts file", Flags: commands.Plain(Teardown)},
 			}},
 			{Title: "Commands That Change Nothing", Commands: []commands.Command{

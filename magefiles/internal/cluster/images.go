@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"al.essio.dev/pkg/shellescape"
 	"github.com/distribution/reference"
@@ -136,6 +137,42 @@ func (c *Cluster) RecordImages(ctx context.Context, images *Images) error {
 		return fmt.Errorf("Node/%s: %w", c.nodeName(), err)
 	}
 	return nil
+}
+
+// LocalImages returns the IDs of those of refs that the engine has; none where it cannot be asked.
+func (c *Cluster) LocalImages(ctx context.Context, refs []string) map[string]string {
+	n, err := c.nodes()
+	if err != nil {
+		return nil
+	}
+	ids := map[string]string{}
+	for ref, image := range n.localImages(ctx, refs) {
+		ids[ref] = image.ID
+	}
+	return ids
+}
+
+// FollowImages calls changed whenever an image of the engine may have changed, until ctx ends: when the engine says so, and every now and then while
+// it says nothing.
+func (c *Cluster) FollowImages(ctx context.Context, changed func()) {
+	for ctx.Err() == nil {
+		if n, err := c.nodes(); err == nil {
+			_ = n.stream(ctx, nil, told(changed), "events", "--filter", "type=image")
+		}
+		changed()
+		select {
+		case <-ctx.Done():
+		case <-time.After(limits.ImagesAgain):
+		}
+	}
+}
+
+// told is a writer that tells of each write.
+type told func()
+
+func (t told) Write(p []byte) (int, error) {
+	t()
+	return len(p), nil
 }
 
 // lookAtImages looks into the nodes that are known, unless they have said that all is well, and where that is none, or one of them is not there any
