@@ -10,6 +10,7 @@ import (
 
 	"github.com/magefile/mage/sh"
 
+	"kindgate/magefiles/internal/binary"
 	"kindgate/magefiles/internal/stack"
 )
 
@@ -18,7 +19,15 @@ func Lint(ctx context.Context) error {
 	if err := sh.RunV("go", "vet", "-tags", "mage", "./..."); err != nil {
 		return err
 	}
-	return sh.RunV("go", "tool", "staticcheck", "-tags", "mage", "./...")
+	if err := sh.RunV("go", "tool", "staticcheck", "-tags", "mage", "./..."); err != nil {
+		return err
+	}
+	return binary.Vet(ctx, ".")
+}
+
+// Binary makes kindgate, one file that needs no Go, no Git and no module cache; with -all, one for every platform, in dist.
+func Binary(ctx context.Context, all *bool) error {
+	return anyway(ctx, func(ctx context.Context) error { return kindgate().Binary(ctx, all != nil && *all) })
 }
 
 // Test runs lint, the unit tests and, where Docker answers, the end-to-end suite on clusters of its own.

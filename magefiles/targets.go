@@ -31,7 +31,7 @@ import (
 // begin starts the cluster's creation, api is reached while kind is still at work on it; define installs the Gateway API's definitions;
 // install, deploy and attach hand objects over, and the targets they belong to wait for what becomes of them; what starts pods waits for
 // kube-proxy first. cluster waits for the whole cluster. check runs beside begin, and nothing is applied before it has passed. verify,
-// status, doctor, teardown, trust and untrust stand alone.
+// status, doctor, teardown, trust and untrust stand alone, and watch has rounds of up.
 
 // Default is what mage runs without a target.
 var Default = Up
@@ -108,6 +108,14 @@ func Doctor(ctx context.Context) error { return anyway(ctx, kindgate().Examiner.
 // Plan says, object by object, what up would do, and changes nothing: exit status 2 when something would change.
 func Plan(ctx context.Context) error {
 	return after(ctx, kindgate().Planner.Plan, Check)
+}
+
+// Watch runs up on each save, and when an image was rebuilt, until Ctrl-C.
+func Watch(ctx context.Context) error {
+	if err := kindgate().Watch(ctx); err != nil {
+		return mg.Fatal(kindgate().ExitStatus(err), err)
+	}
+	return nil
 }
 
 // Bundle makes an archive of what a failure is looked into with, without secrets.

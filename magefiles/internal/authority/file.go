@@ -17,6 +17,7 @@ import (
 	"github.com/gofrs/flock"
 
 	"kindgate/magefiles/internal/atomicfile"
+	"kindgate/magefiles/internal/shipped"
 )
 
 // The files in the authority's folder: its key with its certificate, and the certificate alone, which clients are told of.
@@ -43,7 +44,7 @@ func (e *FileError) Error() string { return e.Path + ": " + e.Why }
 func (e *FileError) Unwrap() error { return e.err }
 
 // anew says how to get another authority in the place of one.
-const anew = "To have another authority: go tool mage untrust, delete the file, and run again."
+var anew = "To have another authority: " + shipped.Command("untrust") + ", delete the file, and run again."
 
 // Path is the file in a folder that has the authority's certificate and nothing else.
 func Path(dir string) string { return filepath.Join(dir, certificateFile) }

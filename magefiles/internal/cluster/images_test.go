@@ -3,12 +3,14 @@ package cluster
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"slices"
 	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // Podman takes a short name for one of localhost, which is what it calls an image that was built or loaded by that name, and copies that.
@@ -19,7 +21,7 @@ func TestTheEngineIsAskedForImagesByTheNameTheNodeLooksFor(t *testing.T) {
 	dir := t.TempDir()
 	script := `#!/bin/sh
 case "$*" in
-"image inspect docker.io/traefik/whoami:v1"|"image inspect localhost/mine:dev") echo '[{"Size": 7}]';;
+"image inspect docker.io/traefik/whoami:v1"|"image inspect localhost/mine:dev") echo '[{"Id": "abc", "Size": 7}]';;
 *) exit 1;;
 esac
 `
@@ -27,9 +29,10 @@ esac
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", dir)
-	local, total := engine("podman").localImages(t.Context(), []string{"traefik/whoami:v1", "localhost/mine:dev", "mine:dev"})
-	if !slices.Equal(local, []string{"traefik/whoami:v1", "localhost/mine:dev"}) || total != 14 {
-		t.Errorf("local are %v with %d bytes", local, total)
+	local := engine("podman").localImages(t.Context(), []string{"traefik/whoami:v1", "localhost/mine:dev", "mine:dev"})
+	have := localImage{ID: "sha256:abc", Size: 7}
+	if want := map[string]localImage{"traefik/whoami:v1": have, "localhost/mine:dev": have}; !reflect.DeepEqual(local, want) {
+		t.Errorf("local are %v", local)
 	}
 }
 
@@ -57,7 +60,7 @@ exec) node=$3; touch began.$node
 esac
 `)
 	var copied int64
-	if err := e.copyImages(t.Context(), Info{}, []string{"traefik:v3"}, []string{"a", "b", "c"}, func(n int64) { copied = n }); err != nil {
+	if err := e.copyImages(t.Context(), Info{}, map[string]string{"traefik:v3": "sha256:1"}, []string{"a", "b", "c"}, func(n int64) { copied = n }); err != nil {
 		t.Fatal(err)
 	}
 	for _, node := range []string{"a", "b", "c"} {
@@ -78,7 +81,7 @@ func TestAFailedCopyEndsTheOthersAndIsTheErrorThatIsSaid(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			e, _ := engineOf(t, "case \"$1\" in\n"+test.save+imports+"esac\n")
-			err := e.copyImages(t.Context(), Info{}, []string{"traefik:v3"}, []string{"well", "broken"}, func(int64) {})
+			err := e.copyImages(t.Context(), Info{}, map[string]string{"traefik:v3": "sha256:1"}, []string{"well", "broken"}, func(int64) {})
 			if err == nil || err.Error() != test.want {
 				t.Errorf("%v", err)
 			}
@@ -86,16 +89,131 @@ func TestAFailedCopyEndsTheOthersAndIsTheErrorThatIsSaid(t *testing.T) {
 	}
 }
 
-func TestEachNodeSaysWhichImagesItLacks(t *testing.T) {
-	e, _ := engineOf(t, `case "$2" in a) echo docker.io/library/traefik:v3; echo docker.io/traefik/whoami:v1;; b) echo docker.io/traefik/whoami:v1;; *) echo no such container >&2; exit 1;; esac
-`)
-	refs := []string{"traefik:v3", "traefik/whoami:v1"}
-	got, err := e.lacking(t.Context(), []string{"a", "b"}, refs)
-	if err != nil || len(got["a"]) != 0 || !slices.Equal(got["b"], refs[:1]) {
-		t.Errorf("%v, %v", got, err)
+// listing is a stand-in for docker whose engine has three images, and whose nodes have others: node a has copies of all that are up to date, node b
+// lacks one and has another that is older; a third, of the same content, it has pulled itself.
+const listing = `case "$1 $2" in
+"ps "*) printf 'a-control-plane\tUp 2 hours\nb-control-plane\tUp 2 hours\n'; exit;;
+"image inspect") case $3 in
+  */traefik:v3) echo '[{"Id": "sha256:aaa", "Size": 1, "RepoDigests": ["traefik@sha256:1"]}]';;
+  */whoami:v1) echo '[{"Id": "sha256:bbb", "Size": 2}]';;
+  */mine:dev) echo '[{"Id": "sha256:ccc", "Size": 3}]';;
+  *) exit 1;; esac; exit;;
+esac
+echo 'REF TYPE DIGEST SIZE PLATFORMS LABELS'
+echo 'docker.io/library/theirs:v1 application/x sha256:d9 1.0 MiB linux/amd64 -'
+case $2 in
+a-*) echo 'docker.io/library/traefik:v3 application/x sha256:d1 1.0 MiB linux/amd64 io.cri-containerd.image=managed,kindgate/id=sha256:aaa'
+  echo 'docker.io/traefik/whoami:v1 application/x sha256:d2 1.0 MiB linux/amd64 -'
+  echo 'sha256:bbb application/x sha256:d2 1.0 MiB linux/amd64 -'
+  echo 'docker.io/library/mine:dev application/x sha256:ccc 1.0 MiB linux/amd64 -';;
+b-*) echo 'docker.io/traefik/whoami:v1 application/x sha256:d2 1.0 MiB linux/amd64 -'
+  echo 'sha256:bbb application/x sha256:d2 1.0 MiB linux/amd64 -'
+  echo 'docker.io/library/mine:dev application/x sha256:d0 1.0 MiB linux/amd64 kindgate/id=sha256:c00'
+  echo 'sha256:old application/x sha256:d0 1.0 MiB linux/amd64 -';;
+esac
+`
+
+func looked(t *testing.T, script string, pulled ...string) *Images {
+	t.Helper()
+	return lookedInto(t, nil, script, pulled...)
+}
+
+func lookedInto(t *testing.T, names []string, script string, pulled ...string) *Images {
+	t.Helper()
+	var known []corev1.Node
+	for _, name := range names {
+		known = append(known, corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}})
 	}
-	if _, err := e.lacking(t.Context(), []string{"a", "c"}, refs); err == nil || !strings.Contains(err.Error(), "images of node c") {
+	e, _ := engineOf(t, script)
+	images, err := nodes{e, "x"}.lookAtImages(t.Context(), known, []string{"mine:dev", "theirs:v1", "traefik:v3", "traefik/whoami:v1"},
+		func(ref string) bool { return slices.Contains(pulled, ref) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return images
+}
+
+func TestEachNodeSaysWhichImagesItLacks(t *testing.T) {
+	images := looked(t, listing)
+	if a, b := images.lacking("a-control-plane"), images.lacking("b-control-plane"); len(a) != 0 || !slices.Equal(b, []string{"traefik:v3"}) {
+		t.Errorf("%v, %v", a, b)
+	}
+	e, _ := engineOf(t, "echo no such container >&2; exit 1\n")
+	if err := images.lookInto(t.Context(), e, []string{"c"}, ""); err == nil || !strings.Contains(err.Error(), "images of node c") {
 		t.Errorf("%v", err)
+	}
+}
+
+// Kubernetes may know a node of which the container was removed.
+func TestTheNodesThatAreKnownAreAskedAndWhereOneIsGoneThoseThatTheEngineLists(t *testing.T) {
+	const gone = `case "$1 $2" in "exec c-control-plane") echo no such container >&2; exit 1;; esac
+`
+	for known, want := range map[string]int{"a-control-plane": 1, "a-control-plane c-control-plane": 2} {
+		if images := lookedInto(t, strings.Fields(known), gone+listing); len(images.nodes) != want || images.nodes["a-control-plane"] == nil {
+			t.Errorf("%s: %v", known, images.nodes)
+		}
+	}
+}
+
+func TestTheNodesAreNotLookedIntoWhereTheySayThatTheyHaveWhatTheEngineHas(t *testing.T) {
+	all := []string{"docker.io/library/mine:dev", "docker.io/library/theirs:v1", "docker.io/library/traefik:v3", "docker.io/traefik/whoami:v1"}
+	const ids = `{"mine:dev":"sha256:ccc","traefik:v3":"sha256:aaa","traefik/whoami:v1":"sha256:bbb"}`
+	for _, test := range []struct {
+		recorded string
+		has      []string
+		settled  bool
+	}{
+		{ids, all, true}, {"", all, false}, {ids, all[1:], false}, {strings.Replace(ids, "ccc", "c00", 1), all, false}, {`{"mine:dev":"sha256:ccc"}`, all, false},
+	} {
+		node := corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "a-control-plane", Annotations: map[string]string{imagesAnnotation: test.recorded}},
+			Status: corev1.NodeStatus{Images: []corev1.ContainerImage{{Names: test.has}}}}
+		e, _ := engineOf(t, listing)
+		refs := []string{"mine:dev", "theirs:v1", "traefik:v3", "traefik/whoami:v1"}
+		images, err := nodes{e, "x"}.lookAtImages(t.Context(), []corev1.Node{node}, refs, func(string) bool { return false })
+		if err != nil || images.Settled() != test.settled {
+			t.Errorf("%+v: %v", test, err)
+		}
+		if test.settled && (len(images.Rebuilt()) > 0 || images.Outdated("mine:dev", "sha256:old")) {
+			t.Error("what was not looked at is judged")
+		}
+	}
+}
+
+// Docker's ID of an image is the digest of its configuration, or with containerd's store that of its index, and a copy's may be neither.
+func TestAnImageIsRebuiltWhereANodeHasAnotherThanTheEngineUnderItsName(t *testing.T) {
+	if rebuilt := looked(t, listing).Rebuilt(); !slices.Equal(rebuilt, []string{"mine:dev"}) {
+		t.Errorf("%v", rebuilt)
+	}
+	if rebuilt := looked(t, listing, "mine:dev").Rebuilt(); len(rebuilt) != 0 {
+		t.Errorf("held against the engine's although the registry's counts: %v", rebuilt)
+	}
+}
+
+func TestAContainerIsOutdatedWhereItRunsAnotherImageThanTheEngineHas(t *testing.T) {
+	for _, test := range []struct {
+		ref, running string
+		want         bool
+	}{
+		{"traefik/whoami:v1", "sha256:bbb", false}, {"traefik/whoami:v1", "docker.io/traefik/whoami@sha256:d2", false},
+		{"traefik/whoami:v1", "sha256:older", true}, {"traefik/whoami:v1", "", false},
+		{"traefik:v3", "sha256:aaa", false}, {"traefik:v3", "docker.io/library/traefik@sha256:d1", false}, {"traefik:v3", "sha256:bbb", true},
+		{"mine:dev", "sha256:ccc", false}, {"mine:dev", "sha256:old", true}, {"mine:dev", "docker.io/library/mine@sha256:d0", true},
+		{"theirs:v1", "sha256:anything", false}, {"unknown:v1", "sha256:anything", false},
+	} {
+		if got := looked(t, listing).Outdated(test.ref, test.running); got != test.want {
+			t.Errorf("%s as %s: %v", test.ref, test.running, got)
+		}
+	}
+	if looked(t, listing, "mine:dev").Outdated("mine:dev", "sha256:old") {
+		t.Error("held against the engine's although the registry's counts")
+	}
+}
+
+func TestOnlyAnImageThatNoRegistryIsKnownOfIsUnpushed(t *testing.T) {
+	for ref, want := range map[string]bool{"mine:dev": true, "traefik:v3": false, "theirs:v1": false} {
+		if got := looked(t, listing).Unpushed(ref); got != want {
+			t.Errorf("%s: %v", ref, got)
+		}
 	}
 }
 

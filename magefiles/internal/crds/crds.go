@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"runtime/debug"
 	"slices"
@@ -23,6 +24,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"kindgate/magefiles/internal/shipped"
 )
 
 const modulePath = "sigs.k8s.io/gateway-api"
@@ -65,26 +68,41 @@ func Version() (string, error) {
 // Files returns the folder of the standard channel's definitions, as Channel does.
 func Files(ctx context.Context) (fs.FS, error) { return Channel(ctx, "standard") }
 
-// Channel returns the folder of a channel's definitions in the module cache. Where the cache is at its usual place no command is run; else
-// the go command is asked, which also downloads what is missing and checks it against go.sum.
+// Channels are those of the Gateway API's definitions.
+var Channels = []string{"standard", "experimental"}
+
+// Channel returns the folder of a channel's definitions: what the program was shipped with, or else that in the module cache.
 func Channel(ctx context.Context, channel string) (fs.FS, error) {
-	version, err := Version()
+	if files := shipped.Files(); files != nil {
+		return fs.Sub(files, path.Join(shipped.Definitions, channel))
+	}
+	dir, err := Folder(ctx, channel)
 	if err != nil {
 		return nil, err
+	}
+	return os.DirFS(dir), nil
+}
+
+// Folder returns the path of a channel's folder in the module cache. Where the cache is at its usual place no command is run; else the go command is
+// asked, which also downloads what is missing and checks it against go.sum.
+func Folder(ctx context.Context, channel string) (string, error) {
+	version, err := Version()
+	if err != nil {
+		return "", err
 	}
 	dir := cached(version)
 	if _, err := os.Stat(dir); err != nil {
 		out, err := exec.CommandContext(ctx, "go", "mod", "download", "-json", modulePath+"@"+version).Output()
 		if err != nil {
-			return nil, fmt.Errorf("go mod download %s@%s: %w%s\nIs the network there, and GOPROXY right?", modulePath, version, err, complaint(err))
+			return "", fmt.Errorf("go mod download %s@%s: %w%s\nIs the network there, and GOPROXY right?", modulePath, version, err, complaint(err))
 		}
 		var downloaded struct{ Dir string }
 		if err := json.Unmarshal(out, &downloaded); err != nil {
-			return nil, fmt.Errorf("go mod download %s@%s: %w", modulePath, version, err)
+			return "", fmt.Errorf("go mod download %s@%s: %w", modulePath, version, err)
 		}
 		dir = downloaded.Dir
 	}
-	return os.DirFS(filepath.Join(dir, "config", "crd", channel)), nil
+	return filepath.Join(dir, "config", "crd", channel), nil
 }
 
 // Read returns the objects of a channel's folder, in the order of its files. They are read as kubectl reads them: the module's checksum vouches

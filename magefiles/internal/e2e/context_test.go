@@ -24,7 +24,6 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/kind/pkg/apis/config/v1alpha4"
 
-	kindgate "kindgate/magefiles/internal/cluster"
 	"kindgate/magefiles/internal/implementation"
 )
 
@@ -200,7 +199,7 @@ func (w *world) helmInstall(t *testing.T, namespace string, gateway bool) {
 		t.Fatal(err)
 	}
 	images := []string{"docker.io/traefik:" + chart.Metadata.AppVersion, "traefik/whoami:v1.11.0"}
-	if _, _, err := kindgate.New(kindgate.Options{Name: w.name}).LoadImages(t.Context(), images, func(int64, int64) {}); err != nil {
+	if err := loadImages(t, w.name, images); err != nil {
 		t.Fatal(err)
 	}
 	enabled := func(on bool) map[string]any { return map[string]any{"enabled": on} }

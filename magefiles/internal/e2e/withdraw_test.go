@@ -11,8 +11,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-
-	kindgate "kindgate/magefiles/internal/cluster"
 )
 
 // onContext makes a cluster by kind alone, with the images that the manifests need, and has the world's runs work on its context.
@@ -21,7 +19,7 @@ func onContext(t *testing.T, name string) *world {
 	w := ownWorld(t, name)
 	w.kindCreate(t)
 	images := []string{"docker.io/traefik:v3.6.12", "traefik/whoami:v1.11.0"}
-	if _, _, err := kindgate.New(kindgate.Options{Name: w.name}).LoadImages(t.Context(), images, func(int64, int64) {}); err != nil {
+	if err := loadImages(t, w.name, images); err != nil {
 		t.Fatal(err)
 	}
 	delete(w.env, "KINDGATE_CLUSTER")

@@ -2,6 +2,7 @@ package kube
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -222,6 +223,16 @@ func TestImagesAreTheContainersOfAnyWorkloadOnceEach(t *testing.T) {
 		manifest(t, "{data: {image: x}, containers: text, spec: {containers: [text, {image: 3}, {image: c}]}}"),
 	}
 	if got := Images(objects); !slices.Equal(got, []string{"a", "b", "c"}) {
+		t.Error(got)
+	}
+}
+
+func TestAnImageIsAlwaysPulledByItsPolicyOrByTheTagLatest(t *testing.T) {
+	objects := []Object{manifest(t, `spec: {template: {spec: {initContainers: [{image: a:1, imagePullPolicy: Always}], containers: [{image: b}, {image: "c:latest"}, {image: b},
+		{image: d, imagePullPolicy: IfNotPresent}, {image: "e:1"}, {image: "f:latest", imagePullPolicy: Never}, {image: "UPPER"},
+		{image: "g@sha256:`+strings.Repeat("0", 64)+`"}]}}}`)}
+	got := AlwaysPulled(objects)
+	if names := slices.Sorted(maps.Keys(got)); !slices.Equal(names, []string{"a:1", "b", "c:latest"}) || !slices.Equal(got["b"], []string{objects[0].Name()}) {
 		t.Error(got)
 	}
 }

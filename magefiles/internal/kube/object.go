@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/distribution/reference"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	clientscheme "k8s.io/client-go/kubernetes/scheme"
@@ -103,32 +104,55 @@ func (o Object) groupKind() schema.GroupKind { return o.GroupVersionKind().Group
 // Images returns the images that the pods of objects run, sorted and once each.
 func Images(objects []Object) []string {
 	var images []string
-	var walk func(any)
-	walk = func(value any) {
-		switch value := value.(type) {
-		case map[string]any:
-			for key, child := range value {
-				if containers, ok := child.([]any); ok && (key == "containers" || key == "initContainers") {
-					for _, container := range containers {
-						fields, _ := container.(map[string]any)
-						if image, ok := fields["image"].(string); ok && image != "" {
-							images = append(images, image)
-						}
-					}
-				}
-				walk(child)
-			}
-		case []any:
-			for _, child := range value {
-				walk(child)
-			}
-		}
-	}
 	for _, object := range objects {
-		walk(object.Object)
+		containers(object.Object, func(image, _ string) { images = append(images, image) })
 	}
 	slices.Sort(images)
 	return slices.Compact(images)
+}
+
+// AlwaysPulled returns the images that a node pulls whenever it starts a container of objects, whatever it has itself, and the names of those objects.
+// See https://kubernetes.io/docs/concepts/containers/images/#imagepullpolicy-defaulting.
+func AlwaysPulled(objects []Object) map[string][]string {
+	pulled := map[string][]string{}
+	for _, object := range objects {
+		containers(object.Object, func(image, policy string) {
+			if (policy == "Always" || policy == "" && isLatest(image)) && !slices.Contains(pulled[image], object.Name()) {
+				pulled[image] = append(pulled[image], object.Name())
+			}
+		})
+	}
+	return pulled
+}
+
+// isLatest tells whether an image has the tag latest, or neither a tag nor a digest, which means the same.
+func isLatest(image string) bool {
+	named, err := reference.ParseDockerRef(image) // which adds the tag
+	tagged, ok := named.(reference.Tagged)
+	return err == nil && ok && tagged.Tag() == "latest"
+}
+
+// containers tells visit the image and the pull policy of each container in a part of an object.
+func containers(value any, visit func(image, policy string)) {
+	switch value := value.(type) {
+	case map[string]any:
+		for key, child := range value {
+			if list, ok := child.([]any); ok && (key == "containers" || key == "initContainers") {
+				for _, container := range list {
+					fields, _ := container.(map[string]any)
+					policy, _ := fields["imagePullPolicy"].(string)
+					if image, ok := fields["image"].(string); ok && image != "" {
+						visit(image, policy)
+					}
+				}
+			}
+			containers(child, visit)
+		}
+	case []any:
+		for _, child := range value {
+			containers(child, visit)
+		}
+	}
 }
 
 // As converts live objects to a Go type of their kind.

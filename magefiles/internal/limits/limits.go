@@ -21,6 +21,8 @@ const (
 	// PodReturns is how long Traefik's pod may take to be ready again when the node was stopped: the DaemonSet's status is at first that of
 	// before.
 	PodReturns = time.Minute
+	// ImageNamed is how long containerd may take to tell the kubelet of an image that it has.
+	ImageNamed = 2 * time.Second
 	// PodStart is how long a pod without a readiness probe is taken to be starting when nothing answers there: longer than most
 	// applications take, and short enough for a wrong targetPort.
 	PodStart = 2 * time.Minute
@@ -84,6 +86,13 @@ const (
 	KubeconfigLock = 5 * time.Second
 	// OpenWriter is how long another program may take to write a file that it had opened before it was replaced.
 	OpenWriter = time.Second
+	// Quiet is how long nothing more must be saved before watch acts: editors write several times.
+	Quiet = 100 * time.Millisecond
+	// FilesAgain is how often watch looks at the files where the system tells nothing, ImagesAgain at the engine's images, and LostAgain at a cluster
+	// that does not answer.
+	FilesAgain, ImagesAgain, LostAgain = time.Second, 2 * time.Second, time.Second
+	// Ending is how long an interrupted round of watch may take to end by itself.
+	Ending = 3 * time.Second
 	// Bundle bounds how long a bundle is made, also of a run that has ended at its own limit.
 	Bundle = time.Minute
 	// WaitLines is how often, at the most, a plain line says what a step is waiting for.

@@ -109,6 +109,15 @@ func Chart(before, after, drifted, removed []kube.Object) []Object {
 // A Plan is what would be done to all objects.
 type Plan []Object
 
+// Restart has an object that would be left be restarted, for a reason. One that is changed is restarted by that.
+func (p Plan) Restart(name, reason string) {
+	for i := range p {
+		if p[i].Name == name && p[i].Action == Leave {
+			p[i].Action, p[i].Note = Update, "it is restarted: "+reason
+		}
+	}
+}
+
 // Pending is how many objects the plan would change.
 func (p Plan) Pending() int { return len(p) - p.Count(Leave) - p.Count(Refuse) }
 

@@ -72,3 +72,12 @@ func TestThePlanOfAChartIsWhatTheNewRenderingHasOtherwise(t *testing.T) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
 }
+
+func TestAnObjectThatIsRestartedIsPendingUnlessItChangesAnyway(t *testing.T) {
+	p := Plan{{Action: Leave, Name: "Deployment/a/b"}, {Action: Create, Name: "Deployment/a/c"}, {Action: Leave, Name: "Service/a/b"}}
+	p.Restart("Deployment/a/b", "rebuilt: b:dev")
+	p.Restart("Deployment/a/c", "rebuilt: b:dev")
+	if p.Pending() != 2 || p[0].Said() != "it is restarted: rebuilt: b:dev" || p[1].Note != "" {
+		t.Errorf("%+v", p)
+	}
+}

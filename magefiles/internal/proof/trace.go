@@ -18,6 +18,7 @@ import (
 	"kindgate/magefiles/internal/limits"
 	"kindgate/magefiles/internal/probe"
 	"kindgate/magefiles/internal/readiness"
+	"kindgate/magefiles/internal/shipped"
 )
 
 // A way is that of a request, and what became of it.
@@ -51,7 +52,7 @@ func (w way) hops() []check.Check {
 	hops = append(hops, check.Check{ID: route, Expect: "attached to its Gateway, accepted, its references resolved", Look: w.Place.Kubectl("describe " + route.Resource()),
 		Judge: given(judgeRoute(w.s, route))})
 	if len(w.Objects) > 0 {
-		hops = append(hops, check.Check{ID: route, Title: route.String() + " in the cluster", Expect: "as its manifest has it", Look: "go tool mage routes applies it",
+		hops = append(hops, check.Check{ID: route, Title: route.String() + " in the cluster", Expect: "as its manifest has it", Look: shipped.Command("routes") + " applies it",
 			Judge: func(context.Context) check.Finding { return w.asWritten(w.s, route) }})
 	}
 	if w.finding.Cause == Precedence {

@@ -223,7 +223,7 @@ func (w *wait) state(ctx context.Context, object kube.Object, beside bool, pods 
 	if err != nil {
 		return readiness.State{}, err
 	}
-	if own, err = w.current(ctx, live, own); err != nil {
+	if own, err = current(ctx, w.client, live, own); err != nil {
 		return readiness.State{}, err
 	}
 	if !w.looked {
@@ -244,11 +244,11 @@ func (w *wait) state(ctx context.Context, object kube.Object, beside bool, pods 
 
 // current leaves out the pods of a Deployment's former templates, and those of other Deployments: it keeps some of them until new ones are
 // ready, and what is wrong with them says nothing of these.
-func (w *wait) current(ctx context.Context, live *unstructured.Unstructured, pods []corev1.Pod) ([]corev1.Pod, error) {
+func current(ctx context.Context, client *kube.Client, live *unstructured.Unstructured, pods []corev1.Pod) ([]corev1.Pod, error) {
 	if !readiness.OfOthers(live, pods) {
 		return pods, nil
 	}
-	sets, err := w.client.List(ctx, setKind, live.GetNamespace())
+	sets, err := client.List(ctx, setKind, live.GetNamespace())
 	if err != nil {
 		return nil, err
 	}

@@ -8,7 +8,8 @@ import (
 	"os/exec"
 )
 
-func ownGroup(*exec.Cmd) {}
+// OwnGroup does nothing: this system has no process groups.
+func OwnGroup(*exec.Cmd) {}
 
 // Interrupt needs process groups, which this system does not have.
 func Interrupt(*exec.Cmd) error { return errors.ErrUnsupported }

@@ -73,7 +73,7 @@ func (s *Sandbox) Command(ctx context.Context, targets ...string) *exec.Cmd {
 	for name, value := range s.Env {
 		cmd.Env = append(cmd.Env, name+"="+value)
 	}
-	ownGroup(cmd)
+	OwnGroup(cmd)
 	return cmd
 }
 

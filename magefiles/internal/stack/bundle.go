@@ -246,7 +246,7 @@ func (c *collector) files() {
 	}
 	c.json("manifests.json", objects)
 	c.json("values.json", c.inputs.values)
-	if data, err := atomicfile.Read(filepath.FromSlash(clusterFile)); err == nil {
+	if data, err := readFile(clusterFile); err == nil {
 		c.Text("kind-cluster.yaml", data)
 	}
 }

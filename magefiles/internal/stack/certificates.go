@@ -22,6 +22,7 @@ import (
 	"kindgate/magefiles/internal/inventory"
 	"kindgate/magefiles/internal/kube"
 	"kindgate/magefiles/internal/result"
+	"kindgate/magefiles/internal/shipped"
 	"kindgate/magefiles/internal/ui"
 )
 
@@ -83,7 +84,7 @@ func (s *session) openAuthority(ctx context.Context) (*authority.Authority, erro
 	a, made, err := authority.Open(ctx, dir, ownerName(), time.Now())
 	if made {
 		s.run.Note("Made a local certificate authority for this user and machine, which can sign nothing but names under " + strings.Join(authority.Domains, ", ") +
-			": " + authority.Path(dir) + "\nNothing trusts it before you say so: go tool mage trust; or, for one request: curl --cacert " + authority.Path(dir))
+			": " + authority.Path(dir) + "\nNothing trusts it before you say so: " + shipped.Command("trust") + "; or, for one request: curl --cacert " + authority.Path(dir))
 	}
 	return a, err
 }

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -10,6 +11,7 @@ import (
 	"kindgate/magefiles/internal/cluster"
 	"kindgate/magefiles/internal/kube"
 	"kindgate/magefiles/internal/result"
+	"kindgate/magefiles/internal/rollout"
 	"kindgate/magefiles/internal/ui"
 )
 
@@ -79,23 +81,78 @@ func (s *kindSteps) LoadImages(ctx context.Context) error {
 		if err != nil {
 			return "", "", err
 		}
-		images := kube.Images(slices.Concat(rendered, s.inputs.apps))
-		missing := cluster.MissingImages(observation.Nodes(), images)
-		if len(missing) == 0 {
-			return result.Unchanged, count(len(images), "image"), nil
+		objects := slices.Concat(rendered, s.inputs.apps)
+		refs := kube.Images(objects)
+		images, err := s.lookAtImages(ctx, objects)
+		if err != nil {
+			if len(cluster.MissingImages(observation.Nodes(), refs)) > 0 {
+				return "", "", err
+			}
+			return result.Unchanged, count(len(refs), "image") + "; not held against the engine's: " + err.Error(), nil
+		}
+		if images.Settled() {
+			s.images = images
+			return result.Unchanged, count(len(refs), "image"), nil
 		}
 		step.Report("copying images into the nodes")
-		loaded, left, err := s.cluster.LoadImages(ctx, missing, step.Bytes)
+		loaded, err := s.cluster.LoadImages(ctx, images, step.Bytes)
 		if err != nil {
 			return "", "", err
 		}
-		res, detail := result.Unchanged, count(len(images), "image")
-		if len(loaded) > 0 {
-			res, detail = result.Created, strings.Join(loaded, ", ")
-		}
-		if len(left) > 0 {
-			detail += "; left for the node to pull: " + strings.Join(left, ", ")
-		}
+		s.images = images
+		res, detail := sayLoaded(loaded, len(refs))
 		return res, detail, nil
 	})
+}
+
+// lookAtImages finds out what the engine and the nodes have of the images of objects.
+func (s *session) lookAtImages(ctx context.Context, objects []kube.Object) (*cluster.Images, error) {
+	always := kube.AlwaysPulled(objects)
+	return s.cluster.LookAtImages(ctx, kube.Images(objects), func(ref string) bool { return always[ref] != nil })
+}
+
+// sayLoaded says which of some images were copied.
+func sayLoaded(loaded cluster.Loaded, all int) (result.Result, string) {
+	res, details := result.Unchanged, []string{}
+	if len(loaded.Missing) > 0 {
+		res, details = result.Created, append(details, strings.Join(loaded.Missing, ", "))
+	}
+	if len(loaded.Rebuilt) > 0 {
+		res, details = result.Updated, append(details, "rebuilt: "+strings.Join(loaded.Rebuilt, ", "))
+	}
+	if len(details) == 0 {
+		details = append(details, count(all, "image"))
+	}
+	if len(loaded.Left) > 0 {
+		details = append(details, "left for the node to pull: "+strings.Join(loaded.Left, ", "))
+	}
+	return res, strings.Join(details, "; ")
+}
+
+// outdated finds the workloads among objects of which an image was rebuilt since their pods were started.
+func (s *session) outdated(ctx context.Context, client *kube.Client, objects []kube.Object) ([]rollout.Outdated, error) {
+	if s.images == nil || s.images.Settled() {
+		return nil, nil
+	}
+	return rollout.FindOutdated(ctx, client, objects, s.images)
+}
+
+// restart has the pods of outdated workloads replaced, and says for which this has to be done by hand. It returns what was restarted.
+func (s *session) restart(ctx context.Context, client *kube.Client, outdated []rollout.Outdated) ([]rollout.Outdated, error) {
+	restarted, left, err := rollout.Restart(ctx, client, outdated)
+	if len(left) > 0 {
+		s.leftOutdated.Store(true)
+	}
+	for _, o := range left {
+		s.run.Note(fmt.Sprintf("%s runs an image that was %s. Its pods are not replaced by themselves: delete them, and run up again.", o.Object.Name(), o.Why()))
+	}
+	return restarted, err
+}
+
+// settleImages writes down, at the end of an up, that no image is to be copied, and no workload to be restarted.
+func (s *session) settleImages(ctx context.Context) error {
+	if s.images == nil || s.images.Settled() || s.leftOutdated.Load() {
+		return nil
+	}
+	return s.cluster.RecordImages(ctx, s.images)
 }

@@ -18,6 +18,7 @@ import (
 	"kindgate/magefiles/internal/gateway"
 	"kindgate/magefiles/internal/hosts"
 	"kindgate/magefiles/internal/result"
+	"kindgate/magefiles/internal/shipped"
 	"kindgate/magefiles/internal/ui"
 )
 
@@ -171,7 +172,7 @@ func (n *hostNames) remedy(name hosts.Name) string {
 	case name.InBlock:
 		return n.file.Path + " has it, but the system does not ask that file, or asks another first"
 	}
-	return "go tool mage hosts writes it into " + n.file.Path
+	return shipped.Command("hosts") + " writes it into " + n.file.Path
 }
 
 // count is a number of things, whose name is an English noun with a regular plural.

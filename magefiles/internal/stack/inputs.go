@@ -3,7 +3,6 @@ package stack
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -11,7 +10,6 @@ import (
 	"sigs.k8s.io/kind/pkg/apis/config/v1alpha4"
 	"sigs.k8s.io/yaml"
 
-	"kindgate/magefiles/internal/atomicfile"
 	"kindgate/magefiles/internal/cluster"
 	"kindgate/magefiles/internal/crds"
 	"kindgate/magefiles/internal/gateway"
@@ -35,7 +33,7 @@ type inputs struct {
 func readInputs(config Config) (inputs, error) {
 	var in inputs
 	var problems []error
-	data, err := atomicfile.Read(clusterFile)
+	data, err := readFile(clusterFile)
 	if err != nil {
 		return in, fmt.Errorf("%w\nkindgate runs in its own folder, where %s and %s/ are.", err, clusterFile, manifestsDir)
 	}
@@ -44,7 +42,7 @@ func readInputs(config Config) (inputs, error) {
 		in.replaced = cluster.Replaced(data, config.HTTPPort, config.HTTPSPort)
 	}
 	problems = append(problems, err)
-	objects, err := kube.ReadDir(atomicfile.DirFS(manifestsDir), manifestsDir, in.skip(config))
+	objects, err := kube.ReadDir(folderOf(manifestsDir), manifestsDir, in.skip(config))
 	problems = append(problems, err)
 	in.objects = objects
 	for _, object := range objects {
@@ -57,7 +55,7 @@ func readInputs(config Config) (inputs, error) {
 			in.apps = append(in.apps, object)
 		}
 	}
-	data, err = atomicfile.Read(filepath.FromSlash(config.valuesPath()))
+	data, err = readFile(config.valuesPath())
 	problems = append(problems, err)
 	data, err = kube.OneDocument(data, config.valuesPath())
 	problems = append(problems, err)

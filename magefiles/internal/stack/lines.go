@@ -7,7 +7,7 @@ import (
 )
 
 // JSONLines has one of each of the objects that targets print for machines. The first field tells which it is. The README's table has them.
-var JSONLines = []any{ui.StepLine{}, ui.CheckLine{}, explainLine{}, planLine{}, ui.NoteLine{}, statusLine{}, nodeLine{}, openLine{}, rowLine{}, exitLine{}}
+var JSONLines = []any{ui.StepLine{}, ui.CheckLine{}, explainLine{}, planLine{}, ui.NoteLine{}, statusLine{}, nodeLine{}, openLine{}, rowLine{}, watchLine{}, versionLine{}, exitLine{}}
 
 // An explainLine is what explain has found.
 type explainLine struct {
@@ -87,6 +87,28 @@ type openLine struct {
 // A rowLine is a row of the table of bench or soak, by the heads of its columns.
 type rowLine struct {
 	Row map[string]string `json:"row"`
+}
+
+// A watchLine is a round of watch: the files and images that have changed, what was done, who answers the requests of the routes in these files, how
+// many checks have passed, how long it took since the save, and its exit status and error.
+type watchLine struct {
+	Watch   []string `json:"watch"`
+	Done    []string `json:"done"`
+	Answers []string `json:"answers"`
+	Passed  int      `json:"passed"`
+	Seconds float64  `json:"seconds"`
+	Exit    int      `json:"exit"`
+	Error   string   `json:"error,omitempty"`
+}
+
+// A versionLine is what the program was built from: versions of modules, and Go's with the platform.
+type versionLine struct {
+	Version    string `json:"version"`
+	GatewayAPI string `json:"gatewayapi"`
+	Chart      string `json:"chart"`
+	Kind       string `json:"kind"`
+	Helm       string `json:"helm"`
+	Go         string `json:"go"`
 }
 
 // An exitLine is how a target has ended.

@@ -65,7 +65,7 @@ func TestEveryObjectIsPrintedWithItsVersionAndReadAgain(t *testing.T) {
 	request := gateway.Request{Method: "GET", Scheme: "http", Host: "a.localhost", Path: "/"}
 	for _, line := range []any{
 		ui.StepLine{Step: "apps", Result: "created"}, ui.CheckLine{Check: "a", Level: ui.OK, Verdict: check.Holds}, ui.NoteLine{Note: "n"},
-		planLine{Plan: plan.Create, Object: "Service/a/b", Fields: []string{}}, statusLine{"cluster", "c", "ready"}, openLine{"http://a/"}, rowLine{map[string]string{"what": "up"}},
+		planLine{Plan: plan.Create, Object: "Service/a/b", Fields: []string{}}, statusLine{"cluster", "c", "ready"}, openLine{"http://a/"}, watchLine{Watch: []string{"manifests/a.yaml"}, Done: []string{}, Answers: []string{"a"}, Seconds: 0.5, Exit: 1, Error: "no"}, versionOf("v", map[string]string{"sigs.k8s.io/kind": "k"}), rowLine{map[string]string{"what": "up"}},
 		exitLine{Exit: 3, Error: "no"}, explained(proof.Explanation{Request: request, Nearest: []gateway.Miss{}}, "the files"),
 		explainLine{Request: "GET", Losses: []lossLine{{"m", "w"}}, Listeners: []listenerLine{{"l", true, ""}}, Filters: []string{"f"}, Backends: []backendLine{{"b", 80, 1, &two}},
 			Choice: &check.Finding{Verdict: check.Holds}, Nearest: []nearLine{{"n", []string{"d"}}}, Hops: []hopLine{{"h", check.Broken, "f"}}},

@@ -16,6 +16,7 @@ import (
 	"github.com/gofrs/flock"
 
 	"kindgate/magefiles/internal/atomicfile"
+	"kindgate/magefiles/internal/shipped"
 )
 
 // takeLock waits until no other run works on the cluster of this name, from whichever folder and by whichever user, and then keeps
@@ -40,7 +41,7 @@ func takeLock(ctx context.Context, cluster string, note func(string)) (*flock.Fl
 		return nil, fmt.Errorf("the lock %s: %w\nRemove the file if no other run is under way.", path, err)
 	}
 	folder, _ := os.Getwd()
-	signLock(path, fmt.Sprintf("process %d, `mage %s` in %s, since %s\n", os.Getpid(), strings.Join(os.Args[1:], " "), folder, time.Now().Format(time.TimeOnly)))
+	signLock(path, fmt.Sprintf("process %d, `%s %s` in %s, since %s\n", os.Getpid(), strings.TrimPrefix(shipped.Name(), "go tool "), strings.Join(os.Args[1:], " "), folder, time.Now().Format(time.TimeOnly)))
 	return held, nil
 }
 
@@ -65,7 +66,7 @@ func makeLockFile(path string) error {
 }
 
 // signature is what signLock writes.
-var signature = regexp.MustCompile("(?s)^process \\d+, `mage .*` in .*, since \\d\\d:\\d\\d:\\d\\d\n$")
+var signature = regexp.MustCompile("(?s)^process \\d+, `(mage|kindgate) .*` in .*, since \\d\\d:\\d\\d:\\d\\d\n$")
 
 // signLock writes who holds the lock, only for the message, and only into a file that kindgate made: an empty one, or one that it has signed.
 // In a folder where everybody may write, what somebody else has put there, or a link to another file of theirs, stays as it is.

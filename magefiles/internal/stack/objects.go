@@ -139,14 +139,63 @@ func (s *objectSteps) ApplyApps(ctx context.Context) error {
 		if err := s.ground.Services(ctx, step.Report); err != nil {
 			return "", "", err
 		}
+		client, err := s.kube()
+		if err != nil {
+			return "", "", err
+		}
+		outdated, err := s.outdated(ctx, client, s.inputs.apps)
+		if err != nil {
+			return "", "", err
+		}
 		changes, err := s.apply(ctx, s.inputs.apps, nil, step)
 		if err != nil {
 			return "", "", err
 		}
 		s.applied = changes
+		if err := s.sayAlwaysPulled(ctx, client, changes); err != nil {
+			return "", "", err
+		}
+		restarted, err := s.restart(ctx, client, outdated)
+		if err != nil {
+			return "", "", err
+		}
 		res, detail := summarize(changes)
+		if len(restarted) > 0 {
+			if res == result.Unchanged {
+				detail = ""
+			}
+			res, detail = result.Of(res, result.Updated), strings.TrimPrefix(detail+", "+restarts(restarted), ", ")
+		}
 		return res, detail, nil
 	})
+}
+
+// sayAlwaysPulled names those of the workloads that have changed whose image is of this machine, and which do not use the copy that the nodes have of it.
+// The manifest does not say that: a workload keeps the pull policy that it got by default with another tag.
+func (s *objectSteps) sayAlwaysPulled(ctx context.Context, client *kube.Client, changes []kube.Change) error {
+	var changed []kube.Object
+	for _, change := range changes {
+		if s.images != nil && change.Result != result.Unchanged && slices.ContainsFunc(kube.Images([]kube.Object{change.Object}), s.images.Unpushed) {
+			changed = append(changed, change.Object)
+		}
+	}
+	live, err := client.Live(ctx, changed)
+	if err != nil {
+		return err
+	}
+	for _, object := range live {
+		if object == nil {
+			continue
+		}
+		for ref, names := range kube.AlwaysPulled([]kube.Object{{Unstructured: object}}) {
+			if s.images.Unpushed(ref) {
+				s.run.Note(fmt.Sprintf("%s: image %s was built or loaded on this machine, and its pull policy is Always (the default for the tag latest and for none): "+
+					"the node asks a registry for it, and does not use the copy. If none has it, set imagePullPolicy: IfNotPresent, or use another tag.",
+					strings.Join(names, ", "), ref))
+			}
+		}
+	}
+	return nil
 }
 
 // apply applies objects beside others that the run has applied before.
@@ -198,6 +247,9 @@ func (s *objectSteps) StayUp(ctx context.Context) error {
 	if err != nil {
 		return s.run.Failed("apps", "", err)
 	}
+	if err := s.settleImages(ctx); err != nil {
+		return s.run.Failed("images", "", err)
+	}
 	if up, err := rollout.AreUp(ctx, client, s.inputs.apps); up && err == nil {
 		return nil
 	}
@@ -216,6 +268,15 @@ func (s *objectSteps) ApplyRoutes(ctx context.Context) error {
 		res, detail := summarize(changes)
 		return res, detail, nil
 	})
+}
+
+// restarts says which workloads were restarted, and why.
+func restarts(restarted []rollout.Outdated) string {
+	var all []string
+	for _, o := range restarted {
+		all = append(all, fmt.Sprintf("restarted %s (%s)", o.Object.Name(), o.Why()))
+	}
+	return strings.Join(all, ", ")
 }
 
 // summarize says in a few words which of the changes made a step more than unchanged.

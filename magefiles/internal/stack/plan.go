@@ -95,6 +95,9 @@ func (p *planner) plan(ctx context.Context) (pending, error) {
 		return pending{}, err
 	}
 	found.Plan = append(found.Plan, release...)
+	if err := p.planRestarts(ctx, client, found.Plan); err != nil {
+		return pending{}, err
+	}
 	store := inventory.NewStore(client, serving.Namespace)
 	if found.gone, err = p.objects.gone(ctx, client, store); err != nil {
 		return pending{}, err
@@ -173,6 +176,25 @@ func (p *planner) planRelease(ctx context.Context, client *kube.Client, cfg *res
 	}
 	all := plan.Plan{{Action: plan.ActionOf(todo.result), Name: name, Note: todo.reason}}
 	return append(all, plan.Chart(allInRelease(before), allInRelease(after), allInRelease(todo.drifted), allInRelease(removed(before, after)))...), nil
+}
+
+// planRestarts adds to a plan for kindgate's own cluster which workloads would be restarted, as an image of theirs was rebuilt.
+func (p *planner) planRestarts(ctx context.Context, client *kube.Client, found plan.Plan) error {
+	if p.config.Context != "" {
+		return nil
+	}
+	objects, _ := p.release.objects(p.cluster.Observation()) // what is wrong with the release, planRelease has said
+	objects = slices.Concat(allInRelease(objects), p.inputs.apps)
+	var err error
+	if p.images, err = p.lookAtImages(ctx, objects); err != nil {
+		p.run.Note("Whether images were rebuilt is not known: " + err.Error())
+		return nil
+	}
+	outdated, err := p.outdated(ctx, client, objects)
+	for _, o := range outdated {
+		found.Restart(o.Object.Name(), o.Why())
+	}
+	return err
 }
 
 func allInRelease(objects []kube.Object) []kube.Object {

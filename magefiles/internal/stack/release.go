@@ -254,7 +254,7 @@ func (r *helmRelease) install(ctx context.Context, report func(string)) (result.
 	}
 	if plan.result == result.Unchanged {
 		r.stored = stored
-		return result.Unchanged, describe(stored), nil
+		return r.restartOutdated(ctx, client)
 	}
 	if err := r.pullImages(ctx, stored); err != nil {
 		return "", "", err
@@ -279,6 +279,23 @@ func (r *helmRelease) install(ctx context.Context, report func(string)) (result.
 		return "", "", err
 	}
 	return plan.result, strings.TrimSuffix(describe(r.stored)+": "+plan.reason, ": "), nil
+}
+
+// restartOutdated restarts the workloads of a release that is as it should be of which an image was rebuilt.
+func (r *helmRelease) restartOutdated(ctx context.Context, client *kube.Client) (result.Result, string, error) {
+	objects, err := objectsOf(r.stored)
+	if err != nil {
+		return "", "", err
+	}
+	outdated, err := r.outdated(ctx, client, allInRelease(objects))
+	if err != nil {
+		return "", "", err
+	}
+	restarted, err := r.restart(ctx, client, outdated)
+	if err != nil || len(restarted) == 0 {
+		return result.Unchanged, describe(r.stored), err
+	}
+	return result.Updated, describe(r.stored) + ": " + restarts(restarted), nil
 }
 
 // decide finds out what is to be done about the release, and changes nothing. It returns the stored one, nil for none. The error is that it may

@@ -10,6 +10,7 @@ import (
 	"kindgate/magefiles/internal/cluster"
 	"kindgate/magefiles/internal/crds"
 	"kindgate/magefiles/internal/kube"
+	"kindgate/magefiles/internal/shipped"
 	"kindgate/magefiles/internal/traefik"
 )
 
@@ -74,7 +75,7 @@ func foreignRemedy(foreign *cluster.ForeignError) string {
 		return "It was left as it is. If it is yours, have this user take it over: KINDGATE_ADOPT=yes; or bring up another beside it: KINDGATE_CLUSTER=NAME."
 	}
 	lines := []string{"It was left as it is. KINDGATE_CLUSTER=NAME brings up another beside it; where nothing in it matters, delete it: " + foreign.Delete,
-		"To prove its routes, and change nothing: KINDGATE_CONTEXT=" + cluster.Context(foreign.Cluster) + " go tool mage verify"}
+		"To prove its routes, and change nothing: KINDGATE_CONTEXT=" + cluster.Context(foreign.Cluster) + " " + shipped.Command("verify")}
 	switch {
 	case foreign.HalfMade:
 		lines = append(lines, "If an interrupted run of an earlier kindgate left it, KINDGATE_ADOPT=yes deletes it and goes on.")

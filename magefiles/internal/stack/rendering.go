@@ -24,6 +24,7 @@ import (
 	"kindgate/magefiles/internal/manifest"
 	"kindgate/magefiles/internal/proof"
 	"kindgate/magefiles/internal/result"
+	"kindgate/magefiles/internal/shipped"
 	"kindgate/magefiles/internal/traefik"
 )
 
@@ -344,7 +345,7 @@ func judgeOthers(classes []unstructured.Unstructured) error {
 		controller, _, _ := unstructured.NestedString(classes[i].Object, "spec", "controllerName")
 		if controller == serving.Controller && !ofRelease(&classes[i]) {
 			return fmt.Errorf("%s is served already: another %s, which kindgate did not install, has the controller %s, and two of them write each other's statuses. "+
-				"To prove its routes: go tool mage verify. KINDGATE_ADOPT=yes installs a second one all the same", kube.Name(&classes[i]), serving.Name, controller)
+				"To prove its routes: %s. KINDGATE_ADOPT=yes installs a second one all the same", kube.Name(&classes[i]), serving.Name, controller, shipped.Command("verify"))
 		}
 	}
 	return nil

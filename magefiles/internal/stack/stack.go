@@ -69,6 +69,9 @@ type session struct {
 	kube  func() (*kube.Client, error)
 	helm  func() *traefik.Traefik
 	drawn *drawing.Drawing // what the run has proven; nil where it has not come to that
+	// images are what the engine and the nodes have, when these have been copied; nil where they are not held against each other.
+	images       *cluster.Images
+	leftOutdated atomic.Bool // pods run an older image, and are not replaced by themselves
 
 	proven *verified // by the routes' wait; nil where it has not ended, or something was changed since
 

@@ -30,14 +30,8 @@ func (t *trials) try(single context.Context, trialOf func(context.Context, trial
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(single))
+	ctx, cancel := withoutLimit(single)
 	defer cancel()
-	stop := context.AfterFunc(single, func() {
-		if errors.Is(single.Err(), context.Canceled) { // the user's Ctrl-C counts, the limit of a single run does not
-			cancel()
-		}
-	})
-	defer stop()
 	err = trialOf(ctx, trial.Options{
 		Binary: binary, Root: ".", Markdown: t.config.BenchFormat == "markdown" && t.config.Output != "json", Restart: t.config.SoakRestart,
 		Kind: func(httpPort, httpsPort int) (cluster.Options, error) {
@@ -54,6 +48,17 @@ func (t *trials) try(single context.Context, trialOf func(context.Context, trial
 		return run.ErrInterrupted
 	}
 	return err
+}
+
+// withoutLimit is the context of a run without its time limit: the user's Ctrl-C ends it, too.
+func withoutLimit(single context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(single))
+	stop := context.AfterFunc(single, func() {
+		if errors.Is(single.Err(), context.Canceled) {
+			cancel()
+		}
+	})
+	return ctx, func() { stop(); cancel() }
 }
 
 // table prints rows, the first of which are the heads of the columns.

@@ -9,6 +9,7 @@ import (
 	"kindgate/magefiles/internal/authority"
 	"kindgate/magefiles/internal/check"
 	"kindgate/magefiles/internal/doctor"
+	"kindgate/magefiles/internal/shipped"
 	"kindgate/magefiles/internal/trust"
 	"kindgate/magefiles/internal/ui"
 )
@@ -81,6 +82,6 @@ func authorityFacts() doctor.Authority {
 // sayTrusted tells that the trust in the authority remains when a cluster goes.
 func (s *session) sayTrusted() {
 	if facts := authorityFacts(); facts.Trusted {
-		s.run.Note("This system still trusts the local certificate authority " + facts.Path + ", until " + facts.Until.Local().Format(time.DateOnly) + ": go tool mage untrust takes it out.")
+		s.run.Note("This system still trusts the local certificate authority " + facts.Path + ", until " + facts.Until.Local().Format(time.DateOnly) + ": " + shipped.Command("untrust") + " takes it out.")
 	}
 }

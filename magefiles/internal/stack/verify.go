@@ -21,6 +21,7 @@ import (
 	"kindgate/magefiles/internal/limits"
 	"kindgate/magefiles/internal/proof"
 	"kindgate/magefiles/internal/result"
+	"kindgate/magefiles/internal/shipped"
 	"kindgate/magefiles/internal/ui"
 )
 
@@ -335,7 +336,7 @@ func (v *verification) warnOfNames(ctx context.Context) {
 		hint += fmt.Sprintf("\n  and for %s: %s", other.Name, v.names.remedy(other))
 	}
 	if more := len(missing) - len(shown); more > 0 {
-		hint += fmt.Sprintf("\n  and %d more: go tool mage doctor", more)
+		hint += fmt.Sprintf("\n  and %d more: %s", more, shipped.Command("doctor"))
 	}
 	v.ui.Check(ui.Check{What: "names", Finding: check.Finding{Verdict: check.Warns, Found: strings.Join(shown, ", ")}, Hint: hint})
 }
@@ -354,7 +355,7 @@ func (v *verification) Summary() {
 		}
 	}
 	if len(lines) > 22 {
-		lines = append(lines[:20], fmt.Sprintf("  and %d more: mage status", len(lines)-20))
+		lines = append(lines[:20], fmt.Sprintf("  and %d more: %s", len(lines)-20, shipped.Command("status")))
 	}
 	v.ui.Print(lines...)
 }

@@ -1,0 +1,7 @@
+//go:build !embedded
+
+package shipped
+
+import "io/fs"
+
+var files fs.FS
