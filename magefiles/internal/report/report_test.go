@@ -149,7 +149,7 @@ func TestThePageHasWhatFailedFirstAndNoTextOfOthersAsMarkup(t *testing.T) {
 		"## kindgate up: failed\n\n3 passed, 3 failed, 2 not proven or not finished\n\n| | check | found |\n|---|---|---|\n| ❌ | http://a.localhost/ |", "| ❌ | apps | apps: Deployment/demo/a is �\\[31mnot� ready<br>Back-off<br>b |\n",
 		"| ❌ | http://a.localhost/ | 502 &lt;Bad&gt; &amp; \"Gateway\"<br>The hop that is broken: the backend<br>  expected: an answer |\n",
 		"| ⚪ | POST http://a.localhost/ | not proven: it may change something |\n",
-		"\n```mermaid\nflowchart LR\n```\n", "\n```\n          │0", "cluster ",
+		"\n```mermaid\nflowchart LR\n```\n", "\n```\n             │0", "cluster ",
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("%q is missing in\n%s", want, page)
