@@ -6,11 +6,8 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
-
-	"github.com/smallstep/truststore"
 )
 
 var certificate = &x509.Certificate{Subject: pkix.Name{CommonName: "kindgate authority of me@here"}, SerialNumber: big.NewInt(7)}
@@ -53,19 +50,5 @@ func TestWhatIsDoneToAStoreIsSaidBeforeAndWhatCannotBeDoneHasACommand(t *testing
 func TestACertificateThatNobodyKnowsIsNotTrustedByTheSystem(t *testing.T) {
 	if System(certificate) {
 		t.Error("trusted")
-	}
-}
-
-func TestTheCertificateIsTakenOutWithTheLinksToIt(t *testing.T) {
-	if runtime.GOOS != "linux" || truststore.SystemTrustCommand == nil || truststore.SystemTrustCommand[0] != "update-ca-certificates" {
-		t.Skip("this system's store is changed by another command")
-	}
-	before := truststore.SystemTrustCommand
-	t.Cleanup(func() { truststore.SystemTrustCommand = before })
-	if does := Stores("/ca.pem", certificate, false)[0].Does; !strings.HasSuffix(does, "update-ca-certificates") {
-		t.Error(does)
-	}
-	if does := Stores("/ca.pem", certificate, true)[0].Does; !strings.HasSuffix(does, "update-ca-certificates --fresh") {
-		t.Error(does)
 	}
 }
