@@ -1,10 +1,16 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
+	"maps"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
 
 	kindgate "kindgate/magefiles/internal/cluster"
 )
@@ -69,6 +75,7 @@ func (w *world) named(t *testing.T, name string) {
 }
 
 func TestARebuiltImageIsCopiedAndWhatUsesItIsRestartedOnceAndNothingElse(t *testing.T) {
+	sharedLane.enter(t)
 	const image = "kindgate-e2e/rebuilt:dev"
 	w := up(t)
 	w.build(t, image, "one")
@@ -86,7 +93,7 @@ func TestARebuiltImageIsCopiedAndWhatUsesItIsRestartedOnceAndNothingElse(t *test
 		t.Errorf("%+v", steps)
 	}
 	w.named(t, "two")
-	after := versions(t, dyn)
+	after := w.settled(t, "demo")
 	for _, name := range changed(before, after) {
 		if name != "deployments/demo/rebuilt" {
 			t.Errorf("also changed: %s", name)
@@ -105,7 +112,27 @@ func TestARebuiltImageIsCopiedAndWhatUsesItIsRestartedOnceAndNothingElse(t *test
 		t.Errorf("%+v", steps)
 	}
 	w.named(t, "three")
-	w.quiet(t, versions(t, dyn))
+	w.quiet(t, w.settled(t, "demo"))
+}
+
+// settled returns the versions of our objects when controllers have written all that they have to say of pods that are gone.
+func (w *world) settled(t *testing.T, namespace string) map[string]string {
+	t.Helper()
+	dyn, typed := w.clients(t)
+	var last map[string]string
+	since := time.Now()
+	eventually(t, func() bool {
+		pods, err := typed.CoreV1().Pods(namespace).List(context.Background(), listAll)
+		if err != nil {
+			t.Fatal(err)
+		}
+		now := versions(t, dyn)
+		if !maps.Equal(last, now) || slices.ContainsFunc(pods.Items, func(pod corev1.Pod) bool { return pod.DeletionTimestamp != nil }) {
+			last, since = now, time.Now()
+		}
+		return time.Since(since) > time.Second
+	})
+	return last
 }
 
 // quiet fails the test unless an up changes nothing, and our objects are still as they were.
@@ -123,6 +150,7 @@ func (w *world) quiet(t *testing.T, before map[string]string) {
 }
 
 func TestALocalImageThatIsAlwaysPulledIsNamedBeforeTheKubeletFails(t *testing.T) {
+	sharedLane.enter(t)
 	w := up(t)
 	w.build(t, "kindgate-e2e/local", "local")
 	w.write(t, "manifests/local.yaml", strings.NewReplacer("kindgate-e2e/rebuilt:dev", "kindgate-e2e/local", "rebuilt", "local").Replace(rebuilt))

@@ -79,6 +79,7 @@ func (w *world) watching(t *testing.T) (next func() watched, interrupt func()) {
 }
 
 func TestWatchAppliesAndProvesEachSaveAndEachRebuiltImageUntilCtrlC(t *testing.T) {
+	sharedLane.enter(t)
 	const route, image = "manifests/httproute-host.yaml", "kindgate-e2e/rebuilt:dev"
 	w := up(t)
 	w.build(t, image, "one")

@@ -21,7 +21,9 @@ func TestTheDrawingsShowTheDependenciesThatTheCodeHas(t *testing.T) {
 	}
 	var sources []string
 	for _, path := range paths {
-		sources = append(sources, text(t, path))
+		if filepath.Base(path) != "mage_output_file.go" { // mage writes it while it compiles, as the end-to-end suite may have it do now
+			sources = append(sources, text(t, path))
+		}
 	}
 	g, err := read(sources...)
 	if err != nil {
