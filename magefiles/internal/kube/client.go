@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -225,6 +226,9 @@ func (p patient) RoundTrip(req *http.Request) (*http.Response, error) {
 			attempt.Body = body
 		}
 		resp, err := p.next.RoundTrip(attempt)
+		if err == nil && again(req) {
+			err = withoutStore(resp)
+		}
 		if err == nil {
 			resp.Body = &releasing{resp.Body, release}
 			return resp, nil
@@ -252,8 +256,39 @@ func repeatable(req *http.Request, err error) bool {
 	if utilnet.IsConnectionRefused(err) {
 		return true
 	}
-	return (req.Method == http.MethodGet || req.Method == http.MethodPatch) &&
-		(utilnet.IsConnectionReset(err) || utilnet.IsProbableEOF(err) || utilnet.IsHTTP2ConnectionLost(err))
+	return again(req) && (utilnet.IsConnectionReset(err) || utilnet.IsProbableEOF(err) || utilnet.IsHTTP2ConnectionLost(err) || errors.As(err, new(storeError)))
+}
+
+func again(req *http.Request) bool {
+	return req.Method == http.MethodGet || req.Method == http.MethodPatch
+}
+
+// A storeError is an answer of an API server whose etcd did not answer.
+type storeError string
+
+func (e storeError) Error() string { return string(e) }
+
+// storeErrors are what etcd says when it has no leader, or not the time; see https://pkg.go.dev/go.etcd.io/etcd/api/v3/v3rpc/rpctypes. The API
+// server passes them on as an internal error.
+var storeErrors = []string{"etcdserver: request timed out", "etcdserver: leader changed", "etcdserver: no leader"}
+
+// withoutStore is the error of an answer that only says that the server's etcd did not answer; nil of any other, which can be read as before.
+func withoutStore(resp *http.Response) error {
+	if resp.StatusCode != http.StatusInternalServerError {
+		return nil
+	}
+	text, err := io.ReadAll(resp.Body)
+	_ = resp.Body.Close()
+	resp.Body = io.NopCloser(bytes.NewReader(text))
+	if err != nil {
+		return err
+	}
+	for _, said := range storeErrors {
+		if bytes.Contains(text, []byte(said)) {
+			return storeError(said)
+		}
+	}
+	return nil
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -2,8 +2,10 @@ package kube
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -59,5 +61,33 @@ func TestAPodAnswersWithWhateverButAServersError(t *testing.T) {
 	}
 	if client.Pods().Answers(t.Context(), "demo", "away", "http", 80) {
 		t.Error("502 is the API server's, which does not reach the pod")
+	}
+}
+
+func TestWhatTheAPIServersStoreDoesNotAnswerIsAskedAgain(t *testing.T) {
+	for said, tries := range map[string]int{"etcdserver: request timed out": 2, "etcdserver: leader changed": 2, "etcdserver: mvcc: database space exceeded": 1, "another fault": 1} {
+		asked := 0
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			if asked++; string(body) != "wanted" || asked == 1 {
+				http.Error(w, said, http.StatusInternalServerError)
+			}
+		}))
+		rt, err := rest.TransportFor(Patient(t.Context(), &rest.Config{Host: server.URL}, func(string) {}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPatch, server.URL, strings.NewReader("wanted"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := rt.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text, _ := io.ReadAll(resp.Body); asked != tries || tries == 1 && strings.TrimSpace(string(text)) != said {
+			t.Errorf("%s: asked %d times, %q", said, asked, text)
+		}
+		server.Close()
 	}
 }
