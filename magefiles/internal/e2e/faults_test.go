@@ -23,7 +23,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
-	"kindgate/magefiles/internal/sandbox"
+	"kindgate/magefiles/internal/machine"
 )
 
 func TestANodeThatDoesNotRunIsStartedAgainNotRemade(t *testing.T) {
@@ -55,7 +55,7 @@ func TestANodeThatIsHalfMadeOrGoneIsMadeAnew(t *testing.T) {
 	eventually(t, func() bool {
 		return exec.Command("docker", "exec", w.node(), "test", "-s", "/etc/kubernetes/admin.conf").Run() == nil
 	})
-	if err := sandbox.Kill(cmd); err != nil {
+	if err := machine.Kill(cmd); err != nil {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait()

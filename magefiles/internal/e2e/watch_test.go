@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"kindgate/magefiles/internal/sandbox"
+	"kindgate/magefiles/internal/machine"
 )
 
 // watched is what watch has printed of a round, or a note.
@@ -37,7 +37,7 @@ func (w *world) watching(t *testing.T) (next func() watched, interrupt func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = sandbox.Kill(cmd) })
+	t.Cleanup(func() { _ = machine.Kill(cmd) })
 	lines := make(chan watched, 1000)
 	go func() {
 		defer close(lines)
@@ -65,7 +65,7 @@ func (w *world) watching(t *testing.T) (next func() watched, interrupt func()) {
 	interrupt = func() {
 		t.Helper()
 		at := time.Now()
-		if err := sandbox.Interrupt(cmd); err != nil {
+		if err := machine.Interrupt(cmd); err != nil {
 			t.Error(err)
 		}
 		for range lines {

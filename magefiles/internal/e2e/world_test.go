@@ -25,6 +25,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"kindgate/magefiles/internal/implementation"
+	"kindgate/magefiles/internal/machine"
 	"kindgate/magefiles/internal/sandbox"
 	"kindgate/magefiles/internal/stack"
 )
@@ -216,7 +217,7 @@ func (w *world) interrupted(t *testing.T, word string, targets ...string) {
 		said.WriteString(lines.Text() + "\n")
 		if at.IsZero() && strings.Contains(lines.Text(), word) {
 			at = time.Now()
-			if err := sandbox.Interrupt(cmd); err != nil {
+			if err := machine.Interrupt(cmd); err != nil {
 				t.Error(err)
 			}
 		}

@@ -1,4 +1,4 @@
-// Package machine looks at the computer that kindgate runs on: who holds a port, what memory, disk and kernel limits there are.
+// Package machine looks at the computer that kindgate runs on: who holds a port, what memory, disk and kernel limits there are. It also ends processes there.
 package machine
 
 import (

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"kindgate/magefiles/internal/machine"
 )
 
 // A Sandbox is a copy of the folder, a cluster's name, and the environment that leads runs to both. New makes one.
@@ -73,7 +75,7 @@ func (s *Sandbox) Command(ctx context.Context, targets ...string) *exec.Cmd {
 	for name, value := range s.Env {
 		cmd.Env = append(cmd.Env, name+"="+value)
 	}
-	OwnGroup(cmd)
+	machine.OwnGroup(cmd)
 	return cmd
 }
 

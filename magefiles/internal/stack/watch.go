@@ -25,8 +25,8 @@ import (
 	"kindgate/magefiles/internal/cluster"
 	"kindgate/magefiles/internal/kube"
 	"kindgate/magefiles/internal/limits"
+	"kindgate/magefiles/internal/machine"
 	"kindgate/magefiles/internal/run"
-	"kindgate/magefiles/internal/sandbox"
 	"kindgate/magefiles/internal/shipped"
 	"kindgate/magefiles/internal/ui"
 	"kindgate/magefiles/internal/watch"
@@ -159,9 +159,9 @@ func (w *watching) up(ctx context.Context) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, w.self, "up")
 	cmd.Env = w.environ
 	cmd.WaitDelay = limits.Ending
-	sandbox.OwnGroup(cmd)
+	machine.OwnGroup(cmd)
 	cmd.Cancel = func() error {
-		if err := sandbox.Interrupt(cmd); err != nil {
+		if err := machine.Interrupt(cmd); err != nil {
 			return cmd.Process.Kill()
 		}
 		return nil

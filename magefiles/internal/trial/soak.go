@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"kindgate/magefiles/internal/cluster"
+	"kindgate/magefiles/internal/machine"
 	"kindgate/magefiles/internal/sandbox"
 )
 
@@ -72,8 +73,8 @@ func Soak(ctx context.Context, options Options) error {
 		restarted.recover(ctx, s, "all up", complete, restart(nil))
 	}
 	for i := range moments {
-		during(killed, i, moments, sandbox.Kill)
-		during(interrupted, i, moments, sandbox.Interrupt)
+		during(killed, i, moments, machine.Kill)
+		during(interrupted, i, moments, machine.Interrupt)
 	}
 	rows := [][]string{{"fault", "tries", "recovered", "slowest recovery"}}
 	var problems []error
