@@ -366,8 +366,8 @@ func divide(refs []string, local map[string]localImage) (here, elsewhere []strin
 // copiedLabel is what an image in a node has as a label that was copied: its ID in the engine.
 const copiedLabel = "kindgate/id"
 
-// imagesOf returns the images that a node's containerd has, by their names, by a shell line that begins with first. A name of the form sha256:… is the kubelet's for what another name
-// leads to, too.
+// imagesOf returns the images that a node's containerd has, by their names, by a shell line that begins with first. A name of the form sha256:… is
+// the kubelet's for what another name leads to, too.
 func (e engine) imagesOf(ctx context.Context, node, first string) (map[string]nodeImage, error) {
 	out, err := e.exec(ctx, node, first+`ctr -n k8s.io images list`)
 	if err != nil {

@@ -177,8 +177,7 @@ func ServedInTime(last Round, waited time.Duration) bool {
 }
 
 // Verify judges the conditions that one Proof promises, and the requests of others, which are at as many places, until all hold or giveUp says so
-// (see Settle). With an error comes what was found until then, without
-// the hops that are broken. Nothing is changed.
+// (see Settle). With an error comes what was found until then, without the hops that are broken. Nothing is changed.
 func Verify(ctx context.Context, conditions *Proof, requests []*Proof, take func(context.Context) (*Snapshot, error),
 	giveUp func(last Round, waited time.Duration) bool, report func(string)) (Found, error) {
 	leads := map[*Proof]map[int]func() check.Finding{}

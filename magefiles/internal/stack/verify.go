@@ -57,28 +57,28 @@ func (v *verification) Verify(ctx context.Context) error {
 		if v.config.BundleFile != "" {
 			return v.verifyBundle(ctx)
 		}
-		found, err := v.proveCluster(ctx, false, proof.SettlesSoon, step.Report)
-		if err != nil {
-			return 0, err
-		}
-		defer found.of.close()
-		return len(found.Results), v.say(ctx, found)
+		return v.proveAndSay(ctx, nil, false, step.Report)
 	})
 }
 
 // VerifyManifests is Verify of what the manifests have, whatever else is on the cluster of a context. What Await has proven is not asked again.
 func (v *verification) VerifyManifests(ctx context.Context) error {
 	return v.prove(func(step *ui.Step) (int, error) {
-		if v.proven == nil {
-			found, err := v.proveCluster(ctx, true, proof.SettlesSoon, step.Report)
-			if err != nil {
-				return 0, err
-			}
-			v.proven = &found
-		}
-		defer v.proven.of.close()
-		return len(v.proven.Results), v.say(ctx, *v.proven)
+		return v.proveAndSay(ctx, v.proven, true, step.Report)
 	})
+}
+
+// proveAndSay prints what was found, and returns how many checks that were. It finds it out where found is nil.
+func (v *verification) proveAndSay(ctx context.Context, found *verified, own bool, report func(string)) (int, error) {
+	if found == nil {
+		fresh, err := v.proveCluster(ctx, own, proof.SettlesSoon, report)
+		if err != nil {
+			return 0, err
+		}
+		found = &fresh
+	}
+	defer found.of.close()
+	return len(found.Results), v.say(ctx, *found)
 }
 
 // prove runs the step verify, whose work returns how many checks there were.
