@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
@@ -93,11 +94,20 @@ func (k unknownKind) Error() string {
 	return fmt.Sprintf("the cluster has no kind %s in %s: is its CustomResourceDefinition missing?", k.Kind, k.GroupVersion())
 }
 
+// find returns where the API server has a kind, as it was last asked. Its refusal to say which kinds it has is "unknown" in client-go's words.
+func (c *Client) find(kind schema.GroupVersionKind) (*meta.RESTMapping, error) {
+	mapping, err := c.mapper.RESTMapping(kind.GroupKind(), kind.Version)
+	if refused := (*apierrors.StatusError)(nil); errors.As(err, &refused) && refused.ErrStatus.Message == "unknown" {
+		err = fmt.Errorf("cannot discover which kinds the cluster has: %s", refused.ErrStatus.Reason)
+	}
+	return mapping, err
+}
+
 // mapping returns where the API server has a kind, and waits for one that was defined a moment ago.
 func (c *Client) mapping(ctx context.Context, kind schema.GroupVersionKind) (*meta.RESTMapping, error) {
 	deadline := time.Now().Add(limits.Discovery)
 	for {
-		mapping, err := c.mapper.RESTMapping(kind.GroupKind(), kind.Version)
+		mapping, err := c.find(kind)
 		if err == nil || !meta.IsNoMatchError(err) {
 			return mapping, err
 		}
@@ -137,10 +147,10 @@ func (c *Client) Has(ctx context.Context, kind schema.GroupVersionKind) (bool, e
 
 // Known tells whether the cluster has a kind now, where Has waits for one that was defined a moment ago.
 func (c *Client) Known(kind schema.GroupVersionKind) (bool, error) {
-	_, err := c.mapper.RESTMapping(kind.GroupKind(), kind.Version)
+	_, err := c.find(kind)
 	if meta.IsNoMatchError(err) {
 		c.mapper.Reset()
-		_, err = c.mapper.RESTMapping(kind.GroupKind(), kind.Version)
+		_, err = c.find(kind)
 	}
 	if meta.IsNoMatchError(err) {
 		return false, c.unanswered(kind.Group)

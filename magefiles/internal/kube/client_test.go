@@ -91,3 +91,20 @@ func TestWhatTheAPIServersStoreDoesNotAnswerIsAskedAgain(t *testing.T) {
 		server.Close()
 	}
 }
+
+func TestAServerThatDoesNotSayWhichKindsItHasIsNamed(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusForbidden)
+		fmt.Fprint(w, `{"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": "forbidden", "reason": "Forbidden", "code": 403}`)
+	}))
+	defer server.Close()
+	client, err := New(&rest.Config{Host: server.URL}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "cannot discover which kinds the cluster has: Forbidden"
+	if known, err := client.Known(corev1.SchemeGroupVersion.WithKind("Pod")); known || err == nil || err.Error() != want {
+		t.Errorf("%v %v", known, err)
+	}
+}
