@@ -277,9 +277,8 @@ func (c *Cluster) LoadImages(ctx context.Context, images *Images, progress func(
 		return Loaded{}, err
 	}
 	loaded := Loaded{Rebuilt: images.Rebuilt()}
-	var to, nodes []string
+	var to []string
 	for node := range images.nodes {
-		nodes = append(nodes, node)
 		lacks := images.lacking(node)
 		here, elsewhere := divide(lacks, images.local)
 		loaded.Missing, loaded.Left = append(loaded.Missing, here...), append(loaded.Left, elsewhere...)
@@ -302,31 +301,15 @@ func (c *Cluster) LoadImages(ctx context.Context, images *Images, progress func(
 		ids[ref] = images.local[ref].ID
 		total += images.local[ref].Size
 	}
-	if err := n.copyImages(ctx, info, ids, to, func(copied int64) { progress(copied, total) }); err != nil || len(loaded.Rebuilt) == 0 {
+	if err := n.copyImages(ctx, info, ids, loaded.Rebuilt, to, func(copied int64) { progress(copied, total) }); err != nil {
 		return loaded, err
 	}
-	return loaded, images.settle(ctx, n.engine, nodes)
-}
-
-// settle looks at the nodes until containerd has said what the kubelet calls the images that were rebuilt, which it does a moment after it has them.
-func (i *Images) settle(ctx context.Context, e engine, nodes []string) error {
-	soon, cancel := context.WithTimeout(ctx, limits.ImageNamed)
-	defer cancel()
-	err := poll(soon, "the names of the images in the nodes", func() (bool, error) {
-		err := i.lookInto(soon, e, nodes, "")
-		for _, ref := range i.refs {
-			for _, node := range i.nodes {
-				if image, has := node[normal(ref)]; has && image.id == "" {
-					return false, err
-				}
-			}
+	for _, node := range to {
+		for ref, id := range ids {
+			images.nodes[node][normal(ref)] = nodeImage{id: id, copied: id}
 		}
-		return true, err
-	})
-	if ctx.Err() == nil && soon.Err() != nil {
-		return nil // what is not known is not held against anything
 	}
-	return err
+	return loaded, nil
 }
 
 // Pull has a node pull an image, unless it has it already. The error, in the container runtime's words, is that the registry has no such image.
@@ -454,8 +437,9 @@ func (e engine) inspect(ctx context.Context, refs ...string) ([]localImage, erro
 }
 
 // copyImages streams images, which have IDs in the engine, from there into the containerd of several nodes at once: the engine packs them once,
-// and the slowest node sets the pace.
-func (e engine) copyImages(ctx context.Context, info Info, ids map[string]string, nodes []string, progress func(int64)) error {
+// and the slowest node sets the pace. Some of them the nodes have had as others: those are waited for until the kubelet gets the new ones, which
+// containerd gives it a moment after it has them.
+func (e engine) copyImages(ctx context.Context, info Info, ids map[string]string, rebuilt, nodes []string, progress func(int64)) error {
 	save := []string{"save"}
 	switch {
 	case e == "podman":
@@ -465,16 +449,21 @@ func (e engine) copyImages(ctx context.Context, info Info, ids map[string]string
 		// https://github.com/kubernetes-sigs/kind/issues/3795.
 		save = append(save, "--platform", "linux/"+runtime.GOARCH)
 	}
-	label := " && { true"
+	then := " && { true"
 	for _, ref := range slices.Sorted(maps.Keys(ids)) {
 		save = append(save, normal(ref)) // as the node looks for it: by a short name, podman gives one of localhost first
 		if ids[ref] != "" {
-			label += fmt.Sprintf("; ctr -n k8s.io images label %s %s=%s >/dev/null 2>&1", shellescape.Quote(normal(ref)), copiedLabel, shellescape.Quote(ids[ref]))
+			then += fmt.Sprintf("; ctr -n k8s.io images label %s %s=%s >/dev/null 2>&1", shellescape.Quote(normal(ref)), copiedLabel, shellescape.Quote(ids[ref]))
+		}
+		if slices.Contains(rebuilt, ref) && !info.containerd { // whose IDs are not the kubelet's
+			then += fmt.Sprintf("; n=0; until crictl inspecti %s 2>/dev/null | grep -q %s || [ $n -ge %d ]; do n=$((n+1)); sleep 0.1; done",
+				shellescape.Quote(normal(ref)), shellescape.Quote(ids[ref]), limits.ImageNamed/(100*time.Millisecond))
 		}
 	}
-	// From containerd 2 on, ctr imports by way of its transfer service unless it is told not to, which takes twice the processor time.
-	const load = `s=$(containerd config dump | sed -n "s/^ *snapshotter = [\"']\(..*\)[\"']/\1/p" | head -n 1); ` +
-		`l=$(ctr images import --help | grep -o -- ' --local ' || true); ctr -n k8s.io images import $l --snapshotter="${s:-overlayfs}" -`
+	// From containerd 2 on, ctr imports by way of its transfer service unless it is told not to, which takes twice the processor time. What both can
+	// do, they are asked at the same time; of the same flag twice, the last one counts.
+	const load = `flags=$(containerd config dump | sed -n "s/^ *snapshotter = [\"']\(..*\)[\"']/--snapshotter=\1/p" | head -n 1 & ` +
+		`ctr images import --help | grep -o -- ' --local ' & wait); ctr -n k8s.io images import --snapshotter=overlayfs $flags -`
 	copying, stop := context.WithCancelCause(ctx) // its cause is the first failure
 	defer stop(nil)
 	var all sync.WaitGroup
@@ -484,7 +473,7 @@ func (e engine) copyImages(ctx context.Context, info Info, ids map[string]string
 		reader, writer := io.Pipe()
 		into, ends = append(into, writer), append(ends, writer)
 		all.Go(func() {
-			if err := e.stream(copying, reader, io.Discard, "exec", "-i", node, "sh", "-c", waitContainerd+load+label+"; true; }"); err != nil {
+			if err := e.stream(copying, reader, io.Discard, "exec", "-i", node, "sh", "-c", load+then+"; true; }"); err != nil {
 				stop(fmt.Errorf("images into node %s: %w", node, err))
 			}
 			_ = reader.CloseWithError(io.ErrClosedPipe) // a save that nobody reads any more ends

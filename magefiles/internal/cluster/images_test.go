@@ -60,7 +60,7 @@ exec) node=$3; touch began.$node
 esac
 `)
 	var copied int64
-	if err := e.copyImages(t.Context(), Info{}, map[string]string{"traefik:v3": "sha256:1"}, []string{"a", "b", "c"}, func(n int64) { copied = n }); err != nil {
+	if err := e.copyImages(t.Context(), Info{}, map[string]string{"traefik:v3": "sha256:1"}, nil, []string{"a", "b", "c"}, func(n int64) { copied = n }); err != nil {
 		t.Fatal(err)
 	}
 	for _, node := range []string{"a", "b", "c"} {
@@ -73,6 +73,24 @@ esac
 	}
 }
 
+// Docker's ID of an image is what the kubelet calls it, too, unless containerd keeps the engine's images.
+func TestACopyOfARebuiltImageIsWaitedForUntilTheKubeletGetsIt(t *testing.T) {
+	const wait = "until crictl inspecti docker.io/library/mine:dev 2>/dev/null | grep -q sha256:1 "
+	for _, test := range []struct {
+		rebuilt []string
+		info    Info
+		waits   bool
+	}{{nil, Info{}, false}, {[]string{"mine:dev"}, Info{}, true}, {[]string{"mine:dev"}, Info{containerd: true}, false}} {
+		e, dir := engineOf(t, "case \"$1\" in exec) echo \"$6\" >script; cat >/dev/null;; esac\n")
+		if err := e.copyImages(t.Context(), test.info, map[string]string{"mine:dev": "sha256:1"}, test.rebuilt, []string{"a"}, func(int64) {}); err != nil {
+			t.Fatal(err)
+		}
+		if script, err := os.ReadFile(filepath.Join(dir, "script")); err != nil || strings.Contains(string(script), wait) != test.waits {
+			t.Errorf("%+v: %s, %v", test, script, err)
+		}
+	}
+}
+
 func TestAFailedCopyEndsTheOthersAndIsTheErrorThatIsSaid(t *testing.T) {
 	const imports = "exec) case $3 in broken) echo the disk is full >&2; exit 1;; *) cat >/dev/null;; esac;;\n"
 	for name, test := range map[string]struct{ save, want string }{
@@ -81,7 +99,7 @@ func TestAFailedCopyEndsTheOthersAndIsTheErrorThatIsSaid(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			e, _ := engineOf(t, "case \"$1\" in\n"+test.save+imports+"esac\n")
-			err := e.copyImages(t.Context(), Info{}, map[string]string{"traefik:v3": "sha256:1"}, []string{"well", "broken"}, func(int64) {})
+			err := e.copyImages(t.Context(), Info{}, map[string]string{"traefik:v3": "sha256:1"}, nil, []string{"well", "broken"}, func(int64) {})
 			if err == nil || err.Error() != test.want {
 				t.Errorf("%v", err)
 			}

@@ -21,7 +21,7 @@ const (
 	// PodReturns is how long Traefik's pod may take to be ready again when the node was stopped: the DaemonSet's status is at first that of
 	// before.
 	PodReturns = time.Minute
-	// ImageNamed is how long containerd may take to tell the kubelet of an image that it has.
+	// ImageNamed is how long containerd may take to give the kubelet an image that it has.
 	ImageNamed = 2 * time.Second
 	// PodStart is how long a pod without a readiness probe is taken to be starting when nothing answers there: longer than most
 	// applications take, and short enough for a wrong targetPort.

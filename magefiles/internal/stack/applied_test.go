@@ -119,7 +119,7 @@ spec: {parentRefs: [{name: gw}], rules: [{backendRefs: [{name: shop, port: 80}]}
 		"old, but served":    {dated(discovered(true), "v1.25.16"), []string{"there is no Service/demo/shop"}},
 		"no right":           {without("/api/v1/services"), []string{"cannot list services in all namespaces: Forbidden: the files are judged alone"}},
 		"not the definition": {without("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/gateways.gateway.networking.k8s.io"), []string{"cannot get customresourcedefinitions: Forbidden", "there is no Service/demo/shop"}},
-		"nothing answers":    {without("/api"), []string{"unknown"}},
+		"nothing answers":    {without("/api"), []string{"cannot discover which kinds the cluster has: Forbidden"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := New([]string{"KINDGATE_CONTEXT=staging", "KINDGATE_KUBECONFIG=" + apiServer(t, test.answers), "KINDGATE_TRAEFIK_REPO=http://127.0.0.1:1", "KINDGATE_TRAEFIK_VERSION=0.0.1"})

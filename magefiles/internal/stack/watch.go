@@ -15,6 +15,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -88,7 +89,7 @@ func (w *watching) follow(ctx context.Context) {
 	_ = first.Run() // what is wrong it has said, and the next save may mend it
 	w.ui.Print("", "Watching "+strings.Join(folders, "/ and ")+"/, and the images of this machine. Ctrl-C ends it.")
 	for ctx.Err() == nil {
-		looked := false // at the images
+		rebuilt := false // an image, it may be
 		select {
 		case <-ctx.Done():
 		case <-saved:
@@ -96,37 +97,35 @@ func (w *watching) follow(ctx context.Context) {
 				continue
 			}
 		case <-built:
-			looked = true
+			rebuilt = true
 		}
-		since := time.Now()
-		reached := make(chan struct{})
-		go func() {
-			w.awaitCluster(ctx)
-			close(reached)
-		}()
+		since, files := time.Now(), watch.Look(folders...)
+		var images map[string]string
+		var beside sync.WaitGroup
+		beside.Go(func() { w.awaitCluster(ctx) })
+		beside.Go(func() { images = w.imageIDs(ctx) })
 		watch.Quiet(ctx, saved, limits.Quiet)
-		<-reached
-		changed := w.changed(ctx, looked)
+		beside.Wait()
+		if settled := watch.Look(folders...); len(settled.Since(files)) > 0 { // a file that has changed may name another image
+			files, images = settled, w.imageIDs(ctx)
+		}
+		changed := w.changed(files, images, rebuilt)
 		if len(changed) > 0 && ctx.Err() == nil {
 			w.round(ctx, changed, since)
 		}
 	}
 }
 
-// changed are the files that have changed since they were last asked for, and the images where they are looked at.
-func (w *watching) changed(ctx context.Context, images bool) []string {
-	files := watch.Look(folders...)
+// changed are what of files has changed since they were last given, and of images. One that is named for the first time has changed only where it was
+// said to have: built.
+func (w *watching) changed(files watch.State, images map[string]string, built bool) []string {
 	changed := files.Since(w.files)
-	w.files = files
-	if images || len(changed) > 0 { // a file that has changed may name another image
-		now := w.imageIDs(ctx)
-		for _, ref := range slices.Sorted(maps.Keys(now)) {
-			if then, known := w.images[ref]; known && then != now[ref] || !known && images {
-				changed = append(changed, ref)
-			}
+	for _, ref := range slices.Sorted(maps.Keys(images)) {
+		if then, known := w.images[ref]; known && then != images[ref] || !known && built {
+			changed = append(changed, ref)
 		}
-		w.images = now
 	}
+	w.files, w.images = files, images
 	return changed
 }
 
