@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -168,13 +169,15 @@ func TestWhatMayNotBeListedIsSaidAndWhatDependsOnItIsNotKnown(t *testing.T) {
 
 func TestAnUnreadServiceIsNoBrokenHop(t *testing.T) {
 	t.Parallel()
-	w := whole(t)
-	w.place.node = ""
-	w.gateway.answers["shop.localhost"] = []*probe.Answer{status(503)}
-	s := w.surveyed(t, nil, "EndpointSlice")
-	if r := w.existing(t, s, nil, "")[shop]; r.Hop == nil || r.Hop.Title != "the backend answers" {
-		t.Errorf("%+v at %v", r.AtHop, r.Hop)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		w := whole(t)
+		w.place.node = ""
+		w.gateway.answers["shop.localhost"] = []*probe.Answer{status(503)}
+		s := w.surveyed(t, nil, "EndpointSlice")
+		if r := w.existing(t, s, nil, "")[shop]; r.Hop == nil || r.Hop.Title != "the backend answers" {
+			t.Errorf("%+v at %v", r.AtHop, r.Hop)
+		}
+	})
 }
 
 func TestTheControllerOfAClassThatCannotBeReadIsTheOneThatJudgedTheRoutes(t *testing.T) {
@@ -285,18 +288,20 @@ func (refusing) Get(context.Context, string, string, map[string]string, bool) (*
 
 func TestOneRequestToSeveralServicesSaysNoMoreThanItShows(t *testing.T) {
 	t.Parallel()
-	w := whole(t)
-	w.place.node = ""
-	rule := &w.snapshot.HTTPRoutes[0].Spec.Rules[0]
-	rule.BackendRefs = append(rule.BackendRefs, *rule.BackendRefs[0].DeepCopy())
-	rule.BackendRefs[1].Name = "cart"
-	if r := w.existing(t, w.surveyed(t, nil), nil, "")[shop]; r.Verdict != check.Holds || !strings.Contains(r.Found, "was not tried") {
-		t.Errorf("%+v", r.Finding)
-	}
-	w.gateway.answers["shop.localhost"] = []*probe.Answer{status(502)}
-	if r := w.existing(t, w.surveyed(t, nil), nil, "")[shop]; r.Verdict != check.Broken || !strings.Contains(r.Found, "in one request") {
-		t.Errorf("%+v", r.Finding)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		w := whole(t)
+		w.place.node = ""
+		rule := &w.snapshot.HTTPRoutes[0].Spec.Rules[0]
+		rule.BackendRefs = append(rule.BackendRefs, *rule.BackendRefs[0].DeepCopy())
+		rule.BackendRefs[1].Name = "cart"
+		if r := w.existing(t, w.surveyed(t, nil), nil, "")[shop]; r.Verdict != check.Holds || !strings.Contains(r.Found, "was not tried") {
+			t.Errorf("%+v", r.Finding)
+		}
+		w.gateway.answers["shop.localhost"] = []*probe.Answer{status(502)}
+		if r := w.existing(t, w.surveyed(t, nil), nil, "")[shop]; r.Verdict != check.Broken || !strings.Contains(r.Found, "in one request") {
+			t.Errorf("%+v", r.Finding)
+		}
+	})
 }
 
 func TestGatewaysOfOneAddressAreOneSiteAndRoutesAreOfEachThatTheyName(t *testing.T) {
@@ -337,20 +342,22 @@ func TestGatewaysOfOneAddressAreOneSiteAndRoutesAreOfEachThatTheyName(t *testing
 
 func TestAGatewayWithoutAnAddressIsNoFailureWhereItIsReachedOtherwise(t *testing.T) {
 	t.Parallel()
-	w := whole(t)
-	w.place.node = ""
-	w.snapshot.Gateways[0].Status.Addresses = nil
-	results := w.existing(t, w.surveyed(t, nil), nil, "")
-	if r := results["Gateway/traefik/gw"]; r.Verdict != check.Warns || !strings.Contains(r.Found, "no address") {
-		t.Errorf("%+v", r.Finding)
-	}
-	if r := results[cart]; r.Verdict != check.Holds {
-		t.Errorf("%+v", r.Finding)
-	}
-	w.gateway.answers["shop.localhost"] = []*probe.Answer{status(502)}
-	if r := w.existing(t, w.surveyed(t, nil), nil, "")[shop]; r.Hop == nil || r.Hop.Title != "the backend answers" {
-		t.Errorf("%+v at %v", r.AtHop, r.Hop)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		w := whole(t)
+		w.place.node = ""
+		w.snapshot.Gateways[0].Status.Addresses = nil
+		results := w.existing(t, w.surveyed(t, nil), nil, "")
+		if r := results["Gateway/traefik/gw"]; r.Verdict != check.Warns || !strings.Contains(r.Found, "no address") {
+			t.Errorf("%+v", r.Finding)
+		}
+		if r := results[cart]; r.Verdict != check.Holds {
+			t.Errorf("%+v", r.Finding)
+		}
+		w.gateway.answers["shop.localhost"] = []*probe.Answer{status(502)}
+		if r := w.existing(t, w.surveyed(t, nil), nil, "")[shop]; r.Hop == nil || r.Hop.Title != "the backend answers" {
+			t.Errorf("%+v at %v", r.AtHop, r.Hop)
+		}
+	})
 }
 
 func TestTheSameURLOfTwoSitesIsTwoPromises(t *testing.T) {
@@ -504,20 +511,22 @@ func TestKindsAreNamedAsTheAPIServerNamesThem(t *testing.T) {
 
 func TestTheSamePortOfTwoSitesIsTwoHops(t *testing.T) {
 	t.Parallel()
-	w, elsewhere := whole(t), whole(t)
-	w.gateway.answers["shop.localhost"] = []*probe.Answer{status(502)}
-	elsewhere.place.leads = broken("no way there")
-	elsewhere.gateway.answers = map[string][]*probe.Answer{"shop.localhost": {nil}}
-	a, b := *w.proof, *w.proof
-	a.Via, b.Via, a.Careful, b.Careful = "Gateway/a/gw", "Gateway/b/gw", true, true
-	b.Place, b.Prober = elsewhere.place, elsewhere.gateway
-	found, err := Verify(t.Context(), &Proof{Implementation: implementation.Of(""), Place: w.place}, []*Proof{&a, &b}, w.take, SettlesSoon, func(string) {})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, r := range found.Results {
-		if r.String() == shop+" through Gateway/b/gw" && (r.Hop == nil || r.AtHop.Found != "no way there") {
-			t.Errorf("%+v at %v", r.AtHop, r.Hop)
+	synctest.Test(t, func(t *testing.T) {
+		w, elsewhere := whole(t), whole(t)
+		w.gateway.answers["shop.localhost"] = []*probe.Answer{status(502)}
+		elsewhere.place.leads = broken("no way there")
+		elsewhere.gateway.answers = map[string][]*probe.Answer{"shop.localhost": {nil}}
+		a, b := *w.proof, *w.proof
+		a.Via, b.Via, a.Careful, b.Careful = "Gateway/a/gw", "Gateway/b/gw", true, true
+		b.Place, b.Prober = elsewhere.place, elsewhere.gateway
+		found, err := Verify(t.Context(), &Proof{Implementation: implementation.Of(""), Place: w.place}, []*Proof{&a, &b}, w.take, SettlesSoon, func(string) {})
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
+		for _, r := range found.Results {
+			if r.String() == shop+" through Gateway/b/gw" && (r.Hop == nil || r.AtHop.Found != "no way there") {
+				t.Errorf("%+v at %v", r.AtHop, r.Hop)
+			}
+		}
+	})
 }

@@ -367,20 +367,22 @@ func diverting(to string) *probe.Answer {
 }
 
 func TestAnEntryPointThatRedirectsEveryRequestIsNoStranger(t *testing.T) {
-	w := whole(t)
-	w.gateway.answers = map[string][]*probe.Answer{"no-such-route.localhost": {diverting("https://no-such-route.localhost:8443/")}}
-	if r := w.verify(t)[control]; r.Verdict != check.Holds || !strings.Contains(r.Found, "its entry point redirects every request to https://no-such-route.localhost:8443/") {
-		t.Errorf("%+v", r.Finding)
-	}
-	for name, other := range map[string]*probe.Answer{
-		"to another host": diverting("https://other.localhost/"), "to another path": diverting("https://no-such-route.localhost/login"),
-		"to the same scheme": diverting("http://no-such-route.localhost:8081/"), "within the host": diverting("/"), "not of Traefik's": passedOn(diverting("https://no-such-route.localhost:8443/")),
-	} {
-		w.gateway.answers = map[string][]*probe.Answer{"no-such-route.localhost": {other}}
-		if r := w.verify(t)[control]; r.Cause != Stranger {
-			t.Errorf("%s: %+v", name, r.Finding)
+	synctest.Test(t, func(t *testing.T) {
+		w := whole(t)
+		w.gateway.answers = map[string][]*probe.Answer{"no-such-route.localhost": {diverting("https://no-such-route.localhost:8443/")}}
+		if r := w.verify(t)[control]; r.Verdict != check.Holds || !strings.Contains(r.Found, "its entry point redirects every request to https://no-such-route.localhost:8443/") {
+			t.Errorf("%+v", r.Finding)
 		}
-	}
+		for name, other := range map[string]*probe.Answer{
+			"to another host": diverting("https://other.localhost/"), "to another path": diverting("https://no-such-route.localhost/login"),
+			"to the same scheme": diverting("http://no-such-route.localhost:8081/"), "within the host": diverting("/"), "not of Traefik's": passedOn(diverting("https://no-such-route.localhost:8443/")),
+		} {
+			w.gateway.answers = map[string][]*probe.Answer{"no-such-route.localhost": {other}}
+			if r := w.verify(t)[control]; r.Cause != Stranger {
+				t.Errorf("%s: %+v", name, r.Finding)
+			}
+		}
+	})
 }
 
 func TestWhereARouteTakesEveryHostTheImplementationItselfIsTheControl(t *testing.T) {
