@@ -69,7 +69,11 @@ func TestTheOneBinaryNeedsNothingButTheEnginesCommand(t *testing.T) {
 		return string(out)
 	}
 	contains(t, run(0, "help"), "Basic Commands:", "\n  up ", "\n  explain ", "Use \"kindgate COMMAND --help\"")
-	contains(t, run(0, "version"), `"version":"devel"`, `"gatewayapi":"v`)
+	version := run(0, "version")
+	contains(t, version, `"version":"devel"`, `"gatewayapi":"v`)
+	for line := range strings.Lines(version) {
+		decoded(t, line)
+	}
 
 	// The files that it brings are those that the cluster is of.
 	steps := 0
@@ -90,7 +94,9 @@ func TestTheOneBinaryNeedsNothingButTheEnginesCommand(t *testing.T) {
 	}
 	contains(t, run(0, "explain", "http://whoami.localhost/", "--files"), "HTTPRoute/demo/whoami-host")
 
-	run(0, "init")
+	for line := range strings.Lines(run(0, "init")) {
+		decoded(t, line)
+	}
 	run(1, "init")
 	for _, file := range []string{"kind/cluster.yaml", "manifests/httproute-host.yaml"} {
 		written, err := os.ReadFile(filepath.Join(empty, file))

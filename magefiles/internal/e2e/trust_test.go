@@ -34,7 +34,9 @@ func TestTrustIsFoundByOpenSSLAndUntrustLeavesTheStoreByteForByteAsBefore(t *tes
 	if store() == before {
 		t.Error("trust has changed nothing")
 	}
-	in("/kindgate untrust")
+	for line := range strings.Lines(in("KINDGATE_OUTPUT=json /kindgate untrust 2>/dev/null")) {
+		decoded(t, line)
+	}
 	if said := verdict(); !strings.Contains(said, "verification failed") {
 		t.Errorf("no longer trusted: %s", said)
 	}
