@@ -261,6 +261,26 @@ func TestAFileThatCannotBeUsedIsNamedAndLeftAsItIs(t *testing.T) {
 			}
 			edit(t, key, func([]byte) []byte { return append(certificate, private...) })
 		}, now, "it is damaged"},
+		{"of an authority without limits", func(t *testing.T, dir, key string) {
+			private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+			if err != nil {
+				t.Fatal(err)
+			}
+			template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: now.Add(-day), NotAfter: now.Add(lifetime), IsCA: true, BasicConstraintsValid: true}
+			der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+			if err != nil {
+				t.Fatal(err)
+			}
+			secret, err := x509.MarshalPKCS8PrivateKey(private)
+			if err != nil {
+				t.Fatal(err)
+			}
+			certificate := pem.EncodeToMemory(&pem.Block{Type: certificateType, Bytes: der})
+			edit(t, key, func([]byte) []byte {
+				return append(slices.Clone(certificate), pem.EncodeToMemory(&pem.Block{Type: keyType, Bytes: secret})...)
+			})
+			edit(t, Path(dir), func([]byte) []byte { return certificate })
+		}, now, "it is another authority than kindgate makes"},
 		{"read by others", func(t *testing.T, _, key string) { chmod(t, key, 0o644) }, now, "others may read the authority's key (its mode is 0644)"},
 		{"a folder", func(t *testing.T, _, key string) {
 			if err := errors.Join(os.Remove(key), os.Mkdir(key, 0o700)); err != nil {
@@ -295,6 +315,30 @@ func TestAFileThatCannotBeUsedIsNamedAndLeftAsItIs(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestTheCertificateIsKnownWhateverHasBecomeOfTheKey(t *testing.T) {
+	dir := t.TempDir()
+	a, _ := open(t, dir)
+	for _, damage := range []func(key string) error{
+		func(key string) error { return os.WriteFile(key, []byte("mine"), 0o600) },
+		os.Remove,
+	} {
+		if err := damage(filepath.Join(dir, keyFile)); err != nil {
+			t.Fatal(err)
+		}
+		if known := Published(dir); known == nil || !known.Certificate.Equal(a.Certificate) {
+			t.Errorf("%+v", known)
+		}
+	}
+	for name, content := range map[string][]byte{"two certificates": append(a.PEM(), a.PEM()...), "no certificate": []byte("mine"), "nothing": nil} {
+		if err := os.WriteFile(Path(dir), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if known := Published(dir); known != nil {
+			t.Errorf("%s: %+v", name, known)
+		}
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -141,12 +142,38 @@ func Find(dir string, now time.Time) (*Authority, error) {
 		return nil, &FileError{Path: path, Why: "it is damaged: it is not an authority's certificate and its key", Remedy: anew}
 	}
 	switch c := pair.Leaf; {
+	case !limited(c):
+		return nil, &FileError{Path: path, Why: "it is another authority than kindgate makes: it may sign names that somebody owns",
+			Remedy: "Move it away: the next run makes one of its own."}
 	case now.Before(c.NotBefore):
 		return nil, &FileError{Path: path, Why: "the authority is not valid before " + c.NotBefore.UTC().Format(time.RFC3339), Remedy: "Is this machine's clock right?"}
 	case now.After(c.NotAfter):
 		return nil, &FileError{Path: path, Why: "the authority was valid until " + c.NotAfter.UTC().Format(time.RFC3339), Remedy: anew}
 	}
 	return &Authority{pair.Leaf, pair.PrivateKey.(crypto.Signer)}, nil
+}
+
+// Published returns the authority of which a folder has the certificate alone, as it was told to clients; nil for none, and for one that is not
+// limited as kindgate's are. It can sign nothing. It is what is known of an authority whose key is gone or cannot be used.
+func Published(dir string) *Authority {
+	content, err := atomicfile.Read(Path(dir))
+	if err != nil {
+		return nil
+	}
+	block, rest := pem.Decode(content)
+	if block == nil || len(rest) > 0 {
+		return nil
+	}
+	certificate, err := x509.ParseCertificate(block.Bytes)
+	if err != nil || !limited(certificate) {
+		return nil
+	}
+	return &Authority{Certificate: certificate}
+}
+
+// limited tells whether a certificate is of an authority that can sign nothing but names under Domains, as New makes them.
+func limited(c *x509.Certificate) bool {
+	return c.IsCA && c.PermittedDNSDomainsCritical && slices.Equal(c.PermittedDNSDomains, Domains) && len(c.ExcludedIPRanges) == 2
 }
 
 func checkOwner(path string) error {

@@ -153,3 +153,20 @@ func TestWhatIsNoBundleIsSaidToBeNone(t *testing.T) {
 		}
 	}
 }
+
+func TestASecretIsFoundInBase64WhateverStandsBesideIt(t *testing.T) {
+	const secret = "s3cr3t/value~?abcdefgh"
+	b := New(secret)
+	for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding, base64.RawStdEncoding} {
+		for _, before := range []string{"", "u", "us", "use", "user:"} {
+			for _, after := range []string{"", "x", "xy", "xyz"} {
+				if text := encoding.EncodeToString([]byte(before + secret + after)); !b.secret("got " + text) {
+					t.Errorf("%q, %q: %s", before, after, text)
+				}
+			}
+		}
+	}
+	if b.secret("got " + base64.StdEncoding.EncodeToString([]byte("another text that is as long"))) {
+		t.Error("another text is taken for it")
+	}
+}

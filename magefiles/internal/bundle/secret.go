@@ -74,8 +74,23 @@ func forms(secret string) []string {
 			continue
 		}
 		quoted := strconv.Quote(text)
-		all = append(all, text, strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(text)), "="), strings.TrimRight(base64.URLEncoding.EncodeToString([]byte(text)), "="),
-			quoted[1:len(quoted)-1], url.QueryEscape(text))
+		all = append(all, text, quoted[1:len(quoted)-1], url.QueryEscape(text))
+		all = append(all, inBase64(text)...)
+	}
+	return all
+}
+
+// inBase64 are what a text is in base64, be it within a longer one: each of the three ways in which it may lie in the groups of three bytes, without
+// the characters that depend on its neighbours.
+func inBase64(text string) []string {
+	var all []string
+	for before := range 3 {
+		first, last := (before*8+5)/6, (before+len(text))*8/6
+		for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
+			if coded := encoding.EncodeToString([]byte(strings.Repeat("x", before) + text))[first:last]; len(coded) >= shortest && !slices.Contains(all, coded) {
+				all = append(all, coded)
+			}
+		}
 	}
 	return all
 }

@@ -346,8 +346,9 @@ func divide(refs []string, local map[string]localImage) (here, elsewhere []strin
 	return here, elsewhere
 }
 
-// copiedLabel is what an image in a node has as a label that was copied: its ID in the engine.
-const copiedLabel = "kindgate/id"
+// copiedLabel is what an image in a node has as a label that was copied: its ID in the engine. It holds while the image has the digest of
+// digestLabel: who imports another one of the name leaves the labels as they are.
+const copiedLabel, digestLabel = "kindgate/id", "kindgate/digest"
 
 // imagesOf returns the images that a node's containerd has, by their names, by a shell line that begins with first. A name of the form sha256:… is
 // the kubelet's for what another name leads to, too.
@@ -366,8 +367,8 @@ func (e engine) imagesOf(ctx context.Context, node, first string) (map[string]no
 		if len(fields) > 2 {
 			image.digest = fields[2]
 		}
-		if label := labelled.FindStringSubmatch(line); label != nil {
-			image.copied = label[1]
+		if id, of := labelled.FindStringSubmatch(line), labelledOf.FindStringSubmatch(line); id != nil && of != nil && of[1] == image.digest {
+			image.copied = id[1]
 		}
 		if strings.HasPrefix(fields[0], "sha256:") {
 			ids[image.digest] = fields[0]
@@ -381,7 +382,7 @@ func (e engine) imagesOf(ctx context.Context, node, first string) (map[string]no
 	return images, nil
 }
 
-var labelled = regexp.MustCompile(`\b` + copiedLabel + `=(sha256:[0-9a-f]+)`)
+var labelled, labelledOf = regexp.MustCompile(`\b` + copiedLabel + `=(sha256:[0-9a-f]+)`), regexp.MustCompile(`\b` + digestLabel + `=(sha256:[0-9a-f]+)`)
 
 func distinct(refs []string) []string { return slices.Compact(slices.Sorted(slices.Values(refs))) }
 
@@ -453,7 +454,9 @@ func (e engine) copyImages(ctx context.Context, info Info, ids map[string]string
 	for _, ref := range slices.Sorted(maps.Keys(ids)) {
 		save = append(save, normal(ref)) // as the node looks for it: by a short name, podman gives one of localhost first
 		if ids[ref] != "" {
-			then += fmt.Sprintf("; ctr -n k8s.io images label %s %s=%s >/dev/null 2>&1", shellescape.Quote(normal(ref)), copiedLabel, shellescape.Quote(ids[ref]))
+			name := shellescape.Quote(normal(ref))
+			then += fmt.Sprintf(`; d=$(ctr -n k8s.io images list name==%s 2>/dev/null | sed -n 's/.*[[:space:]]\(sha256:[0-9a-f]*\)[[:space:]].*/\1/p')`+
+				"; ctr -n k8s.io images label %s %s=%s %s=$d >/dev/null 2>&1", name, name, copiedLabel, shellescape.Quote(ids[ref]), digestLabel)
 		}
 		if slices.Contains(rebuilt, ref) && !info.containerd { // whose IDs are not the kubelet's
 			then += fmt.Sprintf("; n=0; until crictl inspecti %s 2>/dev/null | grep -q %s || [ $n -ge %d ]; do n=$((n+1)); sleep 0.1; done",

@@ -108,7 +108,7 @@ func TestAFailedCopyEndsTheOthersAndIsTheErrorThatIsSaid(t *testing.T) {
 }
 
 // listing is a stand-in for docker whose engine has three images, and whose nodes have others: node a has copies of all that are up to date, node b
-// lacks one and has another that is older; a third, of the same content, it has pulled itself.
+// lacks one and has another of which somebody has imported an older one over the copy, with the labels of that; a third, of the same content, it has pulled itself.
 const listing = `case "$1 $2" in
 "ps "*) printf 'a-control-plane\tUp 2 hours\nb-control-plane\tUp 2 hours\n'; exit;;
 "image inspect") case $3 in
@@ -120,13 +120,13 @@ esac
 echo 'REF TYPE DIGEST SIZE PLATFORMS LABELS'
 echo 'docker.io/library/theirs:v1 application/x sha256:d9 1.0 MiB linux/amd64 -'
 case $2 in
-a-*) echo 'docker.io/library/traefik:v3 application/x sha256:d1 1.0 MiB linux/amd64 io.cri-containerd.image=managed,kindgate/id=sha256:aaa'
+a-*) echo 'docker.io/library/traefik:v3 application/x sha256:d1 1.0 MiB linux/amd64 io.cri-containerd.image=managed,kindgate/digest=sha256:d1,kindgate/id=sha256:aaa'
   echo 'docker.io/traefik/whoami:v1 application/x sha256:d2 1.0 MiB linux/amd64 -'
   echo 'sha256:bbb application/x sha256:d2 1.0 MiB linux/amd64 -'
   echo 'docker.io/library/mine:dev application/x sha256:ccc 1.0 MiB linux/amd64 -';;
 b-*) echo 'docker.io/traefik/whoami:v1 application/x sha256:d2 1.0 MiB linux/amd64 -'
   echo 'sha256:bbb application/x sha256:d2 1.0 MiB linux/amd64 -'
-  echo 'docker.io/library/mine:dev application/x sha256:d0 1.0 MiB linux/amd64 kindgate/id=sha256:c00'
+  echo 'docker.io/library/mine:dev application/x sha256:d0 1.0 MiB linux/amd64 kindgate/digest=sha256:d3,kindgate/id=sha256:ccc'
   echo 'sha256:old application/x sha256:d0 1.0 MiB linux/amd64 -';;
 esac
 `

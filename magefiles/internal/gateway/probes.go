@@ -98,7 +98,7 @@ func readProbe(line string) (Probe, error) {
 			return p, fmt.Errorf("the query parameter %s is there twice", name)
 		}
 	}
-	p.Path = u.Path
+	p.Path = PathOf(u)
 	if len(fields) == 3 {
 		if p.Status, err = strconv.Atoi(fields[2]); err != nil || http.StatusText(p.Status) == "" || p.Status < 200 && p.Status != http.StatusSwitchingProtocols {
 			return p, fmt.Errorf("%q is no status of an answer", fields[2])

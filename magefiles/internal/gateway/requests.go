@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -20,7 +22,9 @@ type Request struct {
 	// Rule is the index of the rule in the route, and Match that of the match in the rule.
 	Rule, Match int
 	// Scheme is http or https, as the listener speaks it.
-	Scheme, Method, Host, Path string
+	Scheme, Method, Host string
+	// Path is as it is sent: what a URL cannot have is percent-encoded, as in a match's value.
+	Path string
 	// Listener is the port of the listeners that take the request, and Port that of this machine which leads there.
 	Listener int32
 	Port     int
@@ -92,13 +96,34 @@ func (r Request) URL() string {
 	if !(r.Scheme == "http" && r.Port == 80 || r.Scheme == "https" && r.Port == 443) {
 		host = fmt.Sprintf("%s:%d", host, r.Port)
 	}
-	u := url.URL{Scheme: r.Scheme, Host: host, Path: r.Path}
+	u := url.URL{Scheme: r.Scheme, Host: host, Path: decoded(r.Path), RawPath: r.Path}
 	query := url.Values{}
 	for name, value := range r.Query {
 		query.Set(name, value)
 	}
 	u.RawQuery = query.Encode()
 	return u.String()
+}
+
+// PathOf is a URL's path as a Request has it, and the value of a match: as it is sent, but for characters that need not be encoded. See
+// https://www.rfc-editor.org/rfc/rfc3986#section-6.2.2.2.
+func PathOf(u *url.URL) string {
+	return encoded.ReplaceAllStringFunc(u.EscapedPath(), func(text string) string {
+		if plain := decoded(text); unreserved.MatchString(plain) {
+			return plain
+		}
+		return text
+	})
+}
+
+var encoded, unreserved = regexp.MustCompile(`%[0-9A-Fa-f]{2}`), regexp.MustCompile(`^[A-Za-z0-9._~-]$`)
+
+// decoded is a path without percent-encoding; one that is not encoded well stays as it is.
+func decoded(path string) string {
+	if plain, err := url.PathUnescape(path); err == nil {
+		return plain
+	}
+	return path
 }
 
 // String is the request in a line, method and headers included; of a websocket's handshake, which is the same for each, the name alone.
@@ -114,6 +139,9 @@ func (r Request) String() string {
 	}
 	return text
 }
+
+// framing are the headers that say how a body is sent. Go's client sets them itself, whatever a request has.
+var framing = []string{"Content-Length", "Transfer-Encoding", "Trailer"}
 
 func keys(m map[string]string) func(func(string) bool) {
 	return func(yield func(string) bool) {
@@ -300,8 +328,11 @@ func plan(route *Route, on host, rule gatewayv1.HTTPRouteRule, index int, match 
 	}
 	for _, header := range match.Headers {
 		r.Header[string(header.Name)] = header.Value
-		if header.Type != nil && *header.Type != gatewayv1.HeaderMatchExact {
+		switch {
+		case header.Type != nil && *header.Type != gatewayv1.HeaderMatchExact:
 			r.Unproven = "it matches a header by a regular expression"
+		case slices.Contains(framing, http.CanonicalHeaderKey(string(header.Name))):
+			r.Unproven = "it matches the header " + string(header.Name) + ", which depends on a request's body: kindgate sends none"
 		}
 	}
 	for _, param := range match.QueryParams {

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -171,6 +172,7 @@ func TestAMatchThatNoRequestCanProveSaysWhy(t *testing.T) {
 		"matches: [{path: {type: RegularExpression, value: /p.*}}], " + to:                "its path is a regular expression",
 		"matches: [{method: DELETE}], " + to:                                              "a DELETE might change something",
 		"matches: [{headers: [{type: RegularExpression, name: h, value: v}]}], " + to:     "a header by a regular expression",
+		"matches: [{headers: [{name: content-length, value: '0'}]}], " + to:               "the header content-length, which depends on a request's body",
 		"matches: [{queryParams: [{type: RegularExpression, name: q, value: v}]}], " + to: "a query parameter by a regular expression",
 		"matches: [{method: POST}], " + to:                                                "a POST might change something",
 		"backendRefs: [{name: s, port: 80, weight: 0}]":                                   "all its backends have the weight 0",
@@ -212,6 +214,26 @@ func TestAURLHasThePortOnlyWhereItIsNotTheSchemes(t *testing.T) {
 	} {
 		if got := test.request.URL(); got != test.want {
 			t.Errorf("got %s, want %s", got, test.want)
+		}
+	}
+}
+
+func TestAPathIsAskedForAsItsMatchHasIt(t *testing.T) {
+	for value, want := range map[string]string{"/a.b(c)": "/a.b(c)", "/100%25": "/100%25", "/a%20b": "/a%20b", "/a%2Fb/c": "/a%2Fb/c", "/a;b=c,d": "/a;b=c,d", "/": "/"} {
+		if got := lines(t, web, route(t, on("a.x", "{path: {type: Exact, value: '"+value+"'}}"))); !slices.Equal(got, []string{"http://a.x" + want}) {
+			t.Errorf("%s: %s", value, got)
+		}
+	}
+}
+
+func TestAURLsPathIsThatOfTheMatchThatTakesItHoweverItIsEncoded(t *testing.T) {
+	for path, want := range map[string]string{"/a.b(c)": "/a.b(c)", "/100%25": "/100%25", "/%61%7Eb": "/a~b", "/a b": "/a%20b", "/a%2fb": "/a%2fb", "": ""} {
+		u, err := url.Parse("http://a.x" + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := PathOf(u); got != want {
+			t.Errorf("%s: %s", path, got)
 		}
 	}
 }

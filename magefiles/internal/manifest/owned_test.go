@@ -14,8 +14,20 @@ func TestADefinitionThatKindgateInstallsItselfIsNotTheManifests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	problems := Owned(objects, fstest.MapFS{"g.io_routes.yaml": {}})
+	problems := Owned(objects, fstest.MapFS{"g.io_routes.yaml": {}}, "traefik")
 	if len(problems) != 1 || problems[0].String() != "f.yaml:1: CustomResourceDefinition/a: kindgate installs this definition itself, in the release that go.mod pins" {
+		t.Error(problems)
+	}
+}
+
+func TestTheInventoryIsNotTheManifests(t *testing.T) {
+	const configMap = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: kindgate-inventory, namespace: "
+	objects, err := kube.Decode([]byte(configMap+"traefik}\n---\n"+configMap+"demo}\n"), "f.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	problems := Owned(objects, fstest.MapFS{}, "traefik")
+	if len(problems) != 1 || problems[0].String() != "f.yaml:1: ConfigMap/traefik/kindgate-inventory: kindgate itself records in it what it has applied: it would forget that" {
 		t.Error(problems)
 	}
 }

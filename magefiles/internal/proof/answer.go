@@ -337,5 +337,5 @@ func (t trial) proveItself(ctx context.Context) check.Finding {
 // routes.
 func (p *Proof) diverted(request gateway.Request, answer *probe.Answer) bool {
 	to, err := url.Parse(answer.Header.Get("Location"))
-	return err == nil && answer.Status/100 == 3 && p.Own(answer) && to.Scheme != "" && to.Scheme != request.Scheme && to.Hostname() == request.Host && to.Path == request.Path
+	return err == nil && answer.Status/100 == 3 && p.Own(answer) && to.Scheme != "" && to.Scheme != request.Scheme && to.Hostname() == request.Host && gateway.PathOf(to) == request.Path
 }

@@ -148,7 +148,7 @@ func (t trial) target(from gateway.Request, location string) (to gateway.Request
 	if err != nil {
 		return from, 0, false
 	}
-	to = gateway.Request{Scheme: u.Scheme, Method: from.Method, Host: u.Hostname(), Path: u.Path, Query: map[string]string{}, Header: from.Header}
+	to = gateway.Request{Scheme: u.Scheme, Method: from.Method, Host: u.Hostname(), Path: gateway.PathOf(u), Query: map[string]string{}, Header: from.Header}
 	if to.Path == "" {
 		to.Path = "/"
 	}

@@ -40,7 +40,7 @@ func Outdated(pods []corev1.Pod, images Images) map[string]string {
 const imagesAnnotation = "kindgate/images"
 
 // RestartFor is the value of the annotation of a pod template that has a workload's pods replaced for some images with their IDs. It is empty where
-// they are being replaced for these already.
+// it is that already: the pods are being replaced for these, or were.
 func RestartFor(live *unstructured.Unstructured, images map[string]string) (annotation, value string) {
 	var all []string
 	for _, ref := range slices.Sorted(maps.Keys(images)) {
@@ -53,7 +53,16 @@ func RestartFor(live *unstructured.Unstructured, images map[string]string) (anno
 	return imagesAnnotation, value
 }
 
-// Restarts tells whether a workload replaces its pods when its template changes. A Job has run with what it had, and is nothing to restart.
+// Replaced tells whether a workload has replaced all pods of earlier templates.
+func Replaced(live *unstructured.Unstructured) (bool, error) {
+	var s State
+	err := s.lookAtRollout(live)
+	return s.Done, err
+}
+
+// Restarts tells whether a workload replaces all its pods when its template changes. A Job has run with what it had, and is nothing to restart.
 func Restarts(live *unstructured.Unstructured) bool {
-	return slices.Contains([]string{"Deployment", "DaemonSet", "StatefulSet"}, live.GetKind()) && !kube.UpdatesOnDelete(live)
+	paused, _, _ := unstructured.NestedBool(live.Object, "spec", "paused")
+	partition, _, _ := unstructured.NestedNumberAsFloat64(live.Object, "spec", "updateStrategy", "rollingUpdate", "partition")
+	return slices.Contains([]string{"Deployment", "DaemonSet", "StatefulSet"}, live.GetKind()) && !kube.UpdatesOnDelete(live) && !paused && partition == 0
 }

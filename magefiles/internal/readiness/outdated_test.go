@@ -26,7 +26,7 @@ func TestTheImagesOfPodsThatAreOthersByNowAreOutdated(t *testing.T) {
 	}
 }
 
-func TestAWorkloadThatIsBeingRestartedForTheSameImagesIsNotOnceMore(t *testing.T) {
+func TestAWorkloadThatWasRestartedForTheSameImagesIsNotOnceMore(t *testing.T) {
 	live := func(value string) *unstructured.Unstructured {
 		return &unstructured.Unstructured{Object: object(t, "{spec: {template: {metadata: {annotations: {kindgate/images: '"+value+"'}}}}}")}
 	}
@@ -41,10 +41,23 @@ func TestAWorkloadThatIsBeingRestartedForTheSameImagesIsNotOnceMore(t *testing.T
 func TestOnlyWhatReplacesItsPodsByItselfIsRestarted(t *testing.T) {
 	for text, want := range map[string]bool{
 		"{kind: Deployment}": true, "{kind: DaemonSet}": true, "{kind: StatefulSet, spec: {updateStrategy: {type: RollingUpdate}}}": true,
-		"{kind: StatefulSet, spec: {updateStrategy: {type: OnDelete}}}": false, "{kind: Pod}": false, "{kind: ReplicaSet}": false,
+		"{kind: StatefulSet, spec: {updateStrategy: {type: OnDelete}}}": false, "{kind: Pod}": false, "{kind: Deployment, spec: {paused: true}}": false, "{kind: Deployment, spec: {paused: false}}": true,
+		"{kind: StatefulSet, spec: {updateStrategy: {rollingUpdate: {partition: 1}}}}": false, "{kind: StatefulSet, spec: {updateStrategy: {rollingUpdate: {partition: 0}}}}": true, "{kind: ReplicaSet}": false,
 	} {
 		if got := Restarts(&unstructured.Unstructured{Object: object(t, strings.Replace(text, "{", "{apiVersion: v1, ", 1))}); got != want {
 			t.Errorf("%s: %v", text, got)
+		}
+	}
+}
+
+func TestPodsAreReplacedWhenAllAreOfTheNewestTemplate(t *testing.T) {
+	for text, want := range map[string]bool{
+		"{apiVersion: apps/v1, kind: Deployment, metadata: {generation: 2}, spec: {replicas: 1}, status: {observedGeneration: 2, replicas: 1, updatedReplicas: 1, availableReplicas: 1}}":                         true,
+		"{apiVersion: apps/v1, kind: Deployment, metadata: {generation: 2}, spec: {replicas: 1}, status: {observedGeneration: 1, replicas: 1, updatedReplicas: 1, availableReplicas: 1}}":                         false,
+		"{apiVersion: apps/v1, kind: DaemonSet, metadata: {generation: 2}, spec: {updateStrategy: {type: RollingUpdate}}, status: {observedGeneration: 2, desiredNumberScheduled: 2, updatedNumberScheduled: 1}}": false,
+	} {
+		if got, err := Replaced(&unstructured.Unstructured{Object: object(t, text)}); err != nil || got != want {
+			t.Errorf("%s: %v, %v", text, got, err)
 		}
 	}
 }

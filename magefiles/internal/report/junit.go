@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bytes"
 	"encoding/xml"
 	"fmt"
 	"strings"
@@ -82,6 +83,11 @@ func (r Run) JUnit() []byte {
 		panic(err) // types that are no XML: nothing a user could mend
 	}
 	return append([]byte(xml.Header), append(text, '\n')...)
+}
+
+// IsJUnit tells whether a text is a report that JUnit has made.
+func IsJUnit(text []byte) bool {
+	return bytes.HasPrefix(text, []byte(xml.Header+"<testsuites name=\"kindgate "))
 }
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.3f", d.Seconds()) }

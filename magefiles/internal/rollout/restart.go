@@ -68,7 +68,8 @@ func FindOutdated(ctx context.Context, client *kube.Client, objects []kube.Objec
 }
 
 // Restart has the pods of outdated workloads replaced, as kubectl rollout restart does. One whose template has changed since is replacing them already.
-// It returns those that it has restarted, and those whose pods stay until somebody deletes them.
+// It returns those that it has restarted, and those whose pods stay until somebody deletes them: as nothing replaces them, or as this was done before
+// for the same images, and the pods run others all the same.
 func Restart(ctx context.Context, client *kube.Client, outdated []Outdated) (restarted, left []Outdated, err error) {
 	for _, o := range outdated {
 		if !readiness.Restarts(o.live) {
@@ -79,8 +80,16 @@ func Restart(ctx context.Context, client *kube.Client, outdated []Outdated) (res
 		if err != nil {
 			return restarted, left, o.Object.Failed(err)
 		}
+		if now == nil || !reflect.DeepEqual(template(now), template(o.live)) {
+			continue
+		}
 		annotation, value := readiness.RestartFor(o.live, o.Images)
-		if now == nil || value == "" || !reflect.DeepEqual(template(now), template(o.live)) {
+		if value == "" {
+			if replaced, err := readiness.Replaced(o.live); err != nil {
+				return restarted, left, o.Object.Failed(err)
+			} else if replaced {
+				left = append(left, o)
+			}
 			continue
 		}
 		patch := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"template": map[string]any{

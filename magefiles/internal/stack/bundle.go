@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -53,6 +54,9 @@ func (s *Stack) bundleFailure() {
 }
 
 func (s *Stack) bundle(ctx context.Context, report func(string), said ui.Said) (result.Result, string, error) {
+	if s.config.BundleFile != "" { // which may be the file that this would write
+		return "", "", errors.New("KINDGATE_BUNDLE_FILE is set, so this is about another bundle: one is made of a cluster")
+	}
 	c := &collector{Stack: s, report: report}
 	c.collect(ctx, said)
 	data, err := c.Archive(said.Start)

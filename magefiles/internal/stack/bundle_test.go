@@ -159,6 +159,29 @@ func TestVerifyReadsABundleInPlaceOfACluster(t *testing.T) {
 	}
 }
 
+func TestTheBundleThatIsLookedAtIsNotOverwritten(t *testing.T) {
+	path := brokenBundle(t)
+	t.Chdir(filepath.Dir(path))
+	if err := os.Rename(path, bundleFile); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.ReadFile(bundleFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, _ := saying(t, bundleFile)
+	s.config.Bundle = "failure"
+	if err := s.Target(t.Context(), s.Routes.Verify); err == nil {
+		t.Error("it holds")
+	}
+	if err := s.Target(t.Context(), s.Bundle); err == nil || !strings.Contains(err.Error(), "KINDGATE_BUNDLE_FILE is set") {
+		t.Error(err)
+	}
+	if after, err := os.ReadFile(bundleFile); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("it is another: %v", err)
+	}
+}
+
 func TestExplainReadsABundleAndSendsNothing(t *testing.T) {
 	s, out := saying(t, brokenBundle(t))
 	err := s.Target(t.Context(), func(ctx context.Context) error {

@@ -159,7 +159,7 @@ func (e *examiner) problems(ctx context.Context, provided []kube.Object, on bene
 		passed := inUsersCache()
 		schemas := manifest.Schemas{Standard: standard, Live: on.definitions, Kubernetes: on.kubernetes, Passed: passed.read()}
 		schemas.Experimental, _ = crds.Channel(ctx, "experimental") // it only explains
-		problems = slices.Concat(schemas.Problems(ctx, objects), manifest.Owned(objects, standard), problems)
+		problems = slices.Concat(schemas.Problems(ctx, objects), manifest.Owned(objects, standard, serving.Namespace), problems)
 		passed.write(schemas.Passed)
 	}
 	order := map[*unstructured.Unstructured]int{}

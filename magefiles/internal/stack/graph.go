@@ -45,6 +45,9 @@ func (e *examiner) draw(ctx context.Context) (d *drawing.Drawing, by string, err
 		return &v.drawing, "the routes of context " + v.context, err
 	}
 	if len(v.drawing.Nodes) == 0 {
+		if e.wrong != nil {
+			return nil, "", e.wrong
+		}
 		return e.drawFiles(), "the manifests alone, as the cluster does not have the Gateway API", err
 	}
 	return &v.drawing, "the routes of cluster " + v.name, err

@@ -43,7 +43,8 @@ func folderOf(dir string) fs.FS {
 	return atomicfile.DirFS(dir)
 }
 
-// Init writes the files that the program brings with it into the current folder. Where it has one of the folders already, nothing is written.
+// Init writes the files that the program brings with it into the current folder. Where it has one of the folders already, or they cannot be
+// written, there is nothing of them.
 func (s *Stack) Init(context.Context) error {
 	return s.run.Step("init", func(*ui.Step) (result.Result, string, error) {
 		return result.Created, shipped.Kind + "/, " + shipped.Manifests + "/", initFolder(".", shipped.Files())
@@ -63,12 +64,20 @@ func initFolder(target string, files fs.FS) error {
 	if len(there) > 0 {
 		return fmt.Errorf("%s is here already; nothing was written: take it away, or run init in another folder", strings.Join(there, " and "))
 	}
+	var made []string
 	for _, dir := range []string{shipped.Kind, shipped.Manifests} {
 		from, err := fs.Sub(files, dir)
 		if err == nil {
+			err = os.Mkdir(filepath.Join(target, dir), 0o777)
+		}
+		if err == nil {
+			made = append(made, filepath.Join(target, dir))
 			err = os.CopyFS(filepath.Join(target, dir), from)
 		}
-		if err != nil {
+		if err != nil { // a part of the files would be taken for all
+			for _, dir := range made {
+				err = errors.Join(err, os.RemoveAll(dir))
+			}
 			return err
 		}
 	}

@@ -38,7 +38,24 @@ func TestInitWritesTheFilesAndNeverOverOthers(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, "kind")); err == nil {
 		t.Error("kind/ was written all the same")
 	}
+	dir = t.TempDir()
+	if err := initFolder(dir, unreadable{files}); err == nil {
+		t.Error("a file that cannot be written is no error")
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("a part of the files is left, which would be taken for all: %v, %v", left, err)
+	}
 	if err := initFolder(t.TempDir(), nil); err == nil {
 		t.Error("a program that brings no files has written some")
 	}
+}
+
+// unreadable are files of which one cannot be read.
+type unreadable struct{ fs.FS }
+
+func (u unreadable) Open(name string) (fs.File, error) {
+	if strings.HasSuffix(name, "c.yaml") {
+		return nil, fs.ErrPermission
+	}
+	return u.FS.Open(name)
 }

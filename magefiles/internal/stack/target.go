@@ -113,7 +113,13 @@ func (s *Stack) writeJUnit(r report.Run) error {
 	if s.config.JUnit == "" {
 		return nil
 	}
-	if err := atomicfile.Write(s.config.JUnit, r.JUnit(), 0o644); err != nil {
+	_, err := atomicfile.Edit(s.config.JUnit, 0o644, func(old []byte) ([]byte, error) {
+		if len(old) > 0 && !report.IsJUnit(old) {
+			return nil, fmt.Errorf("%s has something else than a report of kindgate's, and was left as it is: name another file", s.config.JUnit)
+		}
+		return r.JUnit(), nil
+	})
+	if err != nil {
 		return fmt.Errorf("KINDGATE_JUNIT: %w", err)
 	}
 	return nil

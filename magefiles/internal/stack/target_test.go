@@ -2,6 +2,7 @@ package stack
 
 import (
 	"context"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"os"
@@ -125,6 +126,26 @@ func TestAReportThatCannotBeWrittenIsAnErrorAndOnlyRegularFilesAre(t *testing.T)
 	s := New([]string{"KINDGATE_JUNIT=" + dir})
 	if err := s.Target(t.Context(), func(context.Context) error { return nil }); err == nil || !strings.Contains(err.Error(), "KINDGATE_JUNIT: "+dir+" is a folder: it must be a regular file") {
 		t.Error(err)
+	}
+}
+
+func TestAReportTakesThePlaceOfAnEarlierOneAndOfNothingElse(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	t.Chdir(t.TempDir())
+	for _, test := range []struct{ text, want string }{
+		{"apiVersion: v1\nkind: Config\n", "has something else than a report of kindgate's, and was left as it is"},
+		{xml.Header + "<testsuites name=\"go test\"></testsuites>\n", "left as it is"},
+		{xml.Header + "<testsuites name=\"kindgate up\"></testsuites>\n", ""},
+		{"", ""},
+	} {
+		if err := os.WriteFile(path, []byte(test.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		err := New([]string{"KINDGATE_JUNIT=" + path}).Target(t.Context(), func(context.Context) error { return nil })
+		text, _ := os.ReadFile(path)
+		if kept := string(text) == test.text; kept != (test.want != "") || kept && (err == nil || !strings.Contains(err.Error(), test.want)) {
+			t.Errorf("%q: %v\n%s", test.text, err, text)
+		}
 	}
 }
 

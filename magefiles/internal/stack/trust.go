@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"kindgate/magefiles/internal/authority"
@@ -27,7 +28,12 @@ func (s *Stack) Trust(ctx context.Context) error {
 // Untrust takes this user's authority out of the trust stores of this machine, after it has said what it does. Its error is that one of them has
 // refused.
 func (s *Stack) Untrust(context.Context) error {
-	a, _, err := findAuthority()
+	a, file, err := findAuthority()
+	if a == nil && file != "" { // what clients trust is the certificate, whatever has become of the key
+		if published := authority.Published(filepath.Dir(file)); published != nil {
+			a, err = published, nil
+		}
+	}
 	if err != nil {
 		return s.run.Failed("untrust", "", err)
 	}

@@ -153,10 +153,11 @@ func (w *watching) anew(ctx context.Context) (now *Stack, end func()) {
 	return now, end
 }
 
-// up is a round, which has not begun. Ctrl-C reaches it by the end of ctx alone.
+// up is a round, which has not begun. Ctrl-C reaches it by the end of ctx alone. It deletes nothing, whatever KINDGATE_PRUNE says: a file may be away,
+// or half saved, for a moment only.
 func (w *watching) up(ctx context.Context) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, w.self, "up")
-	cmd.Env = w.environ
+	cmd.Env = append(slices.Clone(w.environ), prefix+"PRUNE=")
 	cmd.WaitDelay = limits.Ending
 	machine.OwnGroup(cmd)
 	cmd.Cancel = func() error {
@@ -171,7 +172,7 @@ func (w *watching) up(ctx context.Context) *exec.Cmd {
 // round runs up, and says in a line what has changed, what was done about it, who answers, and how long that took since the save.
 func (w *watching) round(ctx context.Context, changed []string, since time.Time) {
 	cmd := w.up(ctx)
-	cmd.Env = append(slices.Clone(cmd.Env), prefix+"OUTPUT=json")
+	cmd.Env = append(cmd.Env, prefix+"OUTPUT=json")
 	var complaint bytes.Buffer
 	cmd.Stderr = &complaint
 	out, err := cmd.StdoutPipe()
@@ -209,7 +210,7 @@ func (w *watching) round(ctx context.Context, changed []string, since time.Time)
 	w.ui.Print(line.String())
 }
 
-// awaitCluster returns when the cluster is up, or when ctx ends. It says so once where it is not.
+// awaitCluster returns when the cluster is up and the files are here, or when ctx ends. It says so once where it is not.
 func (w *watching) awaitCluster(ctx context.Context) {
 	for said := false; ctx.Err() == nil; said = true {
 		lost := w.lost(ctx)
@@ -217,7 +218,7 @@ func (w *watching) awaitCluster(ctx context.Context) {
 			return
 		}
 		if !said && ctx.Err() == nil {
-			w.ui.Note("Waiting: " + lost + ". " + shipped.Command("up") + " brings it up.")
+			w.ui.Note("Waiting: " + lost)
 		}
 		select {
 		case <-ctx.Done():
@@ -228,26 +229,32 @@ func (w *watching) awaitCluster(ctx context.Context) {
 
 // lost says why no round can do anything but wait; empty where the cluster is up, or where up says better what is wrong.
 func (w *watching) lost(ctx context.Context) string {
+	for _, dir := range folders {
+		if isShipped(dir) { // the program's own files are not those that were watched
+			return fmt.Sprintf("there is no %s/ here any more.", dir)
+		}
+	}
 	now, end := w.anew(ctx)
 	defer end()
+	up := ". " + shipped.Command("up") + " brings it up."
 	if now.config.Context != "" {
 		cfg, err := now.far()
 		if err == nil {
 			err = answers(cfg)
 		}
 		if err != nil {
-			return now.farName() + " does not answer: " + err.Error()
+			return now.farName() + " does not answer: " + err.Error() + up
 		}
 		return ""
 	}
 	observation, err := now.cluster.Observe(ctx)
 	switch {
 	case err != nil:
-		return fmt.Sprintf("cluster %s cannot be looked at: %v", now.config.Cluster, err)
+		return fmt.Sprintf("cluster %s cannot be looked at: %v%s", now.config.Cluster, err, up)
 	case observation.State == cluster.Ready, observation.State == cluster.Foreign:
 		return ""
 	}
-	return fmt.Sprintf("cluster %s is %s", now.config.Cluster, observation)
+	return fmt.Sprintf("cluster %s is %s%s", now.config.Cluster, observation, up)
 }
 
 func answers(cfg *rest.Config) error {

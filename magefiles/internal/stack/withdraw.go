@@ -131,7 +131,7 @@ func (s *Stack) withdraw(ctx context.Context) error {
 		case err != nil:
 			return "", "", err
 		case len(list) == 0:
-			return "absent", "nothing in the cluster of " + s.farName() + " was made by kindgate", nil
+			return "absent", "there is no inventory in the cluster of " + s.farName() + ", so nothing there is known to be made by kindgate", nil
 		}
 		return w.run(ctx, list.Created(), step.Report)
 	})

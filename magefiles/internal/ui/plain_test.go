@@ -10,10 +10,13 @@ import (
 
 func TestWhatATerminalWouldObeyIsNotPrinted(t *testing.T) {
 	for text, want := range map[string]string{
-		"a\tb\nc":                           "a\tb\nc",
-		"a\r\nb":                            "a\nb",
-		"é ✓ 日本":                            "é ✓ 日本",
-		"\x1b[2J\x1b[H✓ verify passed":      "�[2J�[H✓ verify passed",
+		"a\tb\nc":                      "a\tb\nc",
+		"a\r\nb":                       "a\nb",
+		"é ✓ 日本":                       "é ✓ 日本",
+		"\x1b[2J\x1b[H✓ verify passed": "�[2J�[H✓ verify passed",
+		"its log:\n   ::stop-commands::x\n\t\u00a0::error file=a,line=1::hi": "its log:\n   �::stop-commands::x\n\t\u00a0�::error file=a,line=1::hi",
+		"a ##[error]b": "a ##�[error]b",
+		"listens at ::1\n::1 is local, a::b, and std::vector::size": "listens at ::1\n::1 is local, a::b, and std::vector::size",
 		"broken\r✓ fine":                    "broken�✓ fine",
 		"\u009b2J \u202egnp.exe \a\x00\xff": "�2J �gnp.exe ���",
 	} {
