@@ -450,12 +450,12 @@ func (e engine) copyImages(ctx context.Context, info Info, ids map[string]string
 		// https://github.com/kubernetes-sigs/kind/issues/3795.
 		save = append(save, "--platform", "linux/"+runtime.GOARCH)
 	}
-	then := " && { true"
+	then := " && { all=$(ctr -n k8s.io images list 2>/dev/null)"
 	for _, ref := range slices.Sorted(maps.Keys(ids)) {
 		save = append(save, normal(ref)) // as the node looks for it: by a short name, podman gives one of localhost first
 		if ids[ref] != "" {
 			name := shellescape.Quote(normal(ref))
-			then += fmt.Sprintf(`; d=$(ctr -n k8s.io images list name==%s 2>/dev/null | sed -n 's/.*[[:space:]]\(sha256:[0-9a-f]*\)[[:space:]].*/\1/p')`+
+			then += fmt.Sprintf(`; d=$(echo "$all" | awk -v ref=%s '$1 == ref {print $3}')`+
 				"; ctr -n k8s.io images label %s %s=%s %s=$d >/dev/null 2>&1", name, name, copiedLabel, shellescape.Quote(ids[ref]), digestLabel)
 		}
 		if slices.Contains(rebuilt, ref) && !info.containerd { // whose IDs are not the kubelet's

@@ -7,8 +7,8 @@ import (
 )
 
 // Plain returns a text without what a terminal would obey rather than show: control characters but for line ends and tabs, and those that
-// turn the direction of writing; and without what GitHub Actions would obey, a workflow command, also after spaces. Logs, answers, and names of files and processes are anybody's to write, and must not draw over what
-// kindgate says.
+// turn the direction of writing; and without what GitHub Actions would obey, a workflow command, also after spaces. Logs, answers, and names
+// of files and processes are anybody's to write, and must not draw over what kindgate says.
 func Plain(text string) string {
 	text = strings.Map(func(r rune) rune {
 		if r != '\n' && r != '\t' && unicode.In(r, unicode.Cc, unicode.Bidi_Control) {
