@@ -51,6 +51,20 @@ func (r *Run) Begin(ctx context.Context) context.Context {
 	return r.ctx
 }
 
+// WithoutLimit goes on without the time limit, with work that takes as long as it takes. It returns the context from now on, which all else ends
+// that ended the run's.
+func (r *Run) WithoutLimit() context.Context {
+	limited := r.ctx
+	ctx, end := context.WithCancel(context.WithoutCancel(limited))
+	context.AfterFunc(limited, func() {
+		if limited.Err() == context.Canceled {
+			end()
+		}
+	})
+	r.ctx = ctx
+	return ctx
+}
+
 // Context returns the context of a run that has begun.
 func (r *Run) Context() context.Context { return r.ctx }
 

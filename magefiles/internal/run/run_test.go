@@ -100,6 +100,26 @@ func TestWhatEndsWithTheRunSaysWhy(t *testing.T) {
 	}
 }
 
+func TestARunWithoutLimitIsOnlyInterrupted(t *testing.T) {
+	r := New(Options{Limit: time.Millisecond, Expired: errTime, Advise: func(err error) error { return err }})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	limited := r.Begin(ctx)
+	unlimited := r.WithoutLimit()
+	<-limited.Done()
+	if err := r.Failed("s", "", errors.New("other")); err.Error() != "s: other" || unlimited.Err() != nil {
+		t.Errorf("after the limit: %v, %v", err, unlimited.Err())
+	}
+	r = New(Options{Limit: time.Minute, Expired: errTime, Advise: func(err error) error { return err }})
+	r.Begin(ctx)
+	unlimited = r.WithoutLimit()
+	cancel()
+	<-unlimited.Done()
+	if err := r.Failed("s", "", errors.New("other")); !errors.Is(err, ErrInterrupted) {
+		t.Errorf("after Ctrl-C: %v", err)
+	}
+}
+
 func TestANoteIsPrintedOnce(t *testing.T) {
 	r, out, cancel := begun(t)
 	defer cancel()

@@ -103,9 +103,8 @@ func versionOf(revision string, modules map[string]string) versionLine {
 }
 
 // Binary builds kindgate as one file for this platform, or for all of them, without the time limit of a single run.
-func (s *Stack) Binary(ctx context.Context, all bool) error {
-	ctx, cancel := withoutLimit(ctx)
-	defer cancel()
+func (s *Stack) Binary(_ context.Context, all bool) error {
+	ctx := s.run.WithoutLimit()
 	here := binary.Platform{OS: runtime.GOOS, Arch: runtime.GOARCH}
 	if !all {
 		return s.build(ctx, "kindgate"+here.Suffix(), here)

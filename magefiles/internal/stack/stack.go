@@ -92,7 +92,7 @@ func New(environ []string) *Stack {
 	s.Explainer = &explainer{s.session, s.Routes}
 	s.Examiner = &examiner{session: s.session, names: s.Names, release: s.Release, routes: s.Routes}
 	s.Examiner.faults = sync.OnceValue(s.Examiner.judge)
-	s.Trials = &trials{config: config, ui: s.ui}
+	s.Trials = &trials{s.session}
 	s.cluster = s.newCluster()
 	s.Planner = &planner{session: s.session, release: s.Release, objects: s.Objects}
 	s.ground, s.Cluster = s.cluster, &kindSteps{session: s.session, release: s.Release}

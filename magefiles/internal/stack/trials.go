@@ -2,36 +2,30 @@ package stack
 
 import (
 	"context"
-	"errors"
 	"os"
 
 	"kindgate/magefiles/internal/atomicfile"
 	"kindgate/magefiles/internal/cluster"
 	"kindgate/magefiles/internal/run"
 	"kindgate/magefiles/internal/trial"
-	"kindgate/magefiles/internal/ui"
 )
 
 // trials are measurements and long tests, each on a cluster of its own.
-type trials struct {
-	config Config
-	ui     *ui.UI
-}
+type trials struct{ *session }
 
 // Bench measures how long things take, on a cluster of its own, beside kind's own command.
-func (t *trials) Bench(ctx context.Context) error { return t.try(ctx, trial.Bench) }
+func (t *trials) Bench(context.Context) error { return t.try(trial.Bench) }
 
 // Soak damages a cluster of its own in many ways, and sees whether up comes through.
-func (t *trials) Soak(ctx context.Context) error { return t.try(ctx, trial.Soak) }
+func (t *trials) Soak(context.Context) error { return t.try(trial.Soak) }
 
 // try runs a trial without the time limit of a single run.
-func (t *trials) try(single context.Context, trialOf func(context.Context, trial.Options) error) error {
+func (t *trials) try(trialOf func(context.Context, trial.Options) error) error {
 	binary, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	ctx, cancel := withoutLimit(single)
-	defer cancel()
+	ctx := t.run.WithoutLimit()
 	err = trialOf(ctx, trial.Options{
 		Binary: binary, Root: ".", Markdown: t.config.BenchFormat == "markdown" && t.config.Output != "json", Restart: t.config.SoakRestart,
 		Kind: func(httpPort, httpsPort int) (cluster.Options, error) {
@@ -48,17 +42,6 @@ func (t *trials) try(single context.Context, trialOf func(context.Context, trial
 		return run.ErrInterrupted
 	}
 	return err
-}
-
-// withoutLimit is the context of a run without its time limit: the user's Ctrl-C ends it, too.
-func withoutLimit(single context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(single))
-	stop := context.AfterFunc(single, func() {
-		if errors.Is(single.Err(), context.Canceled) {
-			cancel()
-		}
-	})
-	return ctx, func() { stop(); cancel() }
 }
 
 // table prints rows, the first of which are the heads of the columns.
