@@ -13,7 +13,7 @@ const (
 	OwnAnswer = 2 * time.Second
 	// LogLine is how long a line of its log may take to be read through the API server.
 	LogLine = 100 * time.Millisecond
-	// RoutesServed is how long Traefik may take to serve routes that it has accepted, and a changed Service's pods to take requests.
+	// RoutesServed is how long Traefik may take at least to serve routes that it has accepted, and a changed Service's pods to take requests.
 	RoutesServed = 30 * time.Second
 	// PortLeads is how long the node's port may take to lead to a pod that is ready: after a restart of the node, the pod's status is at
 	// first that of before.

@@ -171,9 +171,13 @@ func (f Found) Failed() int {
 // SettlesSoon gives up on what has not come to hold in the time that a change takes which is under way.
 func SettlesSoon(_ Round, waited time.Duration) bool { return waited > limits.Settle }
 
-// ServedInTime gives up on what does not hold when the implementation has had the time to serve what was applied, and sooner where no time changes it.
-func ServedInTime(last Round, waited time.Duration) bool {
-	return !last.Pending() && (waited > limits.RoutesServed || waited > limits.Settle && last.Final())
+// ServedInTime gives up on what does not hold when the implementation has had the time to serve what was applied, and sooner where no time changes
+// it. What the run took before is had once more, where that is longer: on a machine that is slow to start a node, all is slow that follows from it.
+func ServedInTime(before time.Duration) func(last Round, waited time.Duration) bool {
+	within := max(limits.RoutesServed, before)
+	return func(last Round, waited time.Duration) bool {
+		return !last.Pending() && (waited > within || waited > limits.Settle && last.Final())
+	}
 }
 
 // Verify judges the conditions that one Proof promises, and the requests of others, which are at as many places, until all hold or giveUp says so

@@ -821,16 +821,17 @@ func TestServedInTimeGivesUpSoonerOnWhatNoTimeChanges(t *testing.T) {
 	broken := Round{Findings: []check.Finding{{Verdict: check.Broken}}}
 	final := Round{Findings: []check.Finding{{Verdict: check.Broken, Cause: RedirectLoop}}}
 	pending := Round{Findings: []check.Finding{{Verdict: check.Pending}}}
+	const slow = 2 * limits.RoutesServed
 	for _, test := range []struct {
-		last   Round
-		waited time.Duration
-		want   bool
+		last           Round
+		before, waited time.Duration
+		want           bool
 	}{
-		{broken, limits.Settle + 1, false}, {broken, limits.RoutesServed + 1, true}, {final, limits.Settle, false}, {final, limits.Settle + 1, true},
-		{pending, limits.RoutesServed + 1, false},
+		{broken, 0, limits.Settle + 1, false}, {broken, 0, limits.RoutesServed + 1, true}, {final, 0, limits.Settle, false}, {final, slow, limits.Settle + 1, true},
+		{pending, 0, limits.RoutesServed + 1, false}, {broken, slow, limits.RoutesServed + 1, false}, {broken, slow, slow + 1, true},
 	} {
-		if got := ServedInTime(test.last, test.waited); got != test.want {
-			t.Errorf("%+v after %s: %t", test.last.Findings, test.waited, got)
+		if got := ServedInTime(test.before)(test.last, test.waited); got != test.want {
+			t.Errorf("%+v after %s, and %s before: %t", test.last.Findings, test.waited, test.before, got)
 		}
 	}
 }
@@ -849,7 +850,7 @@ func TestAPortThatLeadsElsewhereIsNotWaitedFor(t *testing.T) {
 			w.place.leads = test.leads
 			w.gateway.answers["cart.localhost"] = []*probe.Answer{test.cart}
 			began := time.Now()
-			found, err := Verify(t.Context(), w.proof, []*Proof{w.proof}, w.take, ServedInTime, func(string) {})
+			found, err := Verify(t.Context(), w.proof, []*Proof{w.proof}, w.take, ServedInTime(0), func(string) {})
 			if took := time.Since(began); err != nil || found.Failed() == 0 || took < test.takes || took > test.takes+5*time.Second {
 				t.Errorf("%s: %v after %s, %d failed", name, err, took, found.Failed())
 			}
