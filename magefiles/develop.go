@@ -27,7 +27,7 @@ func Lint(ctx context.Context) error {
 
 // Binary makes kindgate, one file that needs no Go, no Git and no module cache; with -all, one for every platform, in dist.
 func Binary(ctx context.Context, all *bool) error {
-	return anyway(ctx, func(ctx context.Context) error { return kindgate().Binary(ctx, all != nil && *all) })
+	return anyway(ctx, func(context.Context) error { return kindgate().Binary(all != nil && *all) })
 }
 
 // Test runs lint, the unit tests and, where Docker answers, the end-to-end suite on clusters of its own.

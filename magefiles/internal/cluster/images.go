@@ -453,14 +453,14 @@ func (e engine) copyImages(ctx context.Context, info Info, ids map[string]string
 	then := " && { all=$(ctr -n k8s.io images list 2>/dev/null)"
 	for _, ref := range slices.Sorted(maps.Keys(ids)) {
 		save = append(save, normal(ref)) // as the node looks for it: by a short name, podman gives one of localhost first
+		name, id := shellescape.Quote(normal(ref)), shellescape.Quote(ids[ref])
 		if ids[ref] != "" {
-			name := shellescape.Quote(normal(ref))
 			then += fmt.Sprintf(`; d=$(echo "$all" | awk -v ref=%s '$1 == ref {print $3}')`+
-				"; ctr -n k8s.io images label %s %s=%s %s=$d >/dev/null 2>&1", name, name, copiedLabel, shellescape.Quote(ids[ref]), digestLabel)
+				"; ctr -n k8s.io images label %s %s=%s %s=$d >/dev/null 2>&1", name, name, copiedLabel, id, digestLabel)
 		}
 		if slices.Contains(rebuilt, ref) && !info.containerd { // whose IDs are not the kubelet's
 			then += fmt.Sprintf("; n=0; until crictl inspecti %s 2>/dev/null | grep -q %s || [ $n -ge %d ]; do n=$((n+1)); sleep 0.1; done",
-				shellescape.Quote(normal(ref)), shellescape.Quote(ids[ref]), limits.ImageNamed/(100*time.Millisecond))
+				name, id, limits.ImageNamed/(100*time.Millisecond))
 		}
 	}
 	// From containerd 2 on, ctr imports by way of its transfer service unless it is told not to, which takes twice the processor time. What both can

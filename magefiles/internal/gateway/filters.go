@@ -70,7 +70,7 @@ func (f *Filters) OnAnswer() string {
 func (f *Filters) RequestDiffers(sent Request, got Arrival) string {
 	if f.rewrite != nil {
 		of := fmt.Sprintf("URLRewrite of rule %d", f.rule+1)
-		if path := replaced(f.rewrite.Path, f.prefix, sent.Path); f.rewrite.Path != nil && strings.TrimSuffix(got.Path, "/") != strings.TrimSuffix(decoded(path), "/") {
+		if path := replaced(f.rewrite.Path, f.prefix, sent.Path); f.rewrite.Path != nil && !samePath(got.Path, path) {
 			return fmt.Sprintf("the backend got the path %s, expected %s: %s", got.Path, path, of)
 		}
 		if name := f.rewrite.Hostname; name != nil && !strings.EqualFold(withoutPort(got.Host), string(*name)) {

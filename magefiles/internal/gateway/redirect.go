@@ -63,7 +63,7 @@ func (r *Redirect) Differs(request Request, location string) string {
 	case r.filter.Port != nil && cmp.Or(to.Port(), DefaultPort(to.Scheme)) != fmt.Sprint(*r.filter.Port):
 		return fmt.Sprintf("its port is not %d", *r.filter.Port)
 	}
-	if path := replaced(r.filter.Path, r.prefix, request.Path); strings.TrimSuffix(to.Path, "/") != strings.TrimSuffix(decoded(path), "/") {
+	if path := replaced(r.filter.Path, r.prefix, request.Path); !samePath(to.Path, path) {
 		return fmt.Sprintf("its path is not %s", path)
 	}
 	return ""

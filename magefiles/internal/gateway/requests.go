@@ -126,6 +126,11 @@ func decoded(path string) string {
 	return path
 }
 
+// samePath tells whether a path without percent-encoding is one as it is sent, but for a slash at the end.
+func samePath(plain, sent string) bool {
+	return strings.TrimSuffix(plain, "/") == strings.TrimSuffix(decoded(sent), "/")
+}
+
 // String is the request in a line, method and headers included; of a websocket's handshake, which is the same for each, the name alone.
 func (r Request) String() string {
 	text := r.URL()

@@ -103,7 +103,7 @@ func versionOf(revision string, modules map[string]string) versionLine {
 }
 
 // Binary builds kindgate as one file for this platform, or for all of them, without the time limit of a single run.
-func (s *Stack) Binary(_ context.Context, all bool) error {
+func (s *Stack) Binary(all bool) error {
 	ctx := s.run.WithoutLimit()
 	here := binary.Platform{OS: runtime.GOOS, Arch: runtime.GOARCH}
 	if !all {

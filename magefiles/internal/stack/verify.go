@@ -37,7 +37,7 @@ func (v *verification) Await(ctx context.Context) error {
 		if err := v.awaitAccepted(ctx, step.Report); err != nil {
 			return "", "", err
 		}
-		found, err := v.proveCluster(ctx, true, proof.ServedInTime(v.ui.Said().Took), step.Report)
+		found, err := v.proveCluster(ctx, true, proof.ServedInTime(v.ui.Took()), step.Report)
 		if err != nil {
 			return "", "", err
 		}

@@ -21,11 +21,14 @@ type StepSaid struct {
 	Phase string
 }
 
+// Took is how long the run has taken up to now.
+func (u *UI) Took() time.Duration { return time.Since(u.start) }
+
 // Said returns what was said up to now.
 func (u *UI) Said() Said {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	all := Said{Start: u.start, Took: time.Since(u.start), Checks: append([]Check(nil), u.checks...)}
+	all := Said{Start: u.start, Took: u.Took(), Checks: append([]Check(nil), u.checks...)}
 	for _, s := range u.steps {
 		all.Steps = append(all.Steps, StepSaid{s.record(), s.took(), s.ended, s.err, s.phase})
 	}
