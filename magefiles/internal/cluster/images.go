@@ -305,8 +305,8 @@ func (c *Cluster) LoadImages(ctx context.Context, images *Images, progress func(
 		return loaded, err
 	}
 	for _, node := range to {
-		for ref, id := range ids {
-			images.nodes[node][normal(ref)] = nodeImage{id: id, copied: id}
+		for _, ref := range loaded.Rebuilt {
+			images.nodes[node][normal(ref)] = nodeImage{id: ids[ref], copied: ids[ref]}
 		}
 	}
 	return loaded, nil
