@@ -77,38 +77,90 @@ func (c *Cluster) LookAtImages(ctx context.Context, refs []string, pulled func(r
 	if err != nil {
 		return nil, err
 	}
-	return n.lookAtImages(ctx, c.making.observation.Nodes(), refs, pulled)
+	return n.lookAtImages(ctx, c.making.observation.Nodes(), refs, pulled, func() (map[string][]string, error) {
+		clientset, err := c.clientset(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return running(ctx, clientset)
+	})
+}
+
+func (c *Cluster) clientset(ctx context.Context) (kubernetes.Interface, error) {
+	cfg, err := c.API(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return kubernetes.NewForConfig(cfg)
+}
+
+// running returns what the kubelets call the images that the cluster's containers run, by the images' references in full.
+func running(ctx context.Context, clientset kubernetes.Interface) (map[string][]string, error) {
+	pods, err := clientset.CoreV1().Pods(metav1.NamespaceAll).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("list pods: %w", err)
+	}
+	found := map[string][]string{}
+	for _, pod := range pods.Items {
+		called := map[string]string{}
+		for _, status := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
+			called[status.Name] = status.ImageID
+		}
+		for _, c := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) { // whose image the status may call otherwise
+			if name := normal(c.Image); called[c.Name] != "" && pod.DeletionTimestamp == nil {
+				found[name] = distinct(append(found[name], called[c.Name]))
+			}
+		}
+	}
+	return found, nil
 }
 
 // imagesAnnotation is of the first control plane's Node. It has the images that the nodes were found to have as the engine has them, and of which no
-// pod runs an older one, each with its ID in the engine, as JSON.
+// pod runs an older one, by reference, as JSON.
 const imagesAnnotation = "kindgate/images"
 
-// Settled tells whether the images were found before to be as they should be, and the engine has no others since: nothing else was looked at.
-func (i *Images) Settled() bool { return i.nodes == nil }
-
-// settled are the engine's IDs of those of images that it has, as RecordImages writes them.
-func (i *Images) settled() map[string]string {
-	ids := map[string]string{}
-	for _, ref := range i.refs {
-		if id := i.ID(ref); id != "" {
-			ids[ref] = id
-		}
-	}
-	return ids
+// A settledImage is what the annotation has of an image: its ID in the engine, and what the kubelets called it in the pods that ran it then.
+type settledImage struct {
+	ID      string   `json:"id"`
+	Running []string `json:"running,omitempty"`
 }
 
-// recorded tells whether all of the nodes say that they have the images, and the first of them that these are the engine's.
-func (i *Images) recorded(nodes []corev1.Node) bool {
+// Settled tells whether the images were found before to be as they should be, the engine has no others since, and no pod runs another: nothing else
+// was looked at.
+func (i *Images) Settled() bool { return i.nodes == nil }
+
+// settled are those of images that the engine has, as RecordImages writes them.
+func (i *Images) settled(running map[string][]string) map[string]settledImage {
+	all := map[string]settledImage{}
+	for _, ref := range i.refs {
+		if id := i.ID(ref); id != "" {
+			all[ref] = settledImage{id, running[normal(ref)]}
+		}
+	}
+	return all
+}
+
+// recorded tells whether all of the nodes say that they have the images, the first of them that these are the engine's, and no pod runs one that was
+// not known of then: somebody may have put another into a node.
+func (i *Images) recorded(nodes []corev1.Node, running func() (map[string][]string, error)) bool {
 	if len(nodes) == 0 || len(MissingImages(nodes, i.refs)) > 0 {
 		return false
 	}
-	var ids map[string]string
-	if err := json.Unmarshal([]byte(nodes[0].Annotations[imagesAnnotation]), &ids); err != nil {
+	var known map[string]settledImage
+	if err := json.Unmarshal([]byte(nodes[0].Annotations[imagesAnnotation]), &known); err != nil {
 		return false
 	}
-	for ref, id := range i.settled() {
-		if ids[ref] != id {
+	for ref, image := range i.settled(nil) {
+		if known[ref].ID != image.ID {
+			return false
+		}
+	}
+	now, err := running()
+	if err != nil {
+		return false
+	}
+	for ref, image := range i.settled(now) {
+		if slices.ContainsFunc(image.Running, func(id string) bool { return !slices.Contains(known[ref].Running, id) }) {
 			return false
 		}
 	}
@@ -117,19 +169,19 @@ func (i *Images) recorded(nodes []corev1.Node) bool {
 
 // RecordImages writes down that the images are as they should be, so that the next run need not look into the nodes.
 func (c *Cluster) RecordImages(ctx context.Context, images *Images) error {
-	ids, err := json.Marshal(images.settled())
+	clientset, err := c.clientset(ctx)
 	if err != nil {
 		return err
 	}
-	cfg, err := c.API(ctx)
+	now, err := running(ctx, clientset)
 	if err != nil {
 		return err
 	}
-	clientset, err := kubernetes.NewForConfig(cfg)
+	settled, err := json.Marshal(images.settled(now))
 	if err != nil {
 		return err
 	}
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]string{imagesAnnotation: string(ids)}}})
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]string{imagesAnnotation: string(settled)}}})
 	if err != nil {
 		return err
 	}
@@ -177,9 +229,10 @@ func (t told) Write(p []byte) (int, error) {
 
 // lookAtImages looks into the nodes that are known, unless they have said that all is well, and where that is none, or one of them is not there any
 // more, into those that the engine lists.
-func (n nodes) lookAtImages(ctx context.Context, known []corev1.Node, refs []string, pulled func(string) bool) (*Images, error) {
+func (n nodes) lookAtImages(ctx context.Context, known []corev1.Node, refs []string, pulled func(string) bool,
+	running func() (map[string][]string, error)) (*Images, error) {
 	images := &Images{refs: refs, pulled: pulled, local: n.localImages(ctx, refs)}
-	if images.recorded(known) {
+	if images.recorded(known, running) {
 		return images, nil
 	}
 	var there []string

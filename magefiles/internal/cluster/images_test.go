@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -11,6 +12,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes/fake"
 )
 
 // Podman takes a short name for one of localhost, which is what it calls an image that was built or loaded by that name, and copies that.
@@ -144,7 +146,7 @@ func lookedInto(t *testing.T, names []string, script string, pulled ...string) *
 	}
 	e, _ := engineOf(t, script)
 	images, err := nodes{e, "x"}.lookAtImages(t.Context(), known, []string{"mine:dev", "theirs:v1", "traefik:v3", "traefik/whoami:v1"},
-		func(ref string) bool { return slices.Contains(pulled, ref) })
+		func(ref string) bool { return slices.Contains(pulled, ref) }, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,27 +175,61 @@ func TestTheNodesThatAreKnownAreAskedAndWhereOneIsGoneThoseThatTheEngineLists(t 
 	}
 }
 
-func TestTheNodesAreNotLookedIntoWhereTheySayThatTheyHaveWhatTheEngineHas(t *testing.T) {
+func TestTheNodesAreNotLookedIntoWhereTheySayThatTheyHaveWhatTheEngineHasAndNoPodRunsAnother(t *testing.T) {
 	all := []string{"docker.io/library/mine:dev", "docker.io/library/theirs:v1", "docker.io/library/traefik:v3", "docker.io/traefik/whoami:v1"}
-	const ids = `{"mine:dev":"sha256:ccc","traefik:v3":"sha256:aaa","traefik/whoami:v1":"sha256:bbb"}`
+	const known = `{"mine:dev":{"id":"sha256:ccc","running":["sha256:k1","x@sha256:k2"]},"traefik:v3":{"id":"sha256:aaa"},"traefik/whoami:v1":{"id":"sha256:bbb"}}`
+	const older = `{"mine:dev":"sha256:ccc","traefik:v3":"sha256:aaa","traefik/whoami:v1":"sha256:bbb"}` // as earlier releases wrote it
+	runs := func(ids ...string) map[string][]string { return map[string][]string{"docker.io/library/mine:dev": ids} }
 	for _, test := range []struct {
 		recorded string
 		has      []string
+		running  map[string][]string
 		settled  bool
 	}{
-		{ids, all, true}, {"", all, false}, {ids, all[1:], false}, {strings.Replace(ids, "ccc", "c00", 1), all, false}, {`{"mine:dev":"sha256:ccc"}`, all, false},
+		{known, all, nil, true}, {known, all, runs("x@sha256:k2"), true}, {known, all, map[string][]string{"docker.io/library/theirs:v1": {"sha256:any"}}, true},
+		{known, all, runs("sha256:k1", "sha256:foreign"), false}, {known, all, map[string][]string{"docker.io/library/traefik:v3": {"sha256:aaa"}}, false},
+		{"", all, nil, false}, {older, all, nil, false}, {known, all[1:], nil, false}, {strings.Replace(known, "ccc", "c00", 1), all, nil, false},
+		{`{"mine:dev":{"id":"sha256:ccc"}}`, all, nil, false},
 	} {
 		node := corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "a-control-plane", Annotations: map[string]string{imagesAnnotation: test.recorded}},
 			Status: corev1.NodeStatus{Images: []corev1.ContainerImage{{Names: test.has}}}}
 		e, _ := engineOf(t, listing)
 		refs := []string{"mine:dev", "theirs:v1", "traefik:v3", "traefik/whoami:v1"}
-		images, err := nodes{e, "x"}.lookAtImages(t.Context(), []corev1.Node{node}, refs, func(string) bool { return false })
-		if err != nil || images.Settled() != test.settled {
-			t.Errorf("%+v: %v", test, err)
+		look := func(running func() (map[string][]string, error)) *Images {
+			images, err := nodes{e, "x"}.lookAtImages(t.Context(), []corev1.Node{node}, refs, func(string) bool { return false }, running)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return images
+		}
+		images := look(func() (map[string][]string, error) { return test.running, nil })
+		if images.Settled() != test.settled {
+			t.Errorf("%+v", test)
 		}
 		if test.settled && (len(images.Rebuilt()) > 0 || images.Outdated("mine:dev", "sha256:old")) {
 			t.Error("what was not looked at is judged")
 		}
+		if look(func() (map[string][]string, error) { return nil, errors.New("refused") }).Settled() {
+			t.Error("settled although nobody knows what the pods run")
+		}
+	}
+}
+
+func TestWhatThePodsRunIsKnownByTheImagesTheyName(t *testing.T) {
+	pod := func(name string, edit func(*corev1.Pod)) *corev1.Pod {
+		p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: name}, Spec: corev1.PodSpec{
+			InitContainers: []corev1.Container{{Name: "i", Image: "mine:dev"}}, Containers: []corev1.Container{{Name: "c", Image: "docker.io/traefik/whoami:v1"}}},
+			Status: corev1.PodStatus{InitContainerStatuses: []corev1.ContainerStatus{{Name: "i", Image: "sha256:1", ImageID: "sha256:1"}},
+				ContainerStatuses: []corev1.ContainerStatus{{Name: "c", ImageID: "sha256:" + name}}}}
+		edit(p)
+		return p
+	}
+	now := metav1.Now()
+	found, err := running(t.Context(), fake.NewClientset(pod("a", func(*corev1.Pod) {}), pod("b", func(*corev1.Pod) {}),
+		pod("waits", func(p *corev1.Pod) { p.Status = corev1.PodStatus{} }), pod("goes", func(p *corev1.Pod) { p.DeletionTimestamp, p.Finalizers = &now, []string{"x/y"} })))
+	want := map[string][]string{"docker.io/library/mine:dev": {"sha256:1"}, "docker.io/traefik/whoami:v1": {"sha256:a", "sha256:b"}}
+	if err != nil || !reflect.DeepEqual(found, want) {
+		t.Error(found, err)
 	}
 }
 

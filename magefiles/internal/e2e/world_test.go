@@ -93,7 +93,12 @@ func (l *lane) enter(t *testing.T) {
 func (l *lane) hold(t *testing.T) {
 	t.Helper()
 	l.Lock()
-	t.Cleanup(l.Unlock)
+	entered := time.Now()
+	t.Cleanup(func() {
+		// What go test prints includes the wait for the lane.
+		t.Logf("in its lane for %.1f s", time.Since(entered).Seconds())
+		l.Unlock()
+	})
 }
 
 // A world is a copy of the project's folder, a cluster of its own, and the files that a run writes. A test may change the copy and env.

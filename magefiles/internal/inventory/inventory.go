@@ -53,6 +53,15 @@ func EntryOf(object kube.Object) Entry {
 // A List has an entry for each object, in the order in which they were applied first.
 type List []Entry
 
+// Objects are what the entries are of, each with its identity and nothing else.
+func (l List) Objects() []kube.Object {
+	objects := make([]kube.Object, len(l))
+	for i, e := range l {
+		objects[i] = e.Object()
+	}
+	return objects
+}
+
 // words say in the text of a List what an entry's Before means.
 var words = map[bool]string{false: "created", true: "before"}
 

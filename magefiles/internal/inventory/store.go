@@ -72,11 +72,7 @@ func (s *Store) Forget(ctx context.Context, gone List) error {
 	if err := s.read(ctx); err != nil {
 		return err
 	}
-	objects := make([]kube.Object, len(gone))
-	for i, e := range gone {
-		objects[i] = e.Object()
-	}
-	return s.write(ctx, s.list.Without(objects))
+	return s.write(ctx, s.list.Without(gone.Objects()))
 }
 
 func (s *Store) read(ctx context.Context) error {

@@ -274,11 +274,7 @@ func (s *objectSteps) gone(ctx context.Context, client *kube.Client, store *inve
 
 // there are the entries of objects that are in the cluster, and that kindgate has applied.
 func there(ctx context.Context, client *kube.Client, list inventory.List) (inventory.List, error) {
-	objects := make([]kube.Object, len(list))
-	for i, e := range list {
-		objects[i] = e.Object()
-	}
-	live, err := client.Live(ctx, objects)
+	live, err := client.Live(ctx, list.Objects())
 	if err != nil {
 		return nil, err
 	}

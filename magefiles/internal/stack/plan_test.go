@@ -22,6 +22,17 @@ func TestOnlyWhatKindgateCreatedIsPruned(t *testing.T) {
 	}
 }
 
+func TestWhatIsAppliedAndNotInTheInventoryIsNamed(t *testing.T) {
+	objects := decoded(t, service, class)
+	before := inventory.EntryOf(objects[1])
+	before.Before = true
+	for want, list := range map[string]inventory.List{"": {inventory.EntryOf(objects[0]), before}, "Service/default/traefik": {before}, "Service/default/traefik GatewayClass/traefik": nil} {
+		if got := strings.Join(unlisted(objects, list), " "); got != want {
+			t.Errorf("%v: %s", list, got)
+		}
+	}
+}
+
 func TestRoutesAreDeletedBeforeWhatServesThemAndDefinitionsLast(t *testing.T) {
 	var list inventory.List
 	for _, o := range decoded(t, "{apiVersion: v1, kind: Namespace, metadata: {name: ns}}", service, daemonSet, "{apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, metadata: {name: r}}") {

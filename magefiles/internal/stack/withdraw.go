@@ -33,6 +33,14 @@ func (s *objectSteps) Prune(ctx context.Context) error {
 		return s.run.Failed("prune", "", err)
 	}
 	s.sayGone(gone)
+	list, err := store.List(ctx)
+	if err != nil {
+		return s.run.Failed("prune", "", err)
+	}
+	if lost := unlisted(s.inputs.objects, list); len(lost) > 0 {
+		s.run.Note(fmt.Sprintf("%s does not have what kindgate has applied: %s. Somebody has deleted or edited it. Whether these were there before kindgate is not known "+
+			"any more, so they stay when kindgate deletes what it has made.", store.Object().Name(), shortened(lost)))
+	}
 	doomed := s.pruned(gone)
 	if len(doomed) == 0 {
 		return nil
@@ -45,6 +53,19 @@ func (s *objectSteps) Prune(ctx context.Context) error {
 		}
 		return "deleted", count(len(deleted), "object"), store.Forget(ctx, deleted)
 	})
+}
+
+// unlisted names the objects that a list does not have.
+func unlisted(objects []kube.Object, list inventory.List) []string {
+	var all inventory.List
+	for _, o := range objects {
+		all = append(all, inventory.EntryOf(o))
+	}
+	var names []string
+	for _, o := range all.Without(list.Objects()).Objects() {
+		names = append(names, o.Name())
+	}
+	return names
 }
 
 // removeAll deletes the objects of a list, those first that were applied last, and returns those that it has deleted. Those that others have made
