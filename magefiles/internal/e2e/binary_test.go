@@ -36,7 +36,7 @@ func one(t *testing.T) string {
 }
 
 func TestTheOneBinaryNeedsNothingButTheEnginesCommand(t *testing.T) {
-	sharedLane.enter(t)
+	enterShared(t)
 	if runtime.GOOS == "windows" {
 		t.Skip("the path of a program is made with a link")
 	}

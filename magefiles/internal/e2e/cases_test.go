@@ -89,7 +89,7 @@ spec:
 }
 
 func TestOfRoutesAsPeopleReportThemEachIsJudgedByWhatItIs(t *testing.T) {
-	sharedLane.enter(t)
+	enterShared(t)
 	w := up(t)
 	w.feed(t, reported)
 	w.kubectl(t, "rollout status --namespace case deployment/web")

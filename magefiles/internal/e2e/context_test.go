@@ -268,7 +268,7 @@ func (w *world) asReader(t *testing.T) {
 }
 
 func TestAClusterOfSomebodysIsProvenByItsContextAndOnlyRead(t *testing.T) {
-	ownLane.enter(t)
+	enterOwn(t)
 	w := ownWorld(t, "kindgate-e2e-context")
 	w.kindCreate(t, audited(t, w.dir))
 	w.apply(t, definitionsOf(t))

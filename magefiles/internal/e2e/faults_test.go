@@ -27,7 +27,7 @@ import (
 )
 
 func TestANodeThatDoesNotRunIsStartedAgainNotRemade(t *testing.T) {
-	sharedLane.enter(t)
+	enterShared(t)
 	for _, verb := range []string{"stop --time=2", "pause", "kill"} {
 		t.Run(verb, func(t *testing.T) {
 			w := up(t)
@@ -46,7 +46,7 @@ func TestANodeThatDoesNotRunIsStartedAgainNotRemade(t *testing.T) {
 }
 
 func TestANodeThatIsHalfMadeOrGoneIsMadeAnew(t *testing.T) {
-	ownLane.enter(t)
+	enterOwn(t)
 	w := ownWorld(t, "kindgate-e2e-half")
 	cmd := w.command("up")
 	if err := cmd.Start(); err != nil {
@@ -72,7 +72,7 @@ func TestANodeThatIsHalfMadeOrGoneIsMadeAnew(t *testing.T) {
 
 // It answers as one whose making was interrupted, and yet has what users have put into it.
 func TestACompleteClusterThatRefusesItsAdministratorIsNotRemade(t *testing.T) {
-	sharedLane.enter(t)
+	enterShared(t)
 	w := up(t)
 	id := w.docker(t, "inspect", "--format", "{{.Id}}", w.node())
 	_, typed := w.clients(t)
@@ -91,7 +91,7 @@ func TestACompleteClusterThatRefusesItsAdministratorIsNotRemade(t *testing.T) {
 }
 
 func TestNothingOfTheUsersKubeconfigIsLost(t *testing.T) {
-	sharedLane.enter(t)
+	enterShared(t)
 	const theirs = "apiVersion: v1\nkind: Config\nusers: [{name: theirs, user: {token: secret}}]\n"
 	// use has the next runs take another kubeconfig, with the given content.
 	use := func(t *testing.T, w *world, name, content string) string {
@@ -172,7 +172,7 @@ func load(t *testing.T, path string) *clientcmdapi.Config {
 }
 
 func TestTheHostsFileIsCorrectOrUntouched(t *testing.T) {
-	ownLane.enter(t)
+	enterOwn(t)
 	w := ownWorld(t, "kindgate-e2e-hosts")
 	w.edit(t, "manifests/httproute-host.yaml", "- whoami.localhost", "- whoami.kindgate.test") // which no system resolves
 	opened, closed := "# BEGIN kindgate "+w.name, "# END kindgate "+w.name
@@ -264,7 +264,7 @@ func TestTheHostsFileIsCorrectOrUntouched(t *testing.T) {
 }
 
 func TestDefinitionsAreUpgradedButNeverDowngraded(t *testing.T) {
-	sharedLane.enter(t)
+	enterShared(t)
 	const group = "gateway.networking.k8s.io"
 	w := up(t)
 	dyn, _ := w.clients(t)
@@ -318,7 +318,7 @@ func TestDefinitionsAreUpgradedButNeverDowngraded(t *testing.T) {
 }
 
 func TestANamespaceStuckInTerminatingIsNamedWithWhatKeepsIt(t *testing.T) {
-	sharedLane.enter(t)
+	enterShared(t)
 	w := up(t)
 	_, typed := w.clients(t)
 	ctx, maps := context.Background(), typed.CoreV1().ConfigMaps("demo")
@@ -350,7 +350,7 @@ func TestANamespaceStuckInTerminatingIsNamedWithWhatKeepsIt(t *testing.T) {
 }
 
 func TestAnAPIServerThatPausesCostsTimeNotTheRun(t *testing.T) {
-	sharedLane.enter(t)
+	enterShared(t)
 	const pause = 15 * time.Second
 	w := up(t)
 	_, typed := w.clients(t)
@@ -403,7 +403,7 @@ spec:
 `
 
 func TestADiskThatIsFullWhileImagesAreCopiedIsNamedAndTheNextRunGoesOn(t *testing.T) {
-	sharedLane.enter(t)
+	enterShared(t)
 	w := up(t)
 	random := exec.Command("sh", "-c", `dir=$(mktemp -d) && head -c 8388608 /dev/urandom >$dir/f && tar -C $dir -c f | docker import - kindgate.test/filler:1; rm -r $dir`)
 	if out, err := random.CombinedOutput(); err != nil {
@@ -424,7 +424,7 @@ func TestADiskThatIsFullWhileImagesAreCopiedIsNamedAndTheNextRunGoesOn(t *testin
 }
 
 func TestARegistryThatHangsIsNamedAtTheTimeLimit(t *testing.T) {
-	sharedLane.enter(t)
+	enterShared(t)
 	w := up(t)
 	// An address for documentation (RFC 5737), to which the node now sends nothing.
 	drop := []string{"exec", w.node(), "iptables", "-A", "OUTPUT", "-d", "192.0.2.1", "-j", "DROP"}
@@ -440,7 +440,7 @@ func TestARegistryThatHangsIsNamedAtTheTimeLimit(t *testing.T) {
 }
 
 func TestAChartRepositoryThatHangsIsNamedAtTheTimeLimit(t *testing.T) {
-	sharedLane.enter(t)
+	enterShared(t)
 	w := up(t)
 	listener, err := net.Listen("tcp", "127.0.0.1:0") // connections are taken, and never answered
 	if err != nil {
@@ -455,7 +455,7 @@ func TestAChartRepositoryThatHangsIsNamedAtTheTimeLimit(t *testing.T) {
 }
 
 func TestAChangedConfigurationIsSaidAndTheClusterStays(t *testing.T) {
-	sharedLane.enter(t)
+	enterShared(t)
 	w := up(t)
 	id := w.docker(t, "inspect", "--format", "{{.Id}}", w.node())
 	w.edit(t, "kind/cluster.yaml", "- role: control-plane\n", "- role: control-plane\n    labels: {tier: front}\n")

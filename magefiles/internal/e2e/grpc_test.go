@@ -25,7 +25,7 @@ spec:
 `
 
 func TestACallThatReachesAnApplicationThatIsNoServerOfGRPCFailsAtTheBackend(t *testing.T) {
-	sharedLane.enter(t)
+	enterShared(t)
 	w := up(t)
 	w.write(t, "manifests/calls.yaml", whoamiCalls)
 	w.feed(t, whoamiCalls)
@@ -37,7 +37,7 @@ func TestACallThatReachesAnApplicationThatIsNoServerOfGRPCFailsAtTheBackend(t *t
 }
 
 func TestThePrioritiesOfTraefiksRoutersForGRPCRoutesAreAsStated(t *testing.T) {
-	sharedLane.enter(t)
+	enterShared(t)
 	matches := []string{"{}", "{method: {service: a.B, method: Get}}", "{method: {service: a.B}}", "{method: {method: Get}}",
 		"{method: {service: 'a[.]D', method: 'G.*', type: RegularExpression}}",
 		`{method: {service: a.C, method: Get}, headers: [{name: x-a, value: b}, {name: x-c, value: 'd"\d', type: RegularExpression}]}`}

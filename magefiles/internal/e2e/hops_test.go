@@ -24,7 +24,7 @@ import (
 const atOnce = -1
 
 func TestTheBrokenHopIsNamed(t *testing.T) {
-	sharedLane.enter(t)
+	enterShared(t)
 	const host, v2 = "whoami.localhost/", "demo.localhost/v2"
 	for _, test := range []struct {
 		name    string
@@ -146,7 +146,7 @@ spec:
 
 // The name is the first hop of a browser's requests; those that verify sends do without it.
 func TestANameThatLeadsNowhereIsNamedThoughVerifyPasses(t *testing.T) {
-	sharedLane.enter(t)
+	enterShared(t)
 	w := up(t)
 	w.edit(t, "manifests/httproute-host.yaml", "- whoami.localhost", "- whoami.kindgate.test") // which no system resolves
 	w.mage(t, "routes")
@@ -291,7 +291,7 @@ func (w *world) repairs(t *testing.T) {
 }
 
 func TestVerifyOfAClusterThatIsNotUpSaysSo(t *testing.T) {
-	ownLane.enter(t)
+	enterOwn(t)
 	w := ownWorld(t, "kindgate-e2e-never")
 	cmd := w.command("verify")
 	out, _ := cmd.CombinedOutput()

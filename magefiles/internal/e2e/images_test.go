@@ -30,8 +30,8 @@ func (w *world) build(t *testing.T, tag, name string) {
 	t.Helper()
 	container := w.docker(t, "create", "traefik/whoami:v1.11.0")
 	defer w.docker(t, "rm", container)
-	w.docker(t, "commit", "--change", "ENV WHOAMI_NAME="+name, container, tag)
-	t.Cleanup(func() { _ = exec.Command("docker", "image", "rm", "--force", tag).Run() })
+	id := strings.TrimSpace(w.docker(t, "commit", "--change", "ENV WHOAMI_NAME="+name, container, tag))
+	t.Cleanup(func() { _ = exec.Command("docker", "image", "rm", "--force", id).Run() }) // its name may be another's by then
 }
 
 const rebuilt = `apiVersion: apps/v1
@@ -75,7 +75,7 @@ func (w *world) named(t *testing.T, name string) {
 }
 
 func TestARebuiltImageIsCopiedAndWhatUsesItIsRestartedOnceAndNothingElse(t *testing.T) {
-	sharedLane.enter(t)
+	enterShared(t)
 	const image = "kindgate-e2e/rebuilt:dev"
 	w := up(t)
 	w.build(t, image, "one")
@@ -150,7 +150,7 @@ func (w *world) quiet(t *testing.T, before map[string]string) {
 }
 
 func TestALocalImageThatIsAlwaysPulledIsNamedBeforeTheKubeletFails(t *testing.T) {
-	sharedLane.enter(t)
+	enterShared(t)
 	w := up(t)
 	w.build(t, "kindgate-e2e/local", "local")
 	w.write(t, "manifests/local.yaml", strings.NewReplacer("kindgate-e2e/rebuilt:dev", "kindgate-e2e/local", "rebuilt", "local").Replace(rebuilt))

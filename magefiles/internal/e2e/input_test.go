@@ -30,7 +30,7 @@ func eventually(t *testing.T, condition func() bool) {
 }
 
 func TestWithoutAnEngineTheErrorSaysWhatToStart(t *testing.T) {
-	ownLane.enter(t)
+	enterOwn(t)
 	w := ownWorld(t, "kindgate-e2e-none")
 	w.env["DOCKER_HOST"] = "unix://" + filepath.Join(w.dir, "no.sock")
 	w.fails(t, []string{"engine does not answer", "systemctl start docker"}, "up")
@@ -39,7 +39,7 @@ func TestWithoutAnEngineTheErrorSaysWhatToStart(t *testing.T) {
 }
 
 func TestATakenPortIsNamedWithItsHolderAndTheVariable(t *testing.T) {
-	ownLane.enter(t)
+	enterOwn(t)
 	w := ownWorld(t, "kindgate-e2e-port")
 	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", w.httpPort))
 	if err != nil {
@@ -56,7 +56,7 @@ func TestATakenPortIsNamedWithItsHolderAndTheVariable(t *testing.T) {
 }
 
 func TestEverythingWrongInTheFilesIsNamedBeforeAnythingBegins(t *testing.T) {
-	ownLane.enter(t)
+	enterOwn(t)
 	w := ownWorld(t, "kindgate-e2e-files")
 	w.edit(t, "kind/cluster.yaml", "hostPort: 443", "hostport: 443")
 	w.edit(t, "manifests/whoami-v1.yaml", "replicas", "replica")
@@ -70,7 +70,7 @@ func TestEverythingWrongInTheFilesIsNamedBeforeAnythingBegins(t *testing.T) {
 }
 
 func TestCheckNamesWhatNoClusterWouldServe(t *testing.T) {
-	ownLane.enter(t)
+	enterOwn(t)
 	w := ownWorld(t, "kindgate-e2e-check")
 	w.write(t, "manifests/zz.yaml", `apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
@@ -98,7 +98,7 @@ spec:
 }
 
 func TestValuesThatTheChartRefusesAreNamedBeforeAnythingIsMade(t *testing.T) {
-	ownLane.enter(t)
+	enterOwn(t)
 	w := ownWorld(t, "kindgate-e2e-values")
 	w.edit(t, "manifests/traefik-values.yaml", "deployment:", "deploymnt: {}\ndeployment:")
 	w.fails(t, []string{"manifests/traefik-values.yaml: the chart cannot be rendered with these values", "deploymnt"}, "up")
@@ -108,7 +108,7 @@ func TestValuesThatTheChartRefusesAreNamedBeforeAnythingIsMade(t *testing.T) {
 }
 
 func TestValuesThatRenderNoWorkloadLeaveTheRunningTraefikAlone(t *testing.T) {
-	sharedLane.enter(t)
+	enterShared(t)
 	w := up(t)
 	w.edit(t, "manifests/traefik-values.yaml", "kind: DaemonSet", "kind: Deployment\n  replicas: 0")
 	w.fails(t, []string{"manifests/traefik-values.yaml: with these values the chart renders no workload"}, "traefik")
@@ -116,7 +116,7 @@ func TestValuesThatRenderNoWorkloadLeaveTheRunningTraefikAlone(t *testing.T) {
 }
 
 func TestBadSettingsAreNamedAllAtOnce(t *testing.T) {
-	ownLane.enter(t)
+	enterOwn(t)
 	w := ownWorld(t, "kindgate-e2e-settings")
 	w.env["KINDGATE_HTTP_PORT"] = "eighty"
 	w.env["KINDGATE_TIMEOUT"] = "soon"
@@ -125,7 +125,7 @@ func TestBadSettingsAreNamedAllAtOnce(t *testing.T) {
 }
 
 func TestARouteToAMissingServiceOrGatewayFailsWithTheReason(t *testing.T) {
-	sharedLane.enter(t)
+	enterShared(t)
 	w := up(t)
 	w.edit(t, "manifests/httproute-host.yaml", "name: whoami-v1", "name: nowhere")
 	start := time.Now()
@@ -139,7 +139,7 @@ func TestARouteToAMissingServiceOrGatewayFailsWithTheReason(t *testing.T) {
 }
 
 func TestAnImageThatCannotBePulledFailsWithTheKubeletsWords(t *testing.T) {
-	sharedLane.enter(t)
+	enterShared(t)
 	w := up(t)
 	w.edit(t, "manifests/whoami-v2.yaml", "traefik/whoami:v1.11.0", "registry.invalid/whoami:none")
 	start := time.Now()
@@ -151,7 +151,7 @@ func TestAnImageThatCannotBePulledFailsWithTheKubeletsWords(t *testing.T) {
 }
 
 func TestWhatCouldNotStartStartsAtOnceWhenItIsMended(t *testing.T) {
-	sharedLane.enter(t)
+	enterShared(t)
 	w := up(t)
 	unique := fmt.Sprint(time.Now().UnixNano())
 	settings, image := "settings-"+unique, "kindgate.test/whoami:"+unique
@@ -169,7 +169,7 @@ func TestWhatCouldNotStartStartsAtOnceWhenItIsMended(t *testing.T) {
 }
 
 func TestACrashLoopThatIsMendedIsTriedAgainAtOnce(t *testing.T) {
-	sharedLane.enter(t)
+	enterShared(t)
 	w := up(t)
 	settings := func(port string) {
 		w.write(t, "manifests/settings.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: port, namespace: demo}\ndata: {PORT: \""+port+"\"}\n")
@@ -183,7 +183,7 @@ func TestACrashLoopThatIsMendedIsTriedAgainAtOnce(t *testing.T) {
 }
 
 func TestAPodThatNoNodeWillTakeFailsInTheClustersWordsBeforeTheTimeLimit(t *testing.T) {
-	sharedLane.enter(t)
+	enterShared(t)
 	w := up(t)
 	w.edit(t, "manifests/whoami-v1.yaml", "      containers:", "      nodeSelector: {disk: ssd}\n      containers:")
 	w.write(t, "manifests/data.yaml", `apiVersion: v1
@@ -206,7 +206,7 @@ spec:
 }
 
 func TestACustomResourceIsAppliedTogetherWithItsDefinition(t *testing.T) {
-	sharedLane.enter(t)
+	enterShared(t)
 	w := up(t)
 	group := fmt.Sprintf("t%d.kindgate.test", time.Now().UnixNano())
 	w.write(t, "manifests/thing.yaml", `apiVersion: apiextensions.k8s.io/v1
@@ -234,14 +234,14 @@ metadata: {name: one, namespace: demo}
 }
 
 func TestAChartThatIsNotThereIsNamed(t *testing.T) {
-	ownLane.enter(t)
+	enterOwn(t)
 	w := ownWorld(t, "kindgate-e2e-chart")
 	w.env["KINDGATE_TRAEFIK_CHART"] = filepath.Join(w.dir, "no-chart")
 	w.fails(t, []string{"KINDGATE_TRAEFIK_CHART", "no-chart"}, "up")
 }
 
 func TestAnInterruptedRunEndsAtOnceAndIsResumedByTheNext(t *testing.T) {
-	ownLane.enter(t)
+	enterOwn(t)
 	w := ownWorld(t, "kindgate-e2e-interrupted")
 	report := filepath.Join(t.TempDir(), "junit.xml")
 	w.env["KINDGATE_JUNIT"] = report
@@ -261,7 +261,7 @@ func TestAnInterruptedRunEndsAtOnceAndIsResumedByTheNext(t *testing.T) {
 }
 
 func TestARunWhoseTimeIsOverSaysWhatItWasWaitingFor(t *testing.T) {
-	ownLane.enter(t)
+	enterOwn(t)
 	w := ownWorld(t, "kindgate-e2e-limit")
 	w.env["KINDGATE_TIMEOUT"] = "6s"
 	out := w.fails(t, []string{"· cluster      preparing nodes"}, "up")
@@ -274,7 +274,7 @@ func TestARunWhoseTimeIsOverSaysWhatItWasWaitingFor(t *testing.T) {
 }
 
 func TestTheUsersKubeconfigKeepsItsCurrentContext(t *testing.T) {
-	sharedLane.enter(t)
+	enterShared(t)
 	w := up(t)
 	const theirs = `apiVersion: v1
 kind: Config
@@ -295,7 +295,7 @@ users: [{name: theirs, user: {token: secret}}]
 }
 
 func TestAHostsFileThatMayNotBeWrittenIsNoFailure(t *testing.T) {
-	sharedLane.enter(t)
+	enterShared(t)
 	w := up(t)
 	w.edit(t, "manifests/httproute-host.yaml", "- whoami.localhost", "- whoami.kindgate.test") // which no system resolves
 	w.write(t, "hosts", "127.0.0.1 localhost\n")
@@ -311,7 +311,7 @@ func TestAHostsFileThatMayNotBeWrittenIsNoFailure(t *testing.T) {
 }
 
 func TestASecondRunWaitsForTheFirstAndSaysForWhom(t *testing.T) {
-	ownLane.enter(t)
+	enterOwn(t)
 	w := ownWorld(t, "kindgate-e2e-both")
 	other := newWorld(t, w.name)
 	defer os.RemoveAll(other.dir)
@@ -334,7 +334,7 @@ func TestASecondRunWaitsForTheFirstAndSaysForWhom(t *testing.T) {
 }
 
 func TestAReleaseThatWasLeftPendingIsRecovered(t *testing.T) {
-	sharedLane.enter(t)
+	enterShared(t)
 	for _, status := range []string{"pending-install", "pending-upgrade", "pending-rollback", "failed", "uninstalling"} {
 		t.Run(status, func(t *testing.T) {
 			w := up(t)

@@ -7,7 +7,7 @@ import (
 
 // The last worker has the ports, and Traefik tolerates the control plane's taint: it runs on all three.
 func TestThreeNodesComeUpAndThoseThatAreStoppedAreNamedAndStartedAgain(t *testing.T) {
-	ownLane.enter(t)
+	enterOwn(t)
 	w := ownWorld(t, "kindgate-e2e-three")
 	w.edit(t, "kind/cluster.yaml", "  - role: control-plane\n", "  - role: control-plane\n  - role: worker\n  - role: worker\n")
 	door, other := w.name+"-worker2", w.name+"-worker"

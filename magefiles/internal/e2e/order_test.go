@@ -19,7 +19,7 @@ import (
 var routerName = regexp.MustCompile(`^httproute-demo-(random-\d+)-.*-(\d+)-[0-9a-f]+@`)
 
 func TestThePrioritiesOfTraefiksRoutersAreAsStated(t *testing.T) {
-	sharedLane.enter(t)
+	enterShared(t)
 	w := up(t)
 	random := rand.New(rand.NewPCG(1, 2))
 	var documents []string
@@ -73,7 +73,7 @@ func TestThePrioritiesOfTraefiksRoutersAreAsStated(t *testing.T) {
 }
 
 func TestExplainGoesAlongTheHopsOrByTheManifestsAlone(t *testing.T) {
-	sharedLane.enter(t)
+	enterShared(t)
 	w := up(t)
 	url := fmt.Sprintf("http://demo.localhost:%d/v1", w.httpPort)
 	contains(t, w.mage(t, "explain", url), url+", by the routes of cluster "+w.name, "HTTPRoute/demo/whoami-path, rule 1, match 1",

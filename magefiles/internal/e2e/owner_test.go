@@ -51,7 +51,7 @@ func (w *world) kindCreate(t *testing.T, changes ...func(*v1alpha4.Cluster)) {
 }
 
 func TestAClusterThatKindgateDidNotMakeIsLeftAsItIs(t *testing.T) {
-	ownLane.enter(t)
+	enterOwn(t)
 	w := ownWorld(t, "kindgate-e2e-theirs")
 	w.kindCreate(t)
 	id := w.id(t)
@@ -109,7 +109,7 @@ func TestAClusterThatKindgateDidNotMakeIsLeftAsItIs(t *testing.T) {
 }
 
 func TestAHalfMadeClusterWithoutAMarkIsOnlyDeletedWhenAskedTo(t *testing.T) {
-	ownLane.enter(t)
+	enterOwn(t)
 	w := ownWorld(t, "kindgate-e2e-adopt")
 	image := w.docker(t, "images", "--format", "{{.Repository}}:{{.Tag}}", "kindest/node")
 	w.docker(t, "run", "--detach", "--name", w.node(), "--label", "io.x-k8s.kind.cluster="+w.name, "--label", "io.x-k8s.kind.role=control-plane",
@@ -132,7 +132,7 @@ func TestAHalfMadeClusterWithoutAMarkIsOnlyDeletedWhenAskedTo(t *testing.T) {
 }
 
 func TestACompleteClusterIsNotRemadeWhateverItsOwnerTookOutOfIt(t *testing.T) {
-	sharedLane.enter(t)
+	enterShared(t)
 	w := up(t)
 	id := w.id(t)
 	w.kubectl(t, "delete storageclass --all")
@@ -157,7 +157,7 @@ func TestACompleteClusterIsNotRemadeWhateverItsOwnerTookOutOfIt(t *testing.T) {
 }
 
 func TestAnObjectThatWasThereBeforeIsNotOverwrittenInSilence(t *testing.T) {
-	sharedLane.enter(t)
+	enterShared(t)
 	w := up(t)
 	_, typed := w.clients(t)
 	maps, ctx := typed.CoreV1().ConfigMaps("demo"), context.Background()
@@ -197,7 +197,7 @@ func TestAnObjectThatWasThereBeforeIsNotOverwrittenInSilence(t *testing.T) {
 }
 
 func TestAReleaseThatKindgateDidNotInstallIsLeftAsItIs(t *testing.T) {
-	sharedLane.enter(t)
+	enterShared(t)
 	w := up(t)
 	_, typed := w.clients(t)
 	revisions, ctx := typed.CoreV1().Secrets("traefik"), context.Background()
@@ -222,7 +222,7 @@ func TestAReleaseThatKindgateDidNotInstallIsLeftAsItIs(t *testing.T) {
 }
 
 func TestAClusterOfAnotherUserIsLeftAsItIs(t *testing.T) {
-	sharedLane.enter(t)
+	enterShared(t)
 	w := up(t)
 	path := w.env["KINDGATE_KUBECONFIG"]
 	ours, err := os.ReadFile(path)

@@ -50,7 +50,7 @@ func decoded(t *testing.T, line string) any {
 }
 
 func TestEveryTargetPrintsDocumentedObjectsAndItsExitStatus(t *testing.T) {
-	sharedLane.enter(t)
+	enterShared(t)
 	w := up(t)
 	w.edit(t, "manifests/httproute-host.yaml", "whoami-v1\n          port", "whoami-v2\n          port")
 	w.env["KINDGATE_OUTPUT"] = "json"
@@ -108,7 +108,7 @@ func junit(t *testing.T, path string) (failures []string, cases int) {
 }
 
 func TestARunThatFailsLeavesAReportAndSaysWhyByItsExitStatus(t *testing.T) {
-	ownLane.enter(t)
+	enterOwn(t)
 	w := ownWorld(t, "kindgate-e2e-report")
 	path := filepath.Join(t.TempDir(), "junit.xml")
 	w.env["KINDGATE_JUNIT"] = path
@@ -146,7 +146,7 @@ func TestARunThatFailsLeavesAReportAndSaysWhyByItsExitStatus(t *testing.T) {
 }
 
 func TestGoToolMageHandsTheExitStatusOn(t *testing.T) {
-	ownLane.enter(t)
+	enterOwn(t)
 	cmd := ownWorld(t, "kindgate-e2e-status").command("status")
 	tool := exec.Command("go", "tool", "mage", "status")
 	tool.Dir, tool.Env = root, append(cmd.Env, "KINDGATE_X=1")
@@ -194,7 +194,7 @@ spec:
 `
 
 func TestAFailedRunLeavesABundleWithoutSecretsThatIsLookedIntoWithoutTheCluster(t *testing.T) {
-	sharedLane.enter(t)
+	enterShared(t)
 	w := up(t)
 	t.Cleanup(func() {
 		w.kubectl(t, "delete --ignore-not-found -n demo deployment/leaky secret/leaky configmap/leaky httproute/leaky")

@@ -7,7 +7,7 @@ import (
 
 // The machine whose trust store is changed is a container of the node image: a Debian with an OpenSSL of its own.
 func TestTrustIsFoundByOpenSSLAndUntrustLeavesTheStoreByteForByteAsBefore(t *testing.T) {
-	sharedLane.enter(t)
+	enterShared(t)
 	w := up(t)
 	image := w.docker(t, "inspect", "--format", "{{.Config.Image}}", w.node())
 	machine := w.docker(t, "run", "--detach", "--rm", "--entrypoint", "sleep", image, "infinity")

@@ -26,7 +26,7 @@ import (
 var listAll = metav1.ListOptions{}
 
 func TestUpFromNothingServesEveryRoute(t *testing.T) {
-	ownLane.enter(t)
+	enterOwn(t)
 	w := ownWorld(t, "kindgate-e2e-new")
 	w.edit(t, "manifests/httproute-host.yaml", "- whoami.localhost", "- whoami.localhost\n    - whoami.kindgate.test")
 	w.write(t, "hosts", "127.0.0.1 localhost\n")
@@ -91,7 +91,7 @@ func (w *world) certified(t *testing.T, name string) {
 }
 
 func TestASecondUpChangesNothing(t *testing.T) {
-	sharedLane.enter(t)
+	enterShared(t)
 	w := up(t)
 	dyn, _ := w.clients(t)
 	before := versions(t, dyn)
@@ -107,7 +107,7 @@ func TestASecondUpChangesNothing(t *testing.T) {
 }
 
 func TestRoutesAppliesAnEditedRouteAndNothingElse(t *testing.T) {
-	sharedLane.enter(t)
+	enterShared(t)
 	w := up(t)
 	dyn, _ := w.clients(t)
 	before := versions(t, dyn)
@@ -125,7 +125,7 @@ func TestRoutesAppliesAnEditedRouteAndNothingElse(t *testing.T) {
 }
 
 func TestASecretIsAsItsStringDataWhateverIsDoneToItsKeys(t *testing.T) {
-	sharedLane.enter(t)
+	enterShared(t)
 	w := up(t)
 	const file = "manifests/secret.yaml"
 	w.write(t, file, "apiVersion: v1\nkind: Secret\nmetadata: {name: settings, namespace: demo}\nstringData:\n  user: admin\n  key: text\n")
@@ -171,7 +171,7 @@ func TestASecretIsAsItsStringDataWhateverIsDoneToItsKeys(t *testing.T) {
 }
 
 func TestUpPutsBackWhatSomebodyDeletedOrChanged(t *testing.T) {
-	sharedLane.enter(t)
+	enterShared(t)
 	remove := func(resource schema.GroupVersionResource, namespace, name string) func(*testing.T, *world) {
 		return func(t *testing.T, w *world) {
 			dyn, _ := w.clients(t)
@@ -230,7 +230,7 @@ func TestUpPutsBackWhatSomebodyDeletedOrChanged(t *testing.T) {
 }
 
 func TestFieldsOfOthersAreLeftToThem(t *testing.T) {
-	sharedLane.enter(t)
+	enterShared(t)
 	w := up(t)
 	_, typed := w.clients(t)
 	ctx := context.Background()
@@ -294,7 +294,7 @@ spec:
 `
 
 func TestADroppedInApplicationIsServed(t *testing.T) {
-	sharedLane.enter(t)
+	enterShared(t)
 	w := up(t)
 	w.write(t, "manifests/shop.yaml", strings.Replace(shop, "[shop.localhost]", "[shop.localhost, shop.kindgate.test, www.example.com]", 1))
 	out := w.mage(t, "up")
@@ -309,7 +309,7 @@ func TestADroppedInApplicationIsServed(t *testing.T) {
 }
 
 func TestVerifyFailsForABrokenRouteAndChangesNothing(t *testing.T) {
-	sharedLane.enter(t)
+	enterShared(t)
 	w := up(t)
 	dyn, _ := w.clients(t)
 	break_ := func(backend string) {
@@ -336,7 +336,7 @@ func TestVerifyFailsForABrokenRouteAndChangesNothing(t *testing.T) {
 
 // Traefik follows the pods of a Service with some delay, in which it still sends requests to those that are gone.
 func TestVerifyRightAfterARolloutPasses(t *testing.T) {
-	sharedLane.enter(t)
+	enterShared(t)
 	w := up(t)
 	patched(deployments, "demo", "whoami-v1", `{"spec":{"template":{"metadata":{"annotations":{"example.com/restarted":"now"}}}}}`)(t, w)
 	_, typed := w.clients(t)
@@ -383,7 +383,7 @@ func lan(t *testing.T, w *world) string {
 }
 
 func TestTheChartIsInstalledFromARepository(t *testing.T) {
-	sharedLane.enter(t)
+	enterShared(t)
 	w := up(t)
 	dir := t.TempDir()
 	source := os.Getenv("KINDGATE_TRAEFIK_CHART")

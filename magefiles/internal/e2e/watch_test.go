@@ -79,11 +79,11 @@ func (w *world) watching(t *testing.T) (next func() watched, interrupt func()) {
 }
 
 func TestWatchAppliesAndProvesEachSaveAndEachRebuiltImageUntilCtrlC(t *testing.T) {
-	sharedLane.enter(t)
-	const route, image = "manifests/httproute-host.yaml", "kindgate-e2e/rebuilt:dev"
+	enterShared(t)
+	const route, image = "manifests/httproute-host.yaml", "kindgate-e2e/watched:dev"
 	w := up(t)
 	w.build(t, image, "one")
-	w.write(t, "manifests/rebuilt.yaml", rebuilt)
+	w.write(t, "manifests/rebuilt.yaml", strings.ReplaceAll(rebuilt, "kindgate-e2e/rebuilt:dev", image))
 	next, interrupt := w.watching(t)
 	round := func(of string, exit int) watched {
 		t.Helper()

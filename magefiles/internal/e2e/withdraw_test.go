@@ -35,7 +35,7 @@ func (w *world) uids(t *testing.T) map[string]string {
 }
 
 func TestUpOnSomebodysClusterAsksFirstAndTeardownTakesOutWhatItMadeAndNothingElse(t *testing.T) {
-	ownLane.enter(t)
+	enterOwn(t)
 	w := onContext(t, "kindgate-e2e-bringing")
 	_, typed := w.clients(t)
 	theirs := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "theirs"}, Data: map[string]string{"a": "b"}}

@@ -69,35 +69,70 @@ func run(m *testing.M) int {
 		return 1
 	}
 	code := m.Run()
-	if shared != nil {
-		shared.remove()
+	for _, l := range lanes {
+		if l.world != nil {
+			l.world.remove()
+		}
 	}
 	return code
 }
 
-// A lane is a line of tests of which one runs at a time. The lanes run beside each other: clusters mostly wait.
-type lane struct{ sync.Mutex }
-
-var (
-	sharedLane lane // of the tests that need the shared cluster
-	ownLane    lane // of those that make clusters of their own
-)
-
-// enter waits until it is the test's turn.
-func (l *lane) enter(t *testing.T) {
-	t.Helper()
-	t.Parallel()
-	l.hold(t)
+// A lane has one test at a time, on the lane's cluster or on one of the test's own. The lanes run beside each other: clusters mostly wait.
+type lane struct {
+	cluster string
+	turn    chan struct{} // has an element while a test is in the lane
+	world   *world        // of its cluster, which the lane's tests have in common: each makes it right by up before it begins, and none needs another
 }
 
-func (l *lane) hold(t *testing.T) {
+// There are as many clusters at a time as lanes, and one: the first lane has its own for all of the suite, the second when no test makes one of its own.
+var lanes = []*lane{{cluster: "kindgate-e2e", turn: make(chan struct{}, 1)}, {cluster: "kindgate-e2e-second", turn: make(chan struct{}, 1)}}
+
+var (
+	own    sync.WaitGroup // the tests that make clusters of their own, until they end
+	inLane sync.Map       // the lane of each test that has one, by the test's name
+)
+
+// enterOwn waits for the turn of a test that makes clusters of its own.
+func enterOwn(t *testing.T) {
 	t.Helper()
-	l.Lock()
-	entered := time.Now()
+	own.Add(1)
+	t.Cleanup(own.Done)
+	t.Parallel()
+	lanes[1].turn <- struct{}{}
+	lanes[1].entered(t)
+}
+
+// enterShared waits for the turn of a test that needs a lane's cluster.
+func enterShared(t *testing.T) {
+	t.Helper()
+	t.Parallel()
+	over := make(chan struct{})
+	go func() {
+		own.Wait()
+		close(over)
+	}()
+	select {
+	case lanes[0].turn <- struct{}{}:
+		lanes[0].entered(t)
+		return
+	case <-over:
+	}
+	select {
+	case lanes[0].turn <- struct{}{}:
+		lanes[0].entered(t)
+	case lanes[1].turn <- struct{}{}:
+		lanes[1].entered(t)
+	}
+}
+
+// entered has a test leave the lane when it ends.
+func (l *lane) entered(t *testing.T) {
+	t.Helper()
+	inLane.Store(t.Name(), l)
+	began := time.Now()
 	t.Cleanup(func() {
-		// What go test prints includes the wait for the lane.
-		t.Logf("in its lane for %.1f s", time.Since(entered).Seconds())
-		l.Unlock()
+		t.Logf("in its lane for %.1f s", time.Since(began).Seconds()) // what go test prints includes the wait for it
+		<-l.turn
 	})
 }
 
@@ -109,18 +144,20 @@ type world struct {
 	env, settings map[string]string
 }
 
-// shared is the cluster that the tests have in common: each makes it right by up before it begins, and none needs another.
-var shared *world
-
-// up returns the shared cluster, up and as the project's own manifests have it.
+// up returns the cluster of the test's lane, up and as the project's own manifests have it. Without a lane, it is that of the first.
 func up(t *testing.T) *world {
 	t.Helper()
-	if shared == nil {
-		shared = newWorld(t, "kindgate-e2e")
+	l := lanes[0]
+	test, _, _ := strings.Cut(t.Name(), "/")
+	if of, in := inLane.Load(test); in {
+		l = of.(*lane)
 	}
-	shared.reset(t)
-	shared.mage(t, "up")
-	return shared
+	if l.world == nil {
+		l.world = newWorld(t, l.cluster)
+	}
+	l.world.reset(t)
+	l.world.mage(t, "up")
+	return l.world
 }
 
 // newWorld makes a folder and chooses ports. No cluster is there yet: one that a suite has left which was killed, on ports of its own, is
