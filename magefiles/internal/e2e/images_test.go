@@ -30,7 +30,7 @@ func (w *world) build(t *testing.T, tag, name string) {
 	t.Helper()
 	container := w.docker(t, "create", "traefik/whoami:v1.11.0")
 	defer w.docker(t, "rm", container)
-	id := strings.TrimSpace(w.docker(t, "commit", "--change", "ENV WHOAMI_NAME="+name, container, tag))
+	id := w.docker(t, "commit", "--change", "ENV WHOAMI_NAME="+name, container, tag)
 	t.Cleanup(func() { _ = exec.Command("docker", "image", "rm", "--force", id).Run() }) // its name may be another's by then
 }
 
