@@ -25,6 +25,7 @@ const atOnce = -1
 
 func TestTheBrokenHopIsNamed(t *testing.T) {
 	enterShared(t)
+	w := up(t)
 	const host, v2 = "whoami.localhost/", "demo.localhost/v2"
 	for _, test := range []struct {
 		name    string
@@ -121,7 +122,6 @@ spec:
 			host, http.StatusNotFound, []string{"GatewayClass/traefik"}, []string{"example.com/other"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			w := up(t)
 			t.Cleanup(func() { w.repairs(t) })
 			test.damage(t, w)
 			name, path, _ := strings.Cut(test.request, "/")

@@ -172,6 +172,7 @@ func TestASecretIsAsItsStringDataWhateverIsDoneToItsKeys(t *testing.T) {
 
 func TestUpPutsBackWhatSomebodyDeletedOrChanged(t *testing.T) {
 	enterShared(t)
+	w := up(t)
 	remove := func(resource schema.GroupVersionResource, namespace, name string) func(*testing.T, *world) {
 		return func(t *testing.T, w *world) {
 			dyn, _ := w.clients(t)
@@ -217,7 +218,6 @@ func TestUpPutsBackWhatSomebodyDeletedOrChanged(t *testing.T) {
 		{"CustomResourceDefinition deleted", remove(definitions, "", "httproutes.gateway.networking.k8s.io"), "crds"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			w := up(t)
 			test.damage(t, w)
 			steps := w.steps(t, "up")
 			if result := steps[test.step].Result; result == "unchanged" || result == "" {
