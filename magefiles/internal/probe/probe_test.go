@@ -176,7 +176,7 @@ func TestARedirectIsFollowedWithTheHeaderOfTheFirstRequest(t *testing.T) {
 	}
 }
 
-func TestARedirectInACircleIsAnErrorAfterAFewRequests(t *testing.T) {
+func TestARedirectThatDoesNotEndIsAnErrorAfterAFewRequests(t *testing.T) {
 	requests := 0
 	port := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		requests++
@@ -184,8 +184,25 @@ func TestARedirectInACircleIsAnErrorAfterAFewRequests(t *testing.T) {
 	})
 	url := "http://shop.localhost:" + port + "/round"
 	answer, err := New(Options{}).Get(t.Context(), "GET", url, nil, true)
-	if err == nil || err.Error() != url+" redirects in a circle" || requests != 5 {
+	if !errors.As(err, new(*UnreadableError)) || err.Error() != "302 Found, and after 5 requests it still redirects, to "+url || requests != 5 {
 		t.Errorf("%+v, %v after %d requests", answer, err, requests)
+	}
+}
+
+func TestAnAnswerWhoseBodyCannotBeReadIsToldFromNone(t *testing.T) {
+	port := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/gzip" {
+			w.Header().Set("Content-Encoding", "gzip")
+		} else {
+			w.Header().Set("Content-Length", "1000")
+		}
+		fmt.Fprint(w, "this is no gzip, nor of that length")
+	})
+	for path, want := range map[string]string{"gzip": "200 OK, and its body cannot be read: gzip: invalid header", "short": "200 OK, and its body cannot be read: unexpected EOF"} {
+		_, err := New(Options{}).Get(t.Context(), "GET", "http://shop.localhost:"+port+"/"+path, nil, false)
+		if !errors.As(err, new(*UnreadableError)) || err.Error() != want {
+			t.Errorf("%s: %v", path, err)
+		}
 	}
 }
 

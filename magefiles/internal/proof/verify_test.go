@@ -351,10 +351,24 @@ func TestAPodWithoutAReadinessProbeMayStillBeStarting(t *testing.T) {
 				}
 			})
 			request := w.proof.Planned()[1]
-			if got := (trial{w.proof, request, w.snapshot}).prove(t.Context()); got.Verdict != test.want || test.want == check.Pending && !strings.Contains(got.Found, "it may not listen yet") {
+			if got := (trial{w.proof, request, w.snapshot}).prove(t.Context()); got.Verdict != test.want || test.want == check.Pending && !strings.Contains(got.Found, "it may still be starting") {
 				t.Errorf("%+v", got)
 			}
 		})
+	}
+}
+
+func TestAnAnswerThatCannotBeReadIsTheBackendsAndNoneOfAPodThatStarts(t *testing.T) {
+	w := whole(t)
+	w.patchedPod("cart-1", func(p *corev1.Pod) {
+		p.Spec.Containers[0].ReadinessProbe = nil
+		p.Status.ContainerStatuses[0].State.Running = &corev1.ContainerStateRunning{StartedAt: metav1.Now()}
+	})
+	w.gateway.answers["cart.localhost"] = []*probe.Answer{nil}
+	w.gateway.failure = &probe.UnreadableError{Status: 200, Why: ", and its body cannot be read: gzip: invalid header"}
+	got := trial{w.proof, w.proof.Planned()[1], w.snapshot}.prove(t.Context())
+	if got.Verdict != check.Broken || got.Cause != WrongAnswer || got.Found != "200 OK, and its body cannot be read: gzip: invalid header" {
+		t.Errorf("%+v", got)
 	}
 }
 
