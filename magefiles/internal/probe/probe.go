@@ -11,7 +11,9 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"kindgate/magefiles/internal/limits"
@@ -31,12 +33,15 @@ type Options struct {
 	Dial func(ctx context.Context, port string) (net.Conn, error)
 	// Wait is called before each request, and returns when it may be sent; nil for at once. Its error is the request's.
 	Wait func(context.Context) error
-	// ReadOnly: no request is sent but GET and HEAD. Others are ErrNotSent.
+	// ReadOnly: no request is sent but GET and HEAD.
 	ReadOnly bool
 }
 
-// ErrNotSent is the error of a request that may not be sent to this cluster.
-var ErrNotSent = errors.New("not sent: only GET and HEAD are sent to a cluster that kindgate did not make")
+// ErrNotSent is the error of a request that may not be sent to this cluster, or for which this machine has no socket: it says nothing of who would
+// have answered.
+var ErrNotSent = errors.New("not sent")
+
+var errReadOnly = fmt.Errorf("%w: only GET and HEAD are sent to a cluster that kindgate did not make", ErrNotSent)
 
 // An UnreadableError is that something has answered, and not with what can be read.
 type UnreadableError struct {
@@ -94,7 +99,7 @@ func dialLoopback(ctx context.Context, port string) (net.Conn, error) {
 func (c *Client) allowed(ctx context.Context, method string) error {
 	switch {
 	case c.options.ReadOnly && method != http.MethodGet && method != http.MethodHead:
-		return ErrNotSent
+		return errReadOnly
 	case c.options.Wait == nil:
 		return nil
 	}
@@ -207,7 +212,11 @@ func withoutPort(err error) error {
 				at = host
 			}
 		}
-		return fmt.Errorf("%s %s: %w", network.Op, at, network.Err)
+		err = fmt.Errorf("%s %s: %w", network.Op, at, network.Err)
+		var call *os.SyscallError // too many files are open, or no local port is free
+		if errors.As(err, &call) && (call.Syscall == "socket" || errors.Is(call, syscall.EADDRNOTAVAIL)) {
+			err = fmt.Errorf("%w: %w", ErrNotSent, err)
+		}
 	}
 	return err
 }

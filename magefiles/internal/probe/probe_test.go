@@ -11,8 +11,10 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -342,6 +344,21 @@ func TestAPageIsWhatSaysSoAndLooksSo(t *testing.T) {
 		answer := Answer{Header: http.Header{"Content-Type": {test.contentType}}, Body: test.body}
 		if got := answer.HTML(); got != test.want {
 			t.Errorf("%+v: %v", test, got)
+		}
+	}
+}
+
+func TestARequestForWhichThisMachineHasNoSocketWasNotSent(t *testing.T) {
+	for err, want := range map[error]bool{
+		os.NewSyscallError("socket", syscall.EMFILE):         true,
+		os.NewSyscallError("connect", syscall.EADDRNOTAVAIL): true,
+		os.NewSyscallError("connect", syscall.ECONNREFUSED):  false,
+	} {
+		client := New(Options{Dial: func(context.Context, string) (net.Conn, error) { return nil, &net.OpError{Op: "dial", Err: err} }})
+		for _, scheme := range []string{"http", "https"} {
+			if _, got := client.Get(t.Context(), "GET", scheme+"://shop.localhost:1/", nil, false); errors.Is(got, ErrNotSent) != want {
+				t.Errorf("%v", got)
+			}
 		}
 	}
 }

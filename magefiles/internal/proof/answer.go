@@ -183,8 +183,6 @@ func (t trial) asked(ctx context.Context) (*probe.Answer, check.Finding) {
 	maps.Copy(header, t.request.Carries)
 	answer, err := t.send(ctx, header)
 	switch {
-	case errors.Is(err, probe.ErrNotSent):
-		return nil, check.Finding{Verdict: check.Unknown, Found: err.Error()}
 	case errors.Is(err, probe.ErrNoTLS):
 		return nil, noTLS(t.request)
 	case err != nil:
@@ -195,7 +193,10 @@ func (t trial) asked(ctx context.Context) (*probe.Answer, check.Finding) {
 
 // unanswered is what the error of a request comes to.
 func unanswered(err error) check.Finding {
-	if errors.As(err, new(*probe.UnreadableError)) {
+	switch {
+	case errors.Is(err, probe.ErrNotSent):
+		return check.Finding{Verdict: check.Unknown, Found: err.Error()}
+	case errors.As(err, new(*probe.UnreadableError)):
 		return because(WrongAnswer, "%v", err)
 	}
 	return because(NoAnswer, "no answer: %v", err)
@@ -276,7 +277,7 @@ func (t trial) provePods(ctx context.Context, answer *probe.Answer) check.Findin
 			return because(PodMissing, "%s: only %d of %d pods answered %d requests", backends(t.request), len(seen), len(expected), sent)
 		}
 		var problem check.Finding
-		if answer, problem = t.ask(ctx); problem.Fails() {
+		if answer, problem = t.ask(ctx); problem.Fails() || answer == nil {
 			problem.Found = fmt.Sprintf("%s (request %d)", problem.Found, sent+1)
 			return problem
 		}
