@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -234,6 +233,12 @@ func (m *making) remake(ctx context.Context, report func(string)) error {
 	if err != nil {
 		return err
 	}
+	if left, err := n.awaitRemoval(ctx, report); err != nil {
+		return err
+	} else if !left { // somebody else has removed it since it was looked at
+		m.result = result.Created
+		return m.create(ctx, report)
+	}
 	report("removing a cluster whose creation was interrupted")
 	if err := n.delete(ctx, m.owner); err != nil {
 		return fmt.Errorf("delete the half-made cluster: %w", err)
@@ -260,14 +265,8 @@ func (m *making) awaitRemoval(ctx context.Context, report func(string)) error {
 	if err != nil {
 		return err
 	}
-	return poll(ctx, fmt.Sprintf("the old nodes of cluster %s to be removed", m.options.Name), func() (bool, error) {
-		found, err := n.list(ctx)
-		removing := slices.ContainsFunc(found, func(node container) bool { return node.State == "removing" })
-		if removing {
-			report("waiting for the old nodes to be removed")
-		}
-		return !removing, err
-	})
+	_, err = n.awaitRemoval(ctx, report)
+	return err
 }
 
 // complete does what is left when the API server answers: the user's context, the annotations that say so, and nodes that are Ready.

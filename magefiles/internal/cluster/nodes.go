@@ -7,6 +7,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -120,6 +121,20 @@ func (n nodes) hasControlPlane(ctx context.Context) (bool, error) {
 			n.controlPlane(), strings.Join(others, ", "))
 	}
 	return false, nil
+}
+
+// awaitRemoval waits for nodes that are being removed. left is false where no node is left.
+func (n nodes) awaitRemoval(ctx context.Context, report func(string)) (left bool, err error) {
+	err = poll(ctx, fmt.Sprintf("the old nodes of cluster %s to be removed", n.cluster), func() (bool, error) {
+		found, err := n.list(ctx)
+		left = len(found) > 0
+		removing := slices.ContainsFunc(found, func(node container) bool { return node.State == "removing" })
+		if removing {
+			report("waiting for the old nodes to be removed")
+		}
+		return !removing, err
+	})
+	return left, err
 }
 
 // start starts what does not run, and returns the names of what it has started. left is false where no node is left: an engine lists a

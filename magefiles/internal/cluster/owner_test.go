@@ -166,3 +166,12 @@ func TestANodeSaysWhichClusterOfKindgatesItIsOf(t *testing.T) {
 		}
 	}
 }
+
+func TestNodesThatSomebodyHasRemovedMeanwhileAreNoneThatAreLeft(t *testing.T) {
+	for list, want := range map[string]bool{"k-control-plane\tUp 2 minutes\n": true, "k-worker\tExited (137) 1 second ago\n": true, "": false} {
+		left, err := fakeNodes(t, list, "").awaitRemoval(t.Context(), func(string) {})
+		if err != nil || left != want {
+			t.Errorf("%q: %v, %v", list, left, err)
+		}
+	}
+}

@@ -108,9 +108,18 @@ func Folder(ctx context.Context, channel string) (string, error) {
 // Read returns the objects of a channel's folder, in the order of its files. They are read as kubectl reads them: the module's checksum vouches
 // for the rest of what is asked of a manifest that somebody writes, which takes as long again.
 func Read(folder fs.FS) ([]*unstructured.Unstructured, error) {
-	names, err := fs.Glob(folder, "*.yaml")
+	entries, err := fs.ReadDir(folder, ".") // fs.Glob would find nothing in a folder that cannot be read
 	if err != nil {
 		return nil, err
+	}
+	var names []string
+	for _, entry := range entries {
+		if path.Ext(entry.Name()) == ".yaml" {
+			names = append(names, entry.Name())
+		}
+	}
+	if len(names) == 0 {
+		return nil, errors.New("the folder of the Gateway API's definitions is empty")
 	}
 	objects := make([][]*unstructured.Unstructured, len(names))
 	var files errgroup.Group

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"golang.org/x/mod/modfile"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -151,6 +152,14 @@ func TestTheDefinitionsNeedAReleaseOfKubernetes(t *testing.T) {
 	for version, taken := range map[string]bool{"v1.25.16": false, "v1.25.16-gke.1": false, "v1.26.0": true, "v1.26.0-rc.1": true, "v1.37.2+k3s1": true, "": true, "latest": true} {
 		if got := TakenBy(version); got != taken {
 			t.Errorf("%q: %t", version, got)
+		}
+	}
+}
+
+func TestAFolderWithoutDefinitionsIsAnError(t *testing.T) {
+	for name, folder := range map[string]fs.FS{"none": os.DirFS(filepath.Join(t.TempDir(), "none")), "an empty one": fstest.MapFS{}} {
+		if objects, err := Read(folder); err == nil {
+			t.Errorf("%s: %d objects", name, len(objects))
 		}
 	}
 }

@@ -302,7 +302,8 @@ func encodeStringData(secret map[string]any) {
 	delete(secret, "stringData")
 }
 
-// normalized returns an object's content as the server writes it, for kinds that are known: 1000m becomes 1, 60s becomes 1m0s.
+// normalized returns an object's content as the server writes it, for kinds that are known: 1000m becomes 1, 60s becomes 1m0s. It has no field that
+// the object has not: a Go type adds the zeros of those that it always writes, and the server has defaults for some of these.
 func normalized(u *unstructured.Unstructured) map[string]any {
 	typed, err := known.New(u.GroupVersionKind())
 	if err != nil {
@@ -316,7 +317,28 @@ func normalized(u *unstructured.Unstructured) map[string]any {
 		return u.Object
 	}
 	delete(content, "status")
+	retain(content, u.Object)
 	return content
+}
+
+// retain takes out of content, at every depth, the fields that given does not have.
+func retain(content, given any) {
+	switch content := content.(type) {
+	case map[string]any:
+		have, _ := given.(map[string]any)
+		for key, value := range content {
+			if _, ok := have[key]; ok {
+				retain(value, have[key])
+			} else {
+				delete(content, key)
+			}
+		}
+	case []any:
+		have, _ := given.([]any)
+		for i := 0; i < len(content) && len(have) == len(content); i++ {
+			retain(content[i], have[i])
+		}
+	}
 }
 
 // autoscaled tells whether a controller in the cluster (not a person with kubectl scale) sets the replicas.

@@ -304,3 +304,14 @@ func TestAFieldThatTheServerAlteredIsNamedAndOneThatItAddedIsNot(t *testing.T) {
 		}
 	}
 }
+
+func TestAZeroThatOnlyAGoTypeHasIsNoValueOfTheManifest(t *testing.T) {
+	service := manifest(t, "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {ports: [{port: 80}]}\n")
+	live := object(t, "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {ports: [{port: 80, protocol: TCP, targetPort: 80}]}\n")
+	if found := altered(normalized(service.Unstructured), live, ""); found != "" {
+		t.Error(found)
+	}
+	if !within(normalized(service.Unstructured), live) {
+		t.Error("a port that the server completes is no difference")
+	}
+}

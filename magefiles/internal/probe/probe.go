@@ -11,7 +11,9 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"kindgate/magefiles/internal/limits"
@@ -31,12 +33,25 @@ type Options struct {
 	Dial func(ctx context.Context, port string) (net.Conn, error)
 	// Wait is called before each request, and returns when it may be sent; nil for at once. Its error is the request's.
 	Wait func(context.Context) error
-	// ReadOnly: no request is sent but GET and HEAD. Others are ErrNotSent.
+	// ReadOnly: no request is sent but GET and HEAD.
 	ReadOnly bool
 }
 
-// ErrNotSent is the error of a request that may not be sent to this cluster.
-var ErrNotSent = errors.New("not sent: only GET and HEAD are sent to a cluster that kindgate did not make")
+// ErrNotSent is the error of a request that may not be sent to this cluster, or for which this machine has no socket: it says nothing of who would
+// have answered.
+var ErrNotSent = errors.New("not sent")
+
+var errReadOnly = fmt.Errorf("%w: only GET and HEAD are sent to a cluster that kindgate did not make", ErrNotSent)
+
+// An UnreadableError is that something has answered, and not with what can be read.
+type UnreadableError struct {
+	Status int
+	Why    string // it follows the status
+}
+
+func (e *UnreadableError) Error() string {
+	return fmt.Sprintf("%d %s%s", e.Status, http.StatusText(e.Status), e.Why)
+}
 
 // maxBody is how much of an answer is read; what a proof looks for is at its beginning.
 const maxBody = 64 << 10
@@ -84,7 +99,7 @@ func dialLoopback(ctx context.Context, port string) (net.Conn, error) {
 func (c *Client) allowed(ctx context.Context, method string) error {
 	switch {
 	case c.options.ReadOnly && method != http.MethodGet && method != http.MethodHead:
-		return ErrNotSent
+		return errReadOnly
 	case c.options.Wait == nil:
 		return nil
 	}
@@ -110,9 +125,11 @@ type Answer struct {
 var ErrNoTLS = errors.New("it answers without TLS")
 
 // Get sends a request with the given header, following redirects only where follow is set and only within the host and the scheme: another
-// scheme has another port.
+// scheme has another port. Its error is an *UnreadableError where something has answered.
 func (c *Client) Get(ctx context.Context, method, url string, header map[string]string, follow bool) (*Answer, error) {
-	for range 5 {
+	const most = 5
+	var status int
+	for range most {
 		answer, next, err := c.once(ctx, method, url, header)
 		if err != nil {
 			return nil, withoutPort(err)
@@ -120,9 +137,9 @@ func (c *Client) Get(ctx context.Context, method, url string, header map[string]
 		if !follow || next == "" {
 			return answer, nil
 		}
-		url = next
+		status, url = answer.Status, next
 	}
-	return nil, fmt.Errorf("%s redirects in a circle", url)
+	return nil, &UnreadableError{status, fmt.Sprintf(", and after %d requests it still redirects, to %s", most, url)}
 }
 
 // once sends a request, and returns beside the answer where it redirects to within the host and the scheme. By TLS it is sent as a browser would.
@@ -164,8 +181,12 @@ func (c *Client) sent(ctx context.Context, by *http.Client, method, url string, 
 	}
 	defer time.AfterFunc(limits.Body, func() { cancel(errGoesOn) }).Stop()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
-	if err != nil && !errors.Is(context.Cause(ctx), errGoesOn) {
+	switch ended := context.Cause(ctx); {
+	case err == nil || errors.Is(ended, errGoesOn):
+	case ended != nil:
 		return nil, "", err
+	default:
+		return nil, "", &UnreadableError{answer.Status, ", and its body cannot be read: " + withoutPort(err).Error()}
 	}
 	answer.Body = string(body)
 	if to, err := resp.Location(); err == nil && resp.StatusCode/100 == 3 && to.Hostname() == req.URL.Hostname() && to.Scheme == req.URL.Scheme {
@@ -191,7 +212,11 @@ func withoutPort(err error) error {
 				at = host
 			}
 		}
-		return fmt.Errorf("%s %s: %w", network.Op, at, network.Err)
+		err = fmt.Errorf("%s %s: %w", network.Op, at, network.Err)
+		var call *os.SyscallError // too many files are open, or no local port is free
+		if errors.As(err, &call) && (call.Syscall == "socket" || errors.Is(call, syscall.EADDRNOTAVAIL)) {
+			err = fmt.Errorf("%w: %w", ErrNotSent, err)
+		}
 	}
 	return err
 }

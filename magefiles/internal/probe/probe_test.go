@@ -11,8 +11,10 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -176,7 +178,7 @@ func TestARedirectIsFollowedWithTheHeaderOfTheFirstRequest(t *testing.T) {
 	}
 }
 
-func TestARedirectInACircleIsAnErrorAfterAFewRequests(t *testing.T) {
+func TestARedirectThatDoesNotEndIsAnErrorAfterAFewRequests(t *testing.T) {
 	requests := 0
 	port := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		requests++
@@ -184,8 +186,25 @@ func TestARedirectInACircleIsAnErrorAfterAFewRequests(t *testing.T) {
 	})
 	url := "http://shop.localhost:" + port + "/round"
 	answer, err := New(Options{}).Get(t.Context(), "GET", url, nil, true)
-	if err == nil || err.Error() != url+" redirects in a circle" || requests != 5 {
+	if !errors.As(err, new(*UnreadableError)) || err.Error() != "302 Found, and after 5 requests it still redirects, to "+url || requests != 5 {
 		t.Errorf("%+v, %v after %d requests", answer, err, requests)
+	}
+}
+
+func TestAnAnswerWhoseBodyCannotBeReadIsToldFromNone(t *testing.T) {
+	port := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/gzip" {
+			w.Header().Set("Content-Encoding", "gzip")
+		} else {
+			w.Header().Set("Content-Length", "1000")
+		}
+		fmt.Fprint(w, "this is no gzip, nor of that length")
+	})
+	for path, want := range map[string]string{"gzip": "200 OK, and its body cannot be read: gzip: invalid header", "short": "200 OK, and its body cannot be read: unexpected EOF"} {
+		_, err := New(Options{}).Get(t.Context(), "GET", "http://shop.localhost:"+port+"/"+path, nil, false)
+		if !errors.As(err, new(*UnreadableError)) || err.Error() != want {
+			t.Errorf("%s: %v", path, err)
+		}
 	}
 }
 
@@ -325,6 +344,21 @@ func TestAPageIsWhatSaysSoAndLooksSo(t *testing.T) {
 		answer := Answer{Header: http.Header{"Content-Type": {test.contentType}}, Body: test.body}
 		if got := answer.HTML(); got != test.want {
 			t.Errorf("%+v: %v", test, got)
+		}
+	}
+}
+
+func TestARequestForWhichThisMachineHasNoSocketWasNotSent(t *testing.T) {
+	for err, want := range map[error]bool{
+		os.NewSyscallError("socket", syscall.EMFILE):         true,
+		os.NewSyscallError("connect", syscall.EADDRNOTAVAIL): true,
+		os.NewSyscallError("connect", syscall.ECONNREFUSED):  false,
+	} {
+		client := New(Options{Dial: func(context.Context, string) (net.Conn, error) { return nil, &net.OpError{Op: "dial", Err: err} }})
+		for _, scheme := range []string{"http", "https"} {
+			if _, got := client.Get(t.Context(), "GET", scheme+"://shop.localhost:1/", nil, false); errors.Is(got, ErrNotSent) != want {
+				t.Errorf("%v", got)
+			}
 		}
 	}
 }

@@ -136,13 +136,13 @@ func redirected(request gateway.Request, answer *probe.Answer) check.Finding {
 // mayStart makes a request pending that nobody has answered, or only the implementation in the place of the backend, while a pod of the
 // backend may still be starting.
 func mayStart(problem check.Finding, answer *probe.Answer, request gateway.Request, s *Snapshot, now time.Time) check.Finding {
-	if answer != nil && answer.Status <= http.StatusInternalServerError {
+	if problem.Cause == WrongAnswer || answer != nil && answer.Status <= http.StatusInternalServerError {
 		return problem
 	}
 	for _, backend := range request.Backends {
 		if young := s.behind(backend).starting; young != nil && now.Sub(young.since) < limits.PodStart {
 			problem.Verdict = check.Pending
-			problem.Found += fmt.Sprintf("; Pod/%s has no readiness probe and was started at %s: it may not listen yet",
+			problem.Found += fmt.Sprintf("; Pod/%s has no readiness probe and was started at %s: it may still be starting",
 				young.pod, young.since.Local().Format(time.TimeOnly))
 			return problem
 		}
@@ -183,14 +183,23 @@ func (t trial) asked(ctx context.Context) (*probe.Answer, check.Finding) {
 	maps.Copy(header, t.request.Carries)
 	answer, err := t.send(ctx, header)
 	switch {
-	case errors.Is(err, probe.ErrNotSent):
-		return nil, check.Finding{Verdict: check.Unknown, Found: err.Error()}
 	case errors.Is(err, probe.ErrNoTLS):
 		return nil, noTLS(t.request)
 	case err != nil:
-		return nil, because(NoAnswer, "no answer: %v", err)
+		return nil, unanswered(err)
 	}
 	return answer, t.problem(answer)
+}
+
+// unanswered is what the error of a request comes to.
+func unanswered(err error) check.Finding {
+	switch {
+	case errors.Is(err, probe.ErrNotSent):
+		return check.Finding{Verdict: check.Unknown, Found: err.Error()}
+	case errors.As(err, new(*probe.UnreadableError)):
+		return because(WrongAnswer, "%v", err)
+	}
+	return because(NoAnswer, "no answer: %v", err)
 }
 
 // problem says why an answer is not one of the rule's backend, as far as it can be seen.
@@ -268,7 +277,7 @@ func (t trial) provePods(ctx context.Context, answer *probe.Answer) check.Findin
 			return because(PodMissing, "%s: only %d of %d pods answered %d requests", backends(t.request), len(seen), len(expected), sent)
 		}
 		var problem check.Finding
-		if answer, problem = t.ask(ctx); problem.Fails() {
+		if answer, problem = t.ask(ctx); problem.Fails() || answer == nil {
 			problem.Found = fmt.Sprintf("%s (request %d)", problem.Found, sent+1)
 			return problem
 		}
@@ -320,7 +329,7 @@ func (t trial) proveItself(ctx context.Context) check.Finding {
 	aside := len(t.request.Header) > 0
 	switch {
 	case err != nil:
-		return because(NoAnswer, "no answer: %v", err)
+		return unanswered(err)
 	case aside && t.Pong(answer):
 		return holds("%d from %s itself: a route takes every host", answer.Status, t.Name)
 	case aside:

@@ -150,7 +150,7 @@ func (p *Proof) Asked(rawURL, method string, headers []string) (gateway.Request,
 	if u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
 		return gateway.Request{}, fmt.Errorf("%q is no URL of a request: it begins with http:// or https:// and a hostname", rawURL)
 	}
-	r := gateway.Request{Scheme: u.Scheme, Method: strings.ToUpper(method), Host: u.Hostname(), Path: cmp.Or(gateway.PathOf(u), "/"),
+	r := gateway.Request{Scheme: u.Scheme, Method: strings.ToUpper(method), Host: strings.ToLower(u.Hostname()), Path: cmp.Or(gateway.PathOf(u), "/"),
 		Query: map[string]string{}, Header: map[string]string{}}
 	for name, values := range u.Query() {
 		r.Query[name] = values[0]

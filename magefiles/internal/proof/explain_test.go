@@ -104,6 +104,9 @@ func TestWhatIsNoRequestToTheGatewayIsSaid(t *testing.T) {
 			t.Errorf("%s: %v", url, err)
 		}
 	}
+	if r, err := w.proof.Asked("http://SHOP.localhost:8080/A", "GET", nil); err != nil || r.Host != "shop.localhost" || r.Path != "/A" {
+		t.Errorf("a name has no case: %+v, %v", r, err)
+	}
 	if _, err := w.proof.Asked(shop, "GET", []string{"X-Kind"}); err == nil || !strings.Contains(err.Error(), "write it as Name: value") {
 		t.Error(err)
 	}

@@ -117,7 +117,7 @@ func (t trial) follow(ctx context.Context, location string) check.Finding {
 		}
 		answer, err := t.Prober.Get(ctx, to.Method, to.URL(), to.Header, false)
 		if err != nil {
-			return warns("%s gives no answer: %v", to.URL(), err)
+			return warns("%s: %s", to.URL(), unanswered(err).Found)
 		}
 		been, at, location = append(been, to.URL()), to, answer.Header.Get("Location")
 		if _, err := url.Parse(location); err != nil || location == "" {

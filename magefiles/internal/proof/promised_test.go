@@ -182,7 +182,7 @@ func TestARedirectIsFollowedToWhereItEnds(t *testing.T) {
 			"redirected with 302 to https://example.com/a, which is not among the hosts here"},
 		{"to a listener that is not there", []string{leading("/a", "scheme: https")}, map[string]*probe.Answer{"/a": redirecting("https://shop.localhost/a")}, check.Warns, "no route here serves https://shop.localhost:8443/a"},
 		{"to a port that leads nowhere", []string{leading("/a", "port: 9000")}, map[string]*probe.Answer{"/a": redirecting("//shop.localhost:9000/a")}, check.Warns, "no port of this machine leads to that of http://shop.localhost:9000/a"},
-		{"to one without an answer", []string{leading("/a", to("/b")), leading("/b", to("/c"))}, map[string]*probe.Answer{"/a": redirecting("/b"), "/b": nil}, check.Warns, "http://shop.localhost:8080/b gives no answer: connection refused"},
+		{"to one without an answer", []string{leading("/a", to("/b")), leading("/b", to("/c"))}, map[string]*probe.Answer{"/a": redirecting("/b"), "/b": nil}, check.Warns, "http://shop.localhost:8080/b: no answer: connection refused"},
 		{"to one that does not redirect", []string{leading("/a", to("/b")), leading("/b", to("/c"))}, map[string]*probe.Answer{"/a": redirecting("/b"), "/b": status(200)}, check.Holds, "redirected with 302 to /b"},
 		{"to one that redirects to nonsense", []string{leading("/a", to("/b")), leading("/b", to("/c"))}, map[string]*probe.Answer{"/a": redirecting("/b"), "/b": redirecting("%zz")}, check.Holds, "redirected with 302 to /b"},
 		{"from one to the next", chain, map[string]*probe.Answer{"/a": redirecting("/1"), "/1": redirecting("/2"), "/2": redirecting("/3"), "/3": redirecting("/4"), "/4": redirecting("/5"), "/5": redirecting("/6")},

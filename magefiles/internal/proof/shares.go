@@ -45,7 +45,7 @@ func (t trial) proveShares(ctx context.Context, answer *probe.Answer, problem ch
 		case failed(problem):
 			count.failed[statusOf(answer)]++
 			count.failure, count.cause = answer, problem.Cause
-		case problem.Fails():
+		case problem.Fails() || answer == nil:
 			problem.Found = fmt.Sprintf("%s (request %d)", problem.Found, count.sent)
 			return problem
 		case pod == "" || !known:

@@ -253,7 +253,7 @@ func (p *Proof) leadsTo(ctx context.Context, scheme string, pod *corev1.Pod, por
 	answers := func(ctx context.Context) bool {
 		url := gateway.Request{Scheme: scheme, Host: "localhost", Path: "/", Port: here}.URL()
 		_, err := p.Prober.Get(ctx, "GET", url, p.Ping, false)
-		return err == nil || errors.Is(err, probe.ErrNoTLS)
+		return err == nil || errors.Is(err, probe.ErrNoTLS) || errors.Is(err, probe.ErrNotSent) || errors.As(err, new(*probe.UnreadableError))
 	}
 	direct := func(ctx context.Context) bool {
 		return p.Place.PodAnswers(ctx, pod.Namespace, pod.Name, scheme, port)
@@ -276,6 +276,8 @@ func (w way) answers(ctx context.Context) check.Finding {
 	switch {
 	case errors.Is(err, probe.ErrNoTLS) && w.finding.Cause == Uncertified: // which is another hop's
 		return holds("%v", err)
+	case errors.Is(err, probe.ErrNotSent):
+		return unanswered(err)
 	case err != nil:
 		return because(NoAnswer, "%v", err)
 	case free && w.diverted(control, answer):

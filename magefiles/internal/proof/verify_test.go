@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -351,10 +352,44 @@ func TestAPodWithoutAReadinessProbeMayStillBeStarting(t *testing.T) {
 				}
 			})
 			request := w.proof.Planned()[1]
-			if got := (trial{w.proof, request, w.snapshot}).prove(t.Context()); got.Verdict != test.want || test.want == check.Pending && !strings.Contains(got.Found, "it may not listen yet") {
+			if got := (trial{w.proof, request, w.snapshot}).prove(t.Context()); got.Verdict != test.want || test.want == check.Pending && !strings.Contains(got.Found, "it may still be starting") {
 				t.Errorf("%+v", got)
 			}
 		})
+	}
+}
+
+func TestAnAnswerThatCannotBeReadIsTheBackendsAndNoneOfAPodThatStarts(t *testing.T) {
+	w := whole(t)
+	w.patchedPod("cart-1", func(p *corev1.Pod) {
+		p.Spec.Containers[0].ReadinessProbe = nil
+		p.Status.ContainerStatuses[0].State.Running = &corev1.ContainerStateRunning{StartedAt: metav1.Now()}
+	})
+	w.gateway.answers["cart.localhost"] = []*probe.Answer{nil}
+	w.gateway.failure = &probe.UnreadableError{Status: 200, Why: ", and its body cannot be read: gzip: invalid header"}
+	got := trial{w.proof, w.proof.Planned()[1], w.snapshot}.prove(t.Context())
+	if got.Verdict != check.Broken || got.Cause != WrongAnswer || got.Found != "200 OK, and its body cannot be read: gzip: invalid header" {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestWhatThisMachineCannotSendSaysNothingOfWhoWouldHaveAnswered(t *testing.T) {
+	plain := &probe.Answer{Status: 200}
+	for name, answers := range map[string][]*probe.Answer{"not one": {nil}, "all but the first": {whoami("shop-1"), nil}, "shares": {plain, nil}} {
+		w := whole(t)
+		w.gateway.failure = fmt.Errorf("%w: too many open files", probe.ErrNotSent)
+		w.gateway.answers["shop.localhost"] = answers
+		request := w.proof.Planned()[0]
+		if name == "shares" {
+			request.Backends = append(request.Backends, w.proof.Planned()[1].Backends...)
+		}
+		if got := (trial{w.proof, request, w.snapshot}).prove(t.Context()); got.Verdict != check.Unknown || !strings.Contains(got.Found, "not sent: too many open files") {
+			t.Errorf("%s: %+v", name, got)
+		}
+		w.gateway.ping = nil
+		if got := w.proof.DataPlane(t.Context(), w.snapshot, "http"); got.Fails() {
+			t.Errorf("%s: %+v", name, got)
+		}
 	}
 }
 

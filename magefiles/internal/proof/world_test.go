@@ -90,6 +90,7 @@ func (p *fakePlace) Kubectl(arguments string) string { return "kubectl " + argum
 type fakeGateway struct {
 	mu      sync.Mutex
 	answers map[string][]*probe.Answer // a nil one is none
+	failure error                      // of those, errRefused for nil
 	asked   map[string]int
 	sent    map[string]string // the last request's header
 	ping    *probe.Answer
@@ -129,7 +130,7 @@ func (g *fakeGateway) Get(ctx context.Context, method, url string, header map[st
 	answer := answers[g.asked[host]%len(answers)]
 	g.asked[host]++
 	if answer == nil {
-		return nil, errRefused
+		return nil, cmp.Or(g.failure, errRefused)
 	}
 	with := *answer
 	with.URL, with.TLS, with.HTTP2 = url, secured, secured != nil

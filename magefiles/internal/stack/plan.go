@@ -56,12 +56,14 @@ func (p *planner) Plan(ctx context.Context) error {
 
 // plan asks the API server what applying everything would come to.
 func (p *planner) plan(ctx context.Context) (pending, error) {
-	cfg, err := p.reach(ctx)
-	if err != nil {
+	cfg, state, err := p.reach(ctx)
+	switch {
+	case err != nil:
 		return pending{}, err
-	}
-	if cfg == nil {
+	case cfg == nil && state == cluster.Absent:
 		return p.fromNothing(ctx)
+	case cfg == nil:
+		return unanswered(p.config.Cluster, state), nil
 	}
 	client, err := kube.New(cfg, kube.Options{DryRun: true, TakeOver: p.config.Adopt, Kubectl: p.proof.Place.Kubectl("")})
 	if err != nil {
@@ -112,35 +114,40 @@ func (p *planner) plan(ctx context.Context) (pending, error) {
 	return found, err
 }
 
-// reach returns the way to the API server, by which nothing can be written; nil for kindgate's own cluster where it is not up.
-func (p *planner) reach(ctx context.Context) (*rest.Config, error) {
+// reach returns the way to the API server, by which nothing can be written; nil for kindgate's own cluster where it is not up, and what it is then.
+func (p *planner) reach(ctx context.Context) (*rest.Config, cluster.State, error) {
 	if p.config.Context != "" {
 		cfg, err := p.far()
 		if err != nil {
-			return nil, err
+			return nil, "", err
 		}
-		return kube.DryRunOnly(kube.Patient(p.run.Context(), cfg, p.run.Note)), nil
+		return kube.DryRunOnly(kube.Patient(p.run.Context(), cfg, p.run.Note)), "", nil
 	}
 	observation, err := p.cluster.Observe(ctx)
 	switch {
 	case err != nil:
-		return nil, err
+		return nil, "", err
 	case observation.Foreign != nil:
-		return nil, observation.Foreign
+		return nil, "", observation.Foreign
 	case observation.State != cluster.Ready:
-		return nil, nil
+		return nil, observation.State, nil
 	}
 	p.cluster.Attach(ctx)
-	return kube.DryRunOnly(observation.REST), nil
+	return kube.DryRunOnly(observation.REST), observation.State, nil
 }
 
-// fromNothing is the plan for a cluster that is not there, or does not run.
+// unanswered is the plan for a cluster that is there and does not answer: what up would do to what is in it cannot be said.
+func unanswered(name string, state cluster.State) pending {
+	return pending{Plan: plan.Plan{{Action: plan.Repair, Name: "cluster " + name, Note: fmt.Sprintf("it is %s, and does not answer: what up would do to what is in it is not known", state)}}}
+}
+
+// fromNothing is the plan for a cluster that is not there.
 func (p *planner) fromNothing(ctx context.Context) (pending, error) {
 	wanted, err := definitions(ctx)
 	if err != nil {
 		return pending{}, err
 	}
-	found := pending{Plan: plan.Plan{{Action: plan.Create, Name: "cluster " + p.config.Cluster, Note: "it does not run: what is in it is not known"}}}
+	found := pending{Plan: plan.Plan{{Action: plan.Create, Name: "cluster " + p.config.Cluster}}}
 	rendered, err := p.release.rendered()
 	if err != nil {
 		return pending{}, err

@@ -8,7 +8,9 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"kindgate/magefiles/internal/cluster"
 	"kindgate/magefiles/internal/inventory"
+	"kindgate/magefiles/internal/plan"
 )
 
 func TestOnlyWhatKindgateCreatedIsPruned(t *testing.T) {
@@ -88,5 +90,12 @@ func TestTheAddressOfALoadBalancerIsPendingUntilItHasOne(t *testing.T) {
 	}
 	if pendingBalancer(nil) {
 		t.Error("none")
+	}
+}
+
+func TestWhatIsInAClusterThatDoesNotAnswerIsNotPlannedToBeCreated(t *testing.T) {
+	found := unanswered("k", cluster.Stopped)
+	if len(found.Plan) != 1 || found.Count(plan.Create) != 0 || found.Pending() != 1 || !strings.Contains(found.Plan[0].Note, "is stopped") {
+		t.Errorf("%+v", found)
 	}
 }
