@@ -1,7 +1,9 @@
 package inventory
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -12,8 +14,9 @@ import (
 	"kindgate/magefiles/internal/kube"
 )
 
-// Name is the ConfigMap's name, and Key that of the list in its data.
-const Name, Key = "kindgate-inventory", "objects"
+// Name is the ConfigMap's name, and Key that of the list in its data. Home is that of the UID of the ConfigMap's namespace, by which a copy that
+// somebody has brought from another cluster is known: what was created there need not have been created here.
+const Name, Key, Home = "kindgate-inventory", "objects", "namespace-uid"
 
 var (
 	configMapKind = corev1.SchemeGroupVersion.WithKind("ConfigMap")
@@ -87,6 +90,16 @@ func (s *Store) read(ctx context.Context) error {
 		s.list = List{}
 		return nil
 	}
+	if home, _, _ := unstructured.NestedString(found.Object, "data", Home); home != "" { // earlier releases did not write it
+		namespace, err := s.client.Get(ctx, namespaceKind, "", s.namespace)
+		if err != nil {
+			return fmt.Errorf("Namespace/%s: %w", s.namespace, err)
+		}
+		if namespace == nil || string(namespace.GetUID()) != home {
+			return fmt.Errorf("ConfigMap/%s/%s is a copy from another cluster, or from an earlier namespace of that name: what kindgate has made here is not known. "+
+				"Delete it, and the next up begins another", s.namespace, Name)
+		}
+	}
 	text, _, _ := unstructured.NestedString(found.Object, "data", Key)
 	list, err := Read(text)
 	if err != nil {
@@ -111,9 +124,12 @@ func (s *Store) write(ctx context.Context, list List) error {
 			return err
 		}
 		list = list.With(namespace)
+		if live, err = s.client.Get(ctx, namespaceKind, "", s.namespace); err != nil || live == nil {
+			return fmt.Errorf("Namespace/%s: %w", s.namespace, cmp.Or(err, errors.New("somebody has deleted it again")))
+		}
 	}
 	configMap := s.Object()
-	if err := unstructured.SetNestedField(configMap.Object, list.Text(), "data", Key); err != nil {
+	if err := unstructured.SetNestedStringMap(configMap.Object, map[string]string{Key: list.Text(), Home: string(live.GetUID())}, "data"); err != nil {
 		return err
 	}
 	if _, err := s.client.Apply(ctx, []kube.Object{configMap}); err != nil {

@@ -34,7 +34,7 @@ func serving(t *testing.T, read http.HandlerFunc) (store *Store, written *[]stri
 		case strings.HasSuffix(r.URL.Path, "/configmaps/"+Name):
 			read(w, r)
 		default:
-			fmt.Fprint(w, `{"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "traefik"}}`)
+			fmt.Fprint(w, `{"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "traefik", "uid": "here"}}`)
 		}
 	}))
 	t.Cleanup(server.Close)
@@ -78,6 +78,22 @@ func TestAnInventoryThatCouldNotBeReadIsNotOverwritten(t *testing.T) {
 		answer = configMap("created v1 Service shop web\n")
 		if err := store.Record(t.Context(), first); err != nil || len(*written) != 1 || !strings.Contains((*written)[0], `created v1 Service shop web\ncreated v1 Namespace - shop\n`) {
 			t.Errorf("%s: once it can be read, it has more than before: %s, %v", name, *written, err)
+		}
+	}
+}
+
+func TestAnInventoryThatSomebodyHasCopiedFromAnotherClusterIsNotGoneBy(t *testing.T) {
+	for home, ours := range map[string]bool{"here": true, "there": false, "": true} { // an earlier release wrote none
+		store, written := serving(t, func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprint(w, strings.Replace(configMap("created v1 Service shop web\n"), `"data": {`, fmt.Sprintf(`"data": {%q: %q, `, Home, home), 1))
+		})
+		list, err := store.List(t.Context())
+		if (err == nil) != ours || len(list) > 0 != ours || !ours && !strings.Contains(err.Error(), "copy from another cluster") {
+			t.Errorf("%q: %v, %v", home, list, err)
+		}
+		err = store.Record(t.Context(), []kube.First{{Object: namespace.Object()}})
+		if (err == nil) != ours || ours && !strings.Contains(strings.Join(*written, ""), `"namespace-uid":"here"`) || !ours && len(*written) > 0 {
+			t.Errorf("%q: %s, %v", home, *written, err)
 		}
 	}
 }
