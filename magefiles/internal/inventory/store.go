@@ -97,7 +97,7 @@ func (s *Store) read(ctx context.Context) error {
 		}
 		if namespace == nil || string(namespace.GetUID()) != home {
 			return fmt.Errorf("ConfigMap/%s/%s is a copy from another cluster, or from an earlier namespace of that name: what kindgate has made here is not known. "+
-				"Delete it, and the next up begins another", s.namespace, Name)
+				"Delete it: what is created from then on is recorded anew, and what is here stays", s.namespace, Name)
 		}
 	}
 	text, _, _ := unstructured.NestedString(found.Object, "data", Key)
