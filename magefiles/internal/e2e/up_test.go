@@ -349,8 +349,8 @@ func TestVerifyRightAfterARolloutPasses(t *testing.T) {
 }
 
 func TestTwoClustersLiveSideBySide(t *testing.T) {
-	first := up(t) // in no lane: it runs before all that are
-
+	enterShared(t)
+	first := up(t)
 	second := ownWorld(t, "kindgate-e2e-two")
 	second.env["KINDGATE_KUBECONFIG"] = first.env["KINDGATE_KUBECONFIG"]
 	second.env["KINDGATE_HOSTS_FILE"] = first.env["KINDGATE_HOSTS_FILE"]

@@ -144,14 +144,12 @@ type world struct {
 	env, settings map[string]string
 }
 
-// up returns the cluster of the test's lane, up and as the project's own manifests have it. Without a lane, it is that of the first.
+// up returns the cluster of the test's lane, up and as the project's own manifests have it.
 func up(t *testing.T) *world {
 	t.Helper()
-	l := lanes[0]
 	test, _, _ := strings.Cut(t.Name(), "/")
-	if of, in := inLane.Load(test); in {
-		l = of.(*lane)
-	}
+	in, _ := inLane.Load(test)
+	l := in.(*lane)
 	if l.world == nil {
 		l.world = newWorld(t, l.cluster)
 	}
