@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -185,13 +186,14 @@ func (c *Client) Version(ctx context.Context) (string, error) {
 }
 
 // Patient returns a copy of cfg whose requests end when ctx does, whoever makes them, and are sent again for as long while the API
-// server cannot be reached: a server that restarts costs time, not the run. What the server warns of is given to warn, and that it is
-// waited for.
+// server cannot be reached: a server that restarts costs time, not the run, nor does one that at first refuses what it allows. What the server warns of
+// is given to warn, and that it is waited for.
 func Patient(ctx context.Context, cfg *rest.Config, warn func(string)) *rest.Config {
 	cfg = rest.CopyConfig(cfg)
 	cfg.WarningHandler = warnings(warn)
 	cfg.QPS = -1 // one user, one cluster: the server's own priority and fairness suffices
-	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper { return patient{ctx, next, warn} })
+	away := &atomic.Int64{}
+	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper { return patient{ctx, next, warn, away} })
 	return cfg
 }
 
@@ -208,6 +210,7 @@ type patient struct {
 	run  context.Context
 	next http.RoundTripper
 	warn func(string)
+	away *atomic.Int64 // when the server was last out of reach of any request, in Unix nanoseconds
 }
 
 // An unreachable API server was so until the run's end.
@@ -239,6 +242,10 @@ func (p patient) RoundTrip(req *http.Request) (*http.Response, error) {
 		if err == nil && again(req) {
 			err = withoutStore(resp)
 		}
+		if err == nil && resp.StatusCode == http.StatusForbidden && time.Since(time.Unix(0, p.away.Load())) < limits.Refusing {
+			_ = resp.Body.Close()
+			err = errNoRules
+		}
 		if err == nil {
 			resp.Body = &releasing{resp.Body, release}
 			return resp, nil
@@ -254,6 +261,9 @@ func (p patient) RoundTrip(req *http.Request) (*http.Response, error) {
 			}
 			return nil, err
 		}
+		if !errors.Is(err, errNoRules) {
+			p.away.Store(time.Now().UnixNano())
+		}
 		if time.Since(started) > limits.Unreachable {
 			p.warn(fmt.Sprintf("The API server cannot be reached, and is waited for: %v\nIf its node is gone, interrupt this run, and begin another.", err))
 		}
@@ -263,7 +273,7 @@ func (p patient) RoundTrip(req *http.Request) (*http.Response, error) {
 // repeatable tells whether a failed request may be sent again: nothing of it was sent, or sending it twice does no harm. A PATCH of
 // ours is a server-side apply, and Helm's are strategic merges: both give the same object twice.
 func repeatable(req *http.Request, err error) bool {
-	if utilnet.IsConnectionRefused(err) {
+	if utilnet.IsConnectionRefused(err) || errors.Is(err, errNoRules) {
 		return true
 	}
 	return again(req) && (utilnet.IsConnectionReset(err) || utilnet.IsProbableEOF(err) || utilnet.IsHTTP2ConnectionLost(err) || errors.As(err, new(storeError)))
@@ -272,6 +282,9 @@ func repeatable(req *http.Request, err error) bool {
 func again(req *http.Request) bool {
 	return req.Method == http.MethodGet || req.Method == http.MethodPatch
 }
+
+// errNoRules is that a server which was out of reach a moment ago refuses a request: it may not have read yet whom it allows what.
+var errNoRules = errors.New("it refuses what it may allow in a moment: it has just started")
 
 // A storeError is an answer of an API server whose etcd did not answer.
 type storeError string
