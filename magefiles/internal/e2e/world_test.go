@@ -84,7 +84,7 @@ type lane struct {
 	world   *world        // of its cluster, which the lane's tests have in common: each makes it right by up before it begins, and none needs another
 }
 
-// There are as many clusters at a time as lanes, and one: the first lane has its own for all of the suite, the second when no test makes one of its own.
+// The first lane has its cluster for all of the suite, the second has one only when no test is left that makes clusters of its own.
 var lanes = []*lane{{cluster: "kindgate-e2e", turn: make(chan struct{}, 1)}, {cluster: "kindgate-e2e-second", turn: make(chan struct{}, 1)}}
 
 var (
