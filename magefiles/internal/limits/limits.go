@@ -91,6 +91,8 @@ const (
 	// FilesAgain is how often watch looks at the files where the system tells nothing, ImagesAgain at the engine's images, and LostAgain at a cluster
 	// that does not answer.
 	FilesAgain, ImagesAgain, LostAgain = time.Second, 2 * time.Second, time.Second
+	// CtrlC is by how much an error of a command that Ctrl-C has ended may be earlier than the end of the run.
+	CtrlC = 100 * time.Millisecond
 	// Ending is how long an interrupted round of watch may take to end by itself.
 	Ending = 3 * time.Second
 	// Bundle bounds how long a bundle is made, also of a run that has ended at its own limit.

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"kindgate/magefiles/internal/limits"
 	"kindgate/magefiles/internal/result"
 	"kindgate/magefiles/internal/ui"
 )
@@ -119,6 +120,10 @@ var ErrInterrupted = errors.New("interrupted; the next run goes on from here")
 func (r *Run) Failed(name, doing string, err error) error {
 	if err == nil {
 		return nil
+	}
+	select { // a terminal's Ctrl-C also ends the commands that were running, whose errors may be here before mage has ended the context
+	case <-r.ctx.Done():
+	case <-time.After(limits.CtrlC):
 	}
 	switch cause := context.Cause(r.ctx); {
 	case r.ctx.Err() == context.Canceled:

@@ -100,6 +100,14 @@ func TestWhatEndsWithTheRunSaysWhy(t *testing.T) {
 	}
 }
 
+func TestACommandThatCtrlCEndsBeforeTheRunIsInterrupted(t *testing.T) {
+	r, _, cancel := begun(t)
+	time.AfterFunc(10*time.Millisecond, cancel)
+	if err := r.Failed("s", "", errors.New("docker ps: signal: interrupt")); !errors.Is(err, ErrInterrupted) {
+		t.Error(err)
+	}
+}
+
 func TestARunWithoutLimitIsOnlyInterrupted(t *testing.T) {
 	r := New(Options{Limit: time.Millisecond, Expired: errTime, Advise: func(err error) error { return err }})
 	ctx, cancel := context.WithCancel(t.Context())
