@@ -2,9 +2,11 @@ package e2e
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/pem"
 	"fmt"
+	"maps"
 	"net"
 	"net/http/httptest"
 	"os"
@@ -26,13 +28,14 @@ import (
 	"kindgate/magefiles/internal/machine"
 )
 
+// One that is stopped is TestACompleteClusterIsNotRemadeWhateverItsOwnerTookOutOfIt's.
 func TestANodeThatDoesNotRunIsStartedAgainNotRemade(t *testing.T) {
 	enterShared(t)
-	for _, verb := range []string{"stop --time=2", "pause", "kill"} {
+	for _, verb := range []string{"pause", "kill"} {
 		t.Run(verb, func(t *testing.T) {
 			w := up(t)
 			id := w.docker(t, "inspect", "--format", "{{.Id}}", w.node())
-			w.docker(t, append(strings.Fields(verb), w.node())...)
+			w.docker(t, verb, w.node())
 			if steps := w.steps(t, "up"); steps["cluster"].Result != "repaired" {
 				t.Errorf("%+v, expected repaired", steps["cluster"])
 			}
@@ -45,29 +48,80 @@ func TestANodeThatDoesNotRunIsStartedAgainNotRemade(t *testing.T) {
 	}
 }
 
-func TestANodeThatIsHalfMadeOrGoneIsMadeAnew(t *testing.T) {
+// One cluster on its way: each run is cut off later than the one before it, and its node is taken away in the end.
+func TestARunThatIsCutOffIsTakenUpByTheNextWhichHasTheClusterForItself(t *testing.T) {
 	enterOwn(t)
-	w := ownWorld(t, "kindgate-e2e-half")
-	cmd := w.command("up")
-	if err := cmd.Start(); err != nil {
+	w := ownWorld(t, "kindgate-e2e-cut-off")
+	other := newWorld(t, w.name)
+	defer os.RemoveAll(other.dir)
+	report := filepath.Join(t.TempDir(), "junit.xml")
+	w.env["KINDGATE_JUNIT"] = report
+	interrupted := func(at, target string) {
+		t.Helper()
+		w.interrupted(t, at, target)
+		if failures, cases := junit(t, report); cases == 0 || !strings.Contains(strings.Join(failures, "\n"), "interrupted; the next run goes on from here") {
+			t.Errorf("%d cases, %q", cases, failures)
+		}
+	}
+	interrupted("preparing nodes", "up")
+	interrupted("starting control-plane", "up")
+
+	killed := w.command("up")
+	if err := killed.Start(); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, func() bool {
 		return exec.Command("docker", "exec", w.node(), "test", "-s", "/etc/kubernetes/admin.conf").Run() == nil
 	})
-	if err := machine.Kill(cmd); err != nil {
+	if err := machine.Kill(killed); err != nil {
 		t.Fatal(err)
 	}
-	_ = cmd.Wait()
+	_ = killed.Wait()
 	w.docker(t, "restart", "--time=5", w.node()) // else kubeadm would go on in it
-	contains(t, w.mage(t, "up"), "interrupted")
+	half := w.id(t)
+	interrupted("✓ cluster", "up")
+	whole := w.id(t)
+	if whole == half {
+		t.Error("a node that is half made was not made anew")
+	}
+	w.mage(t, "up")
+	if w.id(t) != whole {
+		t.Error("the node of a whole cluster was made anew")
+	}
+	if failures, cases := junit(t, report); len(failures) > 0 || cases < 15 {
+		t.Errorf("success: %d cases, %q", cases, failures)
+	}
 	w.answeredBy(t, "whoami.localhost", "/", "whoami-v1")
 
 	w.docker(t, "rm", "--force", "--volumes", w.node())
-	if steps := w.steps(t, "up"); steps["cluster"].Result != "created" {
-		t.Errorf("after the node was removed: %+v, expected created", steps["cluster"])
-	}
+	madeByOneOfTwoRuns(t, w, other)
 	w.answeredBy(t, "whoami.localhost", "/", "whoami-v1")
+	w.interrupted(t, "deleting the nodes", "teardown")
+	w.mage(t, "teardown")
+}
+
+// madeByOneOfTwoRuns has two folders of one cluster run up from nothing at once, and fails the test unless the second run waits for the first, says
+// so, and changes nothing.
+func madeByOneOfTwoRuns(t *testing.T, w, other *world) {
+	t.Helper()
+	other.env = maps.Clone(w.env)
+	delete(other.env, "KINDGATE_JUNIT")
+	for _, variable := range []string{"HOME", "XDG_CACHE_HOME", "TMPDIR"} {
+		other.env[variable] = other.dir // as another user of the engine would have them
+	}
+	first := w.command("up")
+	var said bytes.Buffer
+	first.Stdout, first.Stderr = &said, &said
+	if err := first.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() bool { return w.docker(t, "ps", "--quiet", "--filter", "name=^"+w.node()+"$") != "" })
+	out := other.mage(t, "up")
+	if err := first.Wait(); err != nil {
+		t.Fatalf("the first run: %v\n%s", err, said.String())
+	}
+	contains(t, said.String(), "cluster      created")
+	contains(t, out, "Waiting for another run", fmt.Sprintf("process %d", first.Process.Pid), w.dir, "cluster      unchanged", "apps         unchanged")
 }
 
 // It answers as one whose making was interrupted, and yet has what users have put into it.

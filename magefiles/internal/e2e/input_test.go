@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -240,26 +239,6 @@ func TestAChartThatIsNotThereIsNamed(t *testing.T) {
 	w.fails(t, []string{"KINDGATE_TRAEFIK_CHART", "no-chart"}, "up")
 }
 
-func TestAnInterruptedRunEndsAtOnceAndIsResumedByTheNext(t *testing.T) {
-	enterOwn(t)
-	w := ownWorld(t, "kindgate-e2e-interrupted")
-	report := filepath.Join(t.TempDir(), "junit.xml")
-	w.env["KINDGATE_JUNIT"] = report
-	for _, at := range []string{"preparing nodes", "starting control-plane", "installing the chart"} {
-		w.interrupted(t, at, "up")
-		if failures, cases := junit(t, report); cases == 0 || !strings.Contains(strings.Join(failures, "\n"), "interrupted; the next run goes on from here") {
-			t.Errorf("%d cases, %q", cases, failures)
-		}
-	}
-	w.mage(t, "up")
-	if failures, cases := junit(t, report); len(failures) > 0 || cases < 15 {
-		t.Errorf("success: %d cases, %q", cases, failures)
-	}
-	w.answeredBy(t, "whoami.localhost", "/", "whoami-v1")
-	w.interrupted(t, "deleting the nodes", "teardown")
-	w.mage(t, "teardown")
-}
-
 func TestARunWhoseTimeIsOverSaysWhatItWasWaitingFor(t *testing.T) {
 	enterOwn(t)
 	w := ownWorld(t, "kindgate-e2e-limit")
@@ -308,29 +287,6 @@ func TestAHostsFileThatMayNotBeWrittenIsNoFailure(t *testing.T) {
 	if err != nil || string(text) != "127.0.0.1 localhost\n" {
 		t.Errorf("%v: %q", err, text)
 	}
-}
-
-func TestASecondRunWaitsForTheFirstAndSaysForWhom(t *testing.T) {
-	enterOwn(t)
-	w := ownWorld(t, "kindgate-e2e-both")
-	other := newWorld(t, w.name)
-	defer os.RemoveAll(other.dir)
-	other.env = maps.Clone(w.env)
-	for _, variable := range []string{"HOME", "XDG_CACHE_HOME", "TMPDIR"} {
-		other.env[variable] = other.dir // as another user of the engine would have them
-	}
-	first := w.command("up")
-	var said bytes.Buffer
-	first.Stdout, first.Stderr = &said, &said
-	if err := first.Start(); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, func() bool { return w.docker(t, "ps", "--quiet", "--filter", "name=^"+w.node()+"$") != "" })
-	out := other.mage(t, "up")
-	if err := first.Wait(); err != nil {
-		t.Fatalf("the first run: %v\n%s", err, said.String())
-	}
-	contains(t, out, "Waiting for another run", fmt.Sprintf("process %d", first.Process.Pid), w.dir, "cluster      unchanged", "apps         unchanged")
 }
 
 func TestAReleaseThatWasLeftPendingIsRecovered(t *testing.T) {

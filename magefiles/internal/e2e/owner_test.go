@@ -50,10 +50,9 @@ func (w *world) kindCreate(t *testing.T, changes ...func(*v1alpha4.Cluster)) {
 	t.Cleanup(func() { _ = exec.Command("docker", "rm", "--force", "--volumes", w.node()).Run() })
 }
 
-func TestAClusterThatKindgateDidNotMakeIsLeftAsItIs(t *testing.T) {
-	enterOwn(t)
-	w := ownWorld(t, "kindgate-e2e-theirs")
-	w.kindCreate(t)
+// leftAsItIs fails the test unless a cluster that kind has made is left as it is by whoever takes it for kindgate's own.
+func leftAsItIs(t *testing.T, w *world) {
+	t.Helper()
 	id := w.id(t)
 	// left fails the test unless the targets refuse the cluster, and nothing in it has changed.
 	left := func(t *testing.T, words ...string) {
@@ -141,10 +140,13 @@ func TestACompleteClusterIsNotRemadeWhateverItsOwnerTookOutOfIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.docker(t, "stop", "--time=2", w.node())
-	w.mage(t, "up")
+	if steps := w.steps(t, "up"); steps["cluster"].Result != "repaired" {
+		t.Errorf("%+v, expected repaired", steps["cluster"])
+	}
 	if now := w.id(t); now != id {
 		t.Fatalf("the node %s was remade as %s", id, now)
 	}
+	w.answeredBy(t, "whoami.localhost", "/", "whoami-v1")
 	w.docker(t, "exec", w.node(), "rm", "/kind/kindgate/"+w.name+"/made-from")
 	w.mage(t, "up")
 	w.kubectl(t, "annotate node "+w.node()+" kindgate/owner=someone/else --overwrite")

@@ -191,41 +191,54 @@ func TestUpPutsBackWhatSomebodyDeletedOrChanged(t *testing.T) {
 			}
 		}
 	}
-	for _, test := range []struct {
-		name   string
-		damage func(*testing.T, *world)
-		step   string
-	}{
-		{"Deployment deleted", remove(deployments, "demo", "whoami-v1"), "apps"},
-		{"Deployment scaled to 0", patch(deployments, "demo", "whoami-v1", `{"spec":{"replicas":0}}`), "apps"},
-		{"Deployment's image changed", patch(deployments, "demo", "whoami-v2", `{"spec":{"template":{"spec":{"containers":[{"name":"whoami","image":"traefik:v3.6.12"}]}}}}`), "apps"},
-		{"Service deleted", remove(services, "demo", "whoami-v2"), "apps"},
-		{"Service's selector changed", patch(services, "demo", "whoami-v2", `{"spec":{"selector":{"app.kubernetes.io/version":"v1"}}}`), "apps"},
-		{"Namespace's label changed", patch(namespaces, "", "demo", `{"metadata":{"labels":{"pod-security.kubernetes.io/enforce":"privileged"}}}`), "apps"},
-		{"Namespace deleted", remove(namespaces, "", "demo"), "apps"},
-		{"HTTPRoute deleted", remove(routes, "demo", "whoami-host"), "routes"},
-		{"HTTPRoute's backend changed", patch(routes, "demo", "whoami-host", `{"spec":{"rules":[{"backendRefs":[{"name":"whoami-v2","port":80}]}]}}`), "routes"},
-		{"Gateway deleted", remove(gateways, "traefik", "traefik-gateway"), "routes"},
-		{"GatewayClass deleted", remove(classes, "", "traefik"), "traefik"},
-		{"DaemonSet's value changed under Helm's name", func(t *testing.T, w *world) {
-			w.kubectl(t, `-n traefik patch daemonset traefik --field-manager=helm --type=merge `+
-				`-p '{"spec":{"template":{"spec":{"terminationGracePeriodSeconds":61}}}}'`)
-		}, "traefik"},
-		{"DaemonSet deleted", remove(daemonSets, "traefik", "traefik"), "traefik"},
-		{"DaemonSet's image changed", patch(daemonSets, "traefik", "traefik", `{"spec":{"template":{"spec":{"containers":[{"name":"traefik","image":"traefik/whoami:v1.11.0"}]}}}}`), "traefik"},
-		{"Traefik's Service deleted", remove(services, "traefik", "traefik"), "traefik"},
-		{"Traefik's namespace deleted", remove(namespaces, "", "traefik"), "traefik"},
-		{"CustomResourceDefinition deleted", remove(definitions, "", "httproutes.gateway.networking.k8s.io"), "crds"},
+	type damage struct {
+		name string
+		do   func(*testing.T, *world)
+		step string // that makes it right
+	}
+	// What is damaged in one round is made right by different steps.
+	for _, round := range [][]damage{
+		{
+			{"Deployment deleted", remove(deployments, "demo", "whoami-v1"), "apps"},
+			{"HTTPRoute's backend changed", patch(routes, "demo", "whoami-host", `{"spec":{"rules":[{"backendRefs":[{"name":"whoami-v2","port":80}]}]}}`), "routes"},
+			{"DaemonSet's value changed under Helm's name", func(t *testing.T, w *world) {
+				w.kubectl(t, `-n traefik patch daemonset traefik --field-manager=helm --type=merge `+
+					`-p '{"spec":{"template":{"spec":{"terminationGracePeriodSeconds":61}}}}'`)
+			}, "traefik"},
+		}, {
+			{"Deployment scaled to 0", patch(deployments, "demo", "whoami-v1", `{"spec":{"replicas":0}}`), "apps"},
+			{"HTTPRoute deleted", remove(routes, "demo", "whoami-host"), "routes"},
+			{"DaemonSet deleted", remove(daemonSets, "traefik", "traefik"), "traefik"},
+		}, {
+			{"Deployment's image changed", patch(deployments, "demo", "whoami-v2", `{"spec":{"template":{"spec":{"containers":[{"name":"whoami","image":"traefik:v3.6.12"}]}}}}`), "apps"},
+			{"Gateway deleted", remove(gateways, "traefik", "traefik-gateway"), "routes"},
+			{"Traefik's Service deleted", remove(services, "traefik", "traefik"), "traefik"},
+		}, {
+			{"Service deleted", remove(services, "demo", "whoami-v2"), "apps"},
+			{"DaemonSet's image changed", patch(daemonSets, "traefik", "traefik", `{"spec":{"template":{"spec":{"containers":[{"name":"traefik","image":"traefik/whoami:v1.11.0"}]}}}}`), "traefik"},
+		}, {
+			{"Service's selector changed", patch(services, "demo", "whoami-v2", `{"spec":{"selector":{"app.kubernetes.io/version":"v1"}}}`), "apps"},
+			{"GatewayClass deleted", remove(classes, "", "traefik"), "traefik"},
+		}, {
+			{"Namespace's label changed", patch(namespaces, "", "demo", `{"metadata":{"labels":{"pod-security.kubernetes.io/enforce":"privileged"}}}`), "apps"},
+			{"Traefik's namespace deleted", remove(namespaces, "", "traefik"), "traefik"},
+		}, {
+			{"Namespace deleted", remove(namespaces, "", "demo"), "apps"},
+		}, {
+			{"CustomResourceDefinition deleted", remove(definitions, "", "httproutes.gateway.networking.k8s.io"), "crds"},
+		},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			test.damage(t, w)
-			steps := w.steps(t, "up")
-			if result := steps[test.step].Result; result == "unchanged" || result == "" {
-				t.Errorf("%s: %+v, expected a repair", test.step, steps[test.step])
+		for _, damage := range round {
+			damage.do(t, w)
+		}
+		steps := w.steps(t, "up")
+		for _, damage := range round {
+			if result := steps[damage.step].Result; result == "unchanged" || result == "" {
+				t.Errorf("%s: %s %+v, expected a repair", damage.name, damage.step, steps[damage.step])
 			}
-			w.answeredBy(t, "whoami.localhost", "/", "whoami-v1")
-			w.answeredBy(t, "demo.localhost", "/v2", "whoami-v2")
-		})
+		}
+		w.answeredBy(t, "whoami.localhost", "/", "whoami-v1")
+		w.answeredBy(t, "demo.localhost", "/v2", "whoami-v2")
 	}
 }
 

@@ -76,6 +76,12 @@ func TestUpOnSomebodysClusterAsksFirstAndTeardownTakesOutWhatItMadeAndNothingEls
 		t.Errorf("after teardown the cluster is another: %v", changed(before, after))
 	}
 	contains(t, w.mage(t, "teardown"), "absent")
+
+	for _, variable := range []string{"KINDGATE_CONTEXT", "KINDGATE_APPROVE", "KINDGATE_PRUNE"} {
+		delete(w.env, variable)
+	}
+	w.env["KINDGATE_CLUSTER"] = w.name
+	leftAsItIs(t, w)
 }
 
 // refusesWhatOthersHave fails the test unless up refuses the objects and definitions of others that are in its way, and leaves all as it is.
