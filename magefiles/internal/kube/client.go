@@ -33,6 +33,7 @@ type Client struct {
 	Options Options
 
 	dynamic   dynamic.Interface
+	everyKind dynamic.Interface // passes no warnings on: who lists all kinds lists deprecated ones, too
 	core      corev1client.CoreV1Interface
 	discovery discovery.DiscoveryInterface
 	looked    discovery.CachedDiscoveryInterface // what mapper goes by
@@ -69,6 +70,12 @@ func New(cfg *rest.Config, options Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	silent := rest.CopyConfig(cfg)
+	silent.WarningHandler = rest.NoWarnings{}
+	everyKind, err := dynamic.NewForConfigAndClient(silent, httpClient)
+	if err != nil {
+		return nil, err
+	}
 	disco, err := discovery.NewDiscoveryClientForConfigAndClient(cfg, httpClient)
 	if err != nil {
 		return nil, err
@@ -78,7 +85,8 @@ func New(cfg *rest.Config, options Options) (*Client, error) {
 		return nil, err
 	}
 	looked := memory.NewMemCacheClient(disco)
-	return &Client{dynamic: dyn, core: core, discovery: disco, looked: looked, mapper: restmapper.NewDeferredDiscoveryRESTMapper(looked), Options: options}, nil
+	return &Client{dynamic: dyn, everyKind: everyKind, core: core, discovery: disco, looked: looked, mapper: restmapper.NewDeferredDiscoveryRESTMapper(looked),
+		Options: options}, nil
 }
 
 // With returns a client of the same cluster that works otherwise.

@@ -78,6 +78,8 @@ func automatic(o *unstructured.Unstructured) bool {
 		return o.GetName() == "default"
 	case "ConfigMap":
 		return o.GetName() == "kube-root-ca.crt"
+	case "Endpoints": // of a Service, and going a moment after it; what somebody has written by hand is not labelled so
+		return o.GetLabels()["endpoints.kubernetes.io/managed-by"] == "endpoint-controller"
 	}
 	return false
 }
@@ -96,11 +98,10 @@ func (c *Client) Contents(ctx context.Context, namespace string) ([]string, erro
 			return nil, err
 		}
 		for _, resource := range list.APIResources {
-			mirrored := resource.Name == "endpoints" && version.Group == "" // of the EndpointSlices, and deprecated
-			if mirrored || strings.HasSuffix(version.Group, "metrics.k8s.io") || !slices.Contains(resource.Verbs, "list") || !slices.Contains(resource.Verbs, "delete") {
+			if strings.HasSuffix(version.Group, "metrics.k8s.io") || !slices.Contains(resource.Verbs, "list") || !slices.Contains(resource.Verbs, "delete") {
 				continue
 			}
-			found, err := c.dynamic.Resource(version.WithResource(resource.Name)).Namespace(namespace).List(ctx, metav1.ListOptions{})
+			found, err := c.everyKind.Resource(version.WithResource(resource.Name)).Namespace(namespace).List(ctx, metav1.ListOptions{})
 			if apierrors.IsNotFound(err) || apierrors.IsMethodNotSupported(err) {
 				continue
 			}

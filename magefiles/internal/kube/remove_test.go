@@ -26,7 +26,11 @@ func beside(t *testing.T, answer http.HandlerFunc) *Client {
 			fmt.Fprint(w, `{"kind": "APIGroupList", "apiVersion": "v1", "groups": [{"name": "others.test", "versions": [{"groupVersion": "others.test/v1", "version": "v1"}],
 				"preferredVersion": {"groupVersion": "others.test/v1", "version": "v1"}}]}`)
 		case r.URL.Path == "/api/v1":
-			fmt.Fprint(w, `{"kind": "APIResourceList", "groupVersion": "v1", "resources": [{"name": "configmaps", "kind": "ConfigMap", "namespaced": true, "verbs": ["list", "delete"]}]}`)
+			fmt.Fprint(w, `{"kind": "APIResourceList", "groupVersion": "v1", "resources": [{"name": "configmaps", "kind": "ConfigMap", "namespaced": true, "verbs": ["list", "delete"]},
+				{"name": "endpoints", "kind": "Endpoints", "namespaced": true, "verbs": ["list", "delete"]}]}`)
+		case strings.HasSuffix(r.URL.Path, "/endpoints"):
+			fmt.Fprint(w, `{"kind": "EndpointsList", "apiVersion": "v1", "items": [{"metadata": {"name": "byhand", "namespace": "ns"}},
+				{"metadata": {"name": "going", "namespace": "ns", "labels": {"endpoints.kubernetes.io/managed-by": "endpoint-controller"}}}]}`)
 		case strings.HasPrefix(r.URL.Path, "/apis/others.test/v1"):
 			answer(w, r)
 		default:
@@ -54,7 +58,7 @@ func things(w http.ResponseWriter, r *http.Request) {
 }
 
 func TestANamespaceWithKindsThatCannotBeListedIsNotTakenForEmpty(t *testing.T) {
-	if held, err := beside(t, things).Contents(t.Context(), "ns"); err != nil || !slices.Equal(held, []string{"ConfigMap/ns/theirs", "Thing/ns/one"}) {
+	if held, err := beside(t, things).Contents(t.Context(), "ns"); err != nil || !slices.Equal(held, []string{"ConfigMap/ns/theirs", "Endpoints/ns/byhand", "Thing/ns/one"}) {
 		t.Error(held, err)
 	}
 	unlisted := func(w http.ResponseWriter, r *http.Request) {
