@@ -320,9 +320,26 @@ func (r *helmRelease) decide(ctx context.Context, client *kube.Client, cfg *rest
 	}
 	plan := planRelease(stored, ok, reason, drifted)
 	if plan.result != result.Unchanged {
-		err = r.helm().MayChange(stored, r.mayTakeOver())
+		err = cmp.Or(r.helm().MayChange(stored, r.mayTakeOver()), r.checkOverwriting(ctx, client, stored))
 	}
 	return stored, plan, err
+}
+
+// checkOverwriting is judgeOverwriting of the stored release, nil for none, unless what others have made may be taken over.
+func (r *helmRelease) checkOverwriting(ctx context.Context, client *kube.Client, stored *traefik.Release) error {
+	if stored == nil || r.config.Adopt {
+		return nil
+	}
+	objects, err := objectsOf(stored)
+	if err != nil {
+		return err
+	}
+	objects = allInRelease(objects)
+	live, err := client.Live(ctx, objects)
+	if err != nil {
+		return err
+	}
+	return judgeOverwriting(objects, live)
 }
 
 // record puts the release into the inventory before it is installed, or taken over.

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
@@ -14,6 +15,7 @@ import (
 	"kindgate/magefiles/internal/kube"
 	"kindgate/magefiles/internal/limits"
 	"kindgate/magefiles/internal/proof"
+	"kindgate/magefiles/internal/traefik"
 )
 
 // valuesOfKind is the file with the values for kindgate's own cluster.
@@ -328,6 +330,30 @@ func TestWhatHelmWouldDeleteByNameAndIsNotOfTheReleaseIsRefused(t *testing.T) {
 	}
 	if err := judgeDeletion(objects, []*unstructured.Unstructured{ours, nil, nil}); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestWhatHelmWouldOverwriteByNameAndSomebodyElseHasMadeIsRefused(t *testing.T) {
+	objects := decoded(t, daemonSet, service, class)
+	unlabelled, theirs, another := objects[0].DeepCopy(), objects[1].DeepCopy(), objects[2].DeepCopy()
+	helm := []metav1.ManagedFieldsEntry{{Manager: traefik.Manager, Operation: metav1.ManagedFieldsOperationUpdate}}
+	unlabelled.SetManagedFields(helm)
+	theirs.SetManagedFields([]metav1.ManagedFieldsEntry{{Manager: "kubectl-create", Operation: metav1.ManagedFieldsOperationUpdate}})
+	another.SetManagedFields(helm)
+	another.SetAnnotations(map[string]string{"meta.helm.sh/release-name": "another", "meta.helm.sh/release-namespace": "edge"})
+	err := judgeOverwriting(objects, []*unstructured.Unstructured{unlabelled, theirs, another})
+	for _, name := range []string{"Service/traefik", "GatewayClass/traefik"} {
+		if err == nil || !strings.Contains(err.Error(), name+" is there, and is not of Helm release traefik/traefik") {
+			t.Error(err)
+		}
+	}
+	if err != nil && strings.Contains(err.Error(), "DaemonSet") {
+		t.Errorf("somebody has taken its annotations away: %v", err)
+	}
+	ours := objects[1].DeepCopy()
+	ours.SetAnnotations(map[string]string{"meta.helm.sh/release-name": "traefik", "meta.helm.sh/release-namespace": "traefik"})
+	if err := judgeOverwriting(objects, []*unstructured.Unstructured{nil, ours, nil}); err != nil {
+		t.Errorf("it says that it is of the release: %v", err)
 	}
 }
 

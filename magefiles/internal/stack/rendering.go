@@ -328,14 +328,28 @@ func ofRelease(live *unstructured.Unstructured) bool {
 // judgeDeletion refuses to have Helm delete objects, live being what is in the cluster of them, that are not of the release: Helm deletes whatever
 // has the name.
 func judgeDeletion(objects []kube.Object, live []*unstructured.Unstructured) error {
-	var others []error
+	return refuse(objects, live, func(o *unstructured.Unstructured) bool { return !ofRelease(o) },
+		"Helm would delete it as its own. Give it another name, or take it out of the cluster, and run again")
+}
+
+// judgeOverwriting refuses to have Helm upgrade or repair objects of the stored release, live being what is in the cluster of them, that somebody else
+// has made since: Helm overwrites whatever has the name. One that Helm has written and that says of no other release has only lost its annotations.
+func judgeOverwriting(objects []kube.Object, live []*unstructured.Unstructured) error {
+	return refuse(objects, live, func(o *unstructured.Unstructured) bool {
+		another := o.GetAnnotations()["meta.helm.sh/release-name"] != ""
+		return !ofRelease(o) && (another || !kube.WrittenBy(o, traefik.Manager))
+	}, "Helm would overwrite it as its own. Give it another name, or take it out of the cluster, and run again; KINDGATE_ADOPT=yes overwrites it")
+}
+
+// refuse is the error of those objects of the release's names that are somebody else's.
+func refuse(objects []kube.Object, live []*unstructured.Unstructured, others func(*unstructured.Unstructured) bool, why string) error {
+	var errs []error
 	for i, o := range objects {
-		if live[i] != nil && !ofRelease(live[i]) {
-			others = append(others, fmt.Errorf("%s is there, and is not of Helm release %s/%s: Helm would delete it as its own. Give it another name, or take it out of the cluster, and run again",
-				o.Name(), serving.Namespace, serving.Release))
+		if live[i] != nil && others(live[i]) {
+			errs = append(errs, fmt.Errorf("%s is there, and is not of Helm release %s/%s: %s", o.Name(), serving.Namespace, serving.Release, why))
 		}
 	}
-	return errors.Join(others...)
+	return errors.Join(errs...)
 }
 
 // judgeOthers refuses to install the implementation beside another of its kind: both serve every GatewayClass that names their controller, and write
