@@ -78,8 +78,8 @@ func automatic(o *unstructured.Unstructured) bool {
 		return o.GetName() == "default"
 	case "ConfigMap":
 		return o.GetName() == "kube-root-ca.crt"
-	case "Endpoints": // of a Service, and going a moment after it; what somebody has written by hand is not labelled so
-		return o.GetLabels()["endpoints.kubernetes.io/managed-by"] == "endpoint-controller"
+	case "Endpoints": // of a Service with a selector they are Kubernetes' own, and go a moment after it; only Kubernetes 1.33 and later label them
+		return WrittenBy(o, "kube-controller-manager")
 	}
 	return false
 }

@@ -30,7 +30,7 @@ func beside(t *testing.T, answer http.HandlerFunc) *Client {
 				{"name": "endpoints", "kind": "Endpoints", "namespaced": true, "verbs": ["list", "delete"]}]}`)
 		case strings.HasSuffix(r.URL.Path, "/endpoints"):
 			fmt.Fprint(w, `{"kind": "EndpointsList", "apiVersion": "v1", "items": [{"metadata": {"name": "byhand", "namespace": "ns"}},
-				{"metadata": {"name": "going", "namespace": "ns", "labels": {"endpoints.kubernetes.io/managed-by": "endpoint-controller"}}}]}`)
+				{"metadata": {"name": "going", "namespace": "ns", "managedFields": [{"manager": "kube-controller-manager", "operation": "Update"}]}}]}`)
 		case strings.HasPrefix(r.URL.Path, "/apis/others.test/v1"):
 			answer(w, r)
 		default:
