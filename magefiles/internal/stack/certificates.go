@@ -82,7 +82,7 @@ func (s *session) openAuthority(ctx context.Context) (*authority.Authority, erro
 		return nil, err
 	}
 	a, made, err := authority.Open(ctx, dir, ownerName(), time.Now())
-	if made {
+	if made && err == nil {
 		s.run.Note("Made a local certificate authority for this user and machine, which can sign nothing but names under " + strings.Join(authority.Domains, ", ") +
 			": " + authority.Path(dir) + "\nNothing trusts it before you say so: " + shipped.Command("trust") + "; or, for one request: curl --cacert " + authority.Path(dir))
 	}

@@ -178,7 +178,7 @@ func details(e proof.Explanation) []string {
 func (v *explainer) live(ctx context.Context) (*proof.Snapshot, string) {
 	observation, err := v.cluster.Observe(ctx)
 	if err != nil || observation.State != cluster.Ready {
-		return nil, "the manifests alone, as no cluster is up"
+		return nil, v.filesAlone(observation)
 	}
 	v.cluster.Attach(ctx)
 	snapshot, err := v.routes.snapshot(ctx)
@@ -186,6 +186,14 @@ func (v *explainer) live(ctx context.Context) (*proof.Snapshot, string) {
 		return nil, fmt.Sprintf("the manifests alone, as the cluster cannot be read: %v", err)
 	}
 	return snapshot, "the routes of cluster " + v.config.Cluster
+}
+
+// filesAlone is what to call the manifests where a cluster that was looked at, or could not be, is not ready.
+func (s *session) filesAlone(o cluster.Observation) string {
+	if o.State == cluster.Running {
+		return "the manifests alone, as cluster " + s.config.Cluster + " is running, but not ready"
+	}
+	return "the manifests alone, as no cluster is up"
 }
 
 func winnerVerdict(e proof.Explanation) check.Verdict {

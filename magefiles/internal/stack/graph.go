@@ -37,7 +37,7 @@ func (e *examiner) Graph(ctx context.Context, dot bool) error {
 func (e *examiner) draw(ctx context.Context) (d *drawing.Drawing, by string, err error) {
 	if e.config.Context == "" {
 		if observation, err := e.cluster.Observe(ctx); err != nil || observation.State != cluster.Ready {
-			return e.drawFiles(), "the manifests alone, as no cluster is up", e.wrong
+			return e.drawFiles(), e.filesAlone(observation), e.wrong
 		}
 	}
 	v, err := e.look(ctx)

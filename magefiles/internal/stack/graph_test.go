@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"kindgate/magefiles/internal/check"
+	"kindgate/magefiles/internal/cluster"
 	"kindgate/magefiles/internal/drawing"
 	"kindgate/magefiles/internal/proof"
 )
@@ -83,5 +84,14 @@ func TestStatusGroupsByGatewayListenerAndRoute(t *testing.T) {
 		"      URL|http://a/|found", "  listener|websecure|found", "    HTTPRoute|demo/a|found", "      URL|http://a/|found"}
 	if !slices.Equal(got, want) {
 		t.Errorf("%s", strings.Join(got, "\n"))
+	}
+}
+
+func TestTheManifestsAloneAreWhatIsLeftWhereAClusterIsNotReady(t *testing.T) {
+	s := &session{config: Config{Cluster: "dev"}}
+	for state, why := range map[cluster.State]string{"": "no cluster is up", cluster.Absent: "no cluster is up", cluster.Running: "cluster dev is running, but not ready"} {
+		if got := s.filesAlone(cluster.Observation{State: state}); got != "the manifests alone, as "+why {
+			t.Errorf("%q: %s", state, got)
+		}
 	}
 }
