@@ -259,7 +259,8 @@ func extraListener(t *testing.T, w *world) {
 	t.Cleanup(func() { patch(`[{"op":"remove","path":"/spec/listeners/2"}]`) })
 }
 
-// foreignClass puts another controller's GatewayClass in the place of Traefik's; the controller of one that is there cannot be changed.
+// foreignClass puts another controller's GatewayClass in the place of Traefik's; the controller of one that is there cannot be changed. It is
+// somebody's, so that up refuses to overwrite it, and is taken away at the test's end.
 func foreignClass(t *testing.T, w *world) {
 	dyn, _ := w.clients(t)
 	if err := dyn.Resource(classes).Delete(context.Background(), "traefik", metav1.DeleteOptions{}); err != nil {
@@ -272,6 +273,10 @@ func foreignClass(t *testing.T, w *world) {
 	if _, err := dyn.Resource(classes).Create(context.Background(), class, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		w.fails(t, []string{"GatewayClass/traefik is there, and is not of Helm release traefik/traefik", "KINDGATE_ADOPT=yes"}, "up")
+		_ = dyn.Resource(classes).Delete(context.Background(), "traefik", metav1.DeleteOptions{})
+	})
 }
 
 // repairs fails the test when up does not make the cluster right, and then makes it so for the tests that follow.
