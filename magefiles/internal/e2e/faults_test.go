@@ -56,15 +56,15 @@ func TestARunThatIsCutOffIsTakenUpByTheNextWhichHasTheClusterForItself(t *testin
 	defer os.RemoveAll(other.dir)
 	report := filepath.Join(t.TempDir(), "junit.xml")
 	w.env["KINDGATE_JUNIT"] = report
-	interrupted := func(at, target string) {
+	interrupted := func(at string) {
 		t.Helper()
-		w.interrupted(t, at, target)
+		w.interrupted(t, at, "up")
 		if failures, cases := junit(t, report); cases == 0 || !strings.Contains(strings.Join(failures, "\n"), "interrupted; the next run goes on from here") {
 			t.Errorf("%d cases, %q", cases, failures)
 		}
 	}
-	interrupted("preparing nodes", "up")
-	interrupted("starting control-plane", "up")
+	interrupted("preparing nodes")
+	interrupted("starting control-plane")
 
 	killed := w.command("up")
 	if err := killed.Start(); err != nil {
@@ -79,7 +79,7 @@ func TestARunThatIsCutOffIsTakenUpByTheNextWhichHasTheClusterForItself(t *testin
 	_ = killed.Wait()
 	w.docker(t, "restart", "--time=5", w.node()) // else kubeadm would go on in it
 	half := w.id(t)
-	interrupted("✓ cluster", "up")
+	interrupted("✓ cluster")
 	whole := w.id(t)
 	if whole == half {
 		t.Error("a node that is half made was not made anew")
